@@ -1,0 +1,209 @@
+"""The command line: parses and calls. Text goes to stderr, data to stdout."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import conduct, environment, inputs, journal, options, plan, progress, registry
+from benchmarks.proving import proof
+from benchmarks.records import to_json
+
+USAGE, NOTHING, LOCKED, INTERRUPTED, PARITY = 2, 5, 75, 130, 4
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="PyTorch or Keras/TensorFlow: which runs this model faster here, how sure, and why.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (function, flags, text) in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        for group in flags:
+            options.add(group, command.add_argument)
+        command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+        command.set_defaults(function=function)
+    try:
+        asked = parser.parse_args(arguments)
+        return int(asked.function(asked, Console(stderr=True)))
+    except conduct.usage_errors() as error:
+        print(f"twinbench: {error}", file=sys.stderr)
+        return USAGE
+    except journal.Locked as error:
+        print(f"twinbench: {error}", file=sys.stderr)
+        return LOCKED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def run(asked: argparse.Namespace, console: Console) -> int:
+    """Measure, and build the report."""
+    if asked.resume and options.given(_value_of(asked)):
+        flags = ", ".join(options.given(_value_of(asked)))
+        raise plan.SelectionError(
+            f"--resume goes on with the run's own selection: leave out {flags}"
+        )
+    if asked.resume:
+        prepared = conduct.reopen(asked.out, asked.resume)
+    else:
+        prepared = conduct.prepare(options.selection(_value_of(asked)), asked.out)
+    done = conduct.carry_out(prepared, progress.Telling(console))
+    page = conduct.report(prepared.folder)
+    console.print(progress.summary(done))
+    if done.exit == INTERRUPTED:
+        console.print(f"interrupted; go on with: {prepared.resume_command}", highlight=False)
+    console.print(f"report: {page or 'could not be built'}", highlight=False, soft_wrap=True)
+    if asked.json:
+        print(json.dumps(to_json(done), allow_nan=False))
+    return done.exit
+
+
+def verify(asked: argparse.Namespace, console: Console) -> int:
+    """Prove the twins of each model identical; time nothing."""
+    made = plan.make(replace(options.selection(_value_of(asked)), phases=("forward",)))
+    rows, table = [], _table("model", "adapters", "parameters", "GFLOP", "proof")
+    for quantity in QUANTITIES:
+        table.add_column(quantity, justify="right")
+    for group in made.groups:
+        able = replace(
+            group, stacks=tuple(s for s in group.stacks if not made.lacking(group.model, s))
+        )
+        if not able.stacks:
+            console.print(
+                f"{group.model}: no framework is installed that has a twin", highlight=False
+            )
+            continue
+        with proof(able, made.selection, environment.usable_cores(), timed=False) as (found, _):
+            console.print(progress.proof_line(group.model, found), highlight=False)
+            rows += [
+                {"model": group.model, "adapter": adapter, "parity": to_json(found)}
+                for adapter in found.adapters or (able.stacks[0].adapter,)
+            ]
+            flops = "-" if found.forward_flops is None else f"{found.forward_flops / 1e9:.4g}"
+            table.add_row(
+                group.model,
+                ", ".join(found.adapters),
+                f"{found.parameters:,}" if found.parameters else "-",
+                flops,
+                found.status,
+                *(
+                    f"{found.max_rel_error[q]:.1e}" if q in found.max_rel_error else "-"
+                    for q in QUANTITIES
+                ),
+            )
+    console.print(table)
+    if asked.json:
+        print(json.dumps(rows, allow_nan=False))
+    if not rows:
+        return NOTHING
+    return PARITY if any(row["parity"]["status"] == "failed" for row in rows) else 0
+
+
+QUANTITIES = ("output", "loss", "gradients", "after_steps_sgd", "after_steps_adam")
+
+
+def listing(asked: argparse.Namespace, console: Console) -> int:
+    """Show what there is, and what would be skipped here and why."""
+    found = {
+        "models": {
+            n: registry.spec(n, asked.models_dir).title
+            for n in registry.names("models", asked.models_dir)
+        },
+        "phases": {
+            n: _first_line(registry.load("phases", n).__doc__) for n in registry.names("phases")
+        },
+        "stacks": {
+            str(s): registry.unsupported(s, "cpu")
+            or ("default" if s in registry.default_stacks() else "on request")
+            for s in registry.stacks()
+        },
+        "devices": {d: _device(d) for d in plan.DEVICES},
+        "data": {n: reason or "found" for n, reason in inputs.available(asked.data_dir).items()},
+    }
+    if asked.json:
+        print(json.dumps(found, allow_nan=False))
+        return 0
+    for kind, rows in found.items():
+        table = _table(kind, "")
+        for name, text in rows.items():
+            table.add_row(name, text)
+        console.print(table)
+    return 0
+
+
+def doctor(asked: argparse.Namespace, console: Console) -> int:
+    """Show the machine, what is unequal or noisy here, and how to mend it."""
+    machine = environment.describe(threads=environment.usable_cores())
+    noise = environment.noise()
+    if asked.json:
+        print(json.dumps({"machine": machine, "noise": noise}, allow_nan=False))
+        return 0
+    facts = _table("machine", "")
+    for key, value in machine.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{k} {v}" for k, v in value.items() if v)  # noqa: PLW2901 - shown form
+        facts.add_row(key, str(value))
+    console.print(facts)
+    checks = _table("check", "state", "detail", "how to mend it")
+    for row in noise:
+        checks.add_row(
+            row["check"], row["state"], row["detail"], row["fix"] if row["state"] != "ok" else ""
+        )
+    console.print(checks)
+    return 0
+
+
+def _device(device: str) -> str:
+    reasons = {registry.unsupported(s, device) for s in registry.default_stacks()}
+    return "ready" if None in reasons else next(iter(filter(None, reasons)))
+
+
+def _value_of(asked: argparse.Namespace) -> Callable[[str], Any]:
+    return lambda flag: getattr(asked, flag.lstrip("-").replace("-", "_"), None)
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[0]
+
+
+def _table(*columns: str) -> Table:
+    table = Table(show_edge=False, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+_DIRS = {flag: options.SELECTION[flag] for flag in ("--models-dir", "--data-dir")}
+_PROOF = {
+    f: k
+    for f, k in options.SELECTION.items()
+    if f in {"--models", "--stacks", "--seed", "--timeout", "--models-dir"}
+}
+COMMANDS: dict[
+    str, tuple[Callable[[argparse.Namespace, Console], int], tuple[dict[str, Any], ...], str]
+] = {
+    "list": (
+        listing,
+        (_DIRS,),
+        "show models, phases, stacks, devices, and what would be skipped and why",
+    ),
+    "run": (
+        run,
+        (options.SELECTION, options.PLACE),
+        "prove the twins identical, time them, write the report",
+    ),
+    "verify": (verify, (_PROOF,), "prove the twins identical in float64, and time nothing"),
+    "doctor": (doctor, ({},), "show the machine, what is noisy on it, and how to mend it"),
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""No framework: fixed delays and, on request, every way in which a worker can fail.
+
+With it the whole pipeline runs in seconds where neither framework is installed. Mode ``a`` is always
+healthy; mode ``b`` does what the environment variable ``TWINBENCH_NULL`` says, a JSON object with
+``slow`` (a factor on its delays), ``fault`` (a name of ``FAULTS``) and ``at`` (the method in which
+the fault strikes, ``forward`` unless said).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from benchmarks.adapters._protocol import Array, Epoch, Settings, Trace
+from benchmarks.inputs import Batch, Dataset
+from benchmarks.models._spec import ModelSpec
+from benchmarks.weights import Weights
+
+CONTROL = "TWINBENCH_NULL"
+DELAY_S = 0.002
+FOREVER_S = 3600
+
+
+def _fill_stdout() -> None:
+    sys.stdout.buffer.write(b"\x1b[31mnoise\xff\n" * 100_000)
+    sys.stdout.flush()
+
+
+def _fail() -> None:
+    raise RuntimeError("the null adapter was told to fail")
+
+
+def _run_out() -> None:
+    raise MemoryError("the null adapter was told to run out of memory")
+
+
+FAULTS: Mapping[str, Callable[[], object]] = {
+    "segv": lambda: ctypes.string_at(0),
+    "abort": os.abort,
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "leave": lambda: os._exit(0),
+    "hang": lambda: time.sleep(FOREVER_S),
+    # A call through PyDLL keeps the interpreter lock: no Python thread can interrupt it.
+    "hang_native": lambda: ctypes.PyDLL(None).sleep(FOREVER_S),
+    "error": _fail,
+    "memory": _run_out,
+    "noise": _fill_stdout,
+    "wrong": lambda: None,
+}
+
+
+@dataclass
+class Model:
+    """The weights; every step subtracts a hundredth of them."""
+
+    spec: ModelSpec
+    weights: Weights
+    steps: int = 0
+
+
+class Null:
+    """The adapter of no framework."""
+
+    requires: ClassVar[tuple[str, ...]] = ()
+    dialect: ClassVar[str] = "null"
+    modes: ClassVar[Mapping[str, bool]] = {"a": False, "b": False}
+    proof_mode: ClassVar[str] = "a"
+    env: ClassVar[Mapping[str, str]] = {}
+    cache_env: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, settings: Settings) -> None:
+        self.asked = settings
+        control = json.loads(os.environ.get(CONTROL, "{}")) if settings.mode == "b" else {}
+        self.delay_s = DELAY_S * control.get("slow", 1.0)
+        self.fault, self.at = control.get("fault"), control.get("at", "forward")
+
+    def build(self, _twin: ModuleType, spec: ModelSpec, weights: Weights) -> Model:
+        """Nothing to build but the weights."""
+        self._strike("build")
+        return Model(spec, weights)
+
+    def reset(self, model: Model, _weights: Weights) -> None:
+        """No step taken."""
+        model.steps = 0
+
+    def place(self, batch: Batch) -> Any:
+        """The batch as it is."""
+        return batch
+
+    def set_training(self, _model: Model, *, training: bool) -> None:
+        """Nothing to switch."""
+
+    def forward(self, model: Model, batch: Any) -> Any:
+        """One delay; logits that follow from the weights alone."""
+        self._work("forward")
+        return self._logits(model, batch)
+
+    def loss(self, model: Model, batch: Any) -> Any:
+        """One delay."""
+        self._work("loss")
+        return np.float64(self._logits(model, batch).mean())
+
+    def backward(self, model: Model, batch: Any) -> Any:
+        """Two delays."""
+        self._work("backward", 2)
+        return np.float64(self._logits(model, batch).mean())
+
+    def train_step(self, model: Model, batch: Any) -> Any:
+        """Three delays."""
+        self._work("train_step", 3)
+        model.steps += 1
+        return np.float64(self._logits(model, batch).mean())
+
+    def loader(self, data: Dataset, batch: int) -> Iterable[Any]:
+        """One delay per batch."""
+        for start in range(0, len(data.y_train) - batch + 1, batch):
+            self._work("loader")
+            yield data.x_train[start : start + batch]
+
+    def epoch(self, _model: Model, _data: Dataset, _batch: int) -> Epoch:
+        """Ten delays, and nothing learned."""
+
+        def run() -> tuple[float, float, float, float]:
+            self._work("epoch", 10)
+            return 2.3, 0.1, 2.3, 0.1
+
+        return Epoch(run=run)
+
+    def synchronize(self) -> None:
+        """Nothing runs elsewhere."""
+
+    def device_peak_bytes(self) -> int | None:
+        """No device."""
+        return None
+
+    def export(self, model: Model) -> Weights:
+        """The weights; wrong ones where that is asked."""
+        left = 1.0 - 0.01 * model.steps * (1.5 if self.fault == "wrong" else 1.0)
+        return {name: values * left for name, values in model.weights.items()}
+
+    def numpy(self, value: Any) -> Array:
+        """As it is."""
+        return np.asarray(value, dtype=np.float64)
+
+    def trace(self, model: Model, batch: Any) -> Trace:
+        """Logits and weights, so that there is something to compare."""
+        logits = self._logits(model, batch)
+        return Trace(output=logits, loss=logits.mean(), gradients=dict(model.weights))
+
+    def trained(self, model: Model, _batch: Any, _optimizer: str, steps: int) -> Weights:
+        """The weights after so many steps."""
+        model.steps = steps
+        return self.export(model)
+
+    def parameter_count(self, model: Model) -> int:
+        """As the spec has it."""
+        return model.spec.parameters
+
+    def flops(self, _model: Model, _batch: Any) -> float | None:
+        """Nothing is computed."""
+        return None
+
+    def settings(self) -> dict[str, Any]:
+        """What was asked."""
+        return {"threads": self.asked.threads, "precision": self.asked.precision}
+
+    def _logits(self, model: Model, batch: Any) -> Array:
+        logits = np.full(
+            (len(batch.y), model.spec.classes), sum(w.sum() for w in model.weights.values())
+        )
+        return logits * (1.5 if self.fault == "wrong" else 1.0)
+
+    def _work(self, method: str, delays: int = 1) -> None:
+        self._strike(method)
+        time.sleep(delays * self.delay_s)
+
+    def _strike(self, method: str) -> None:
+        if self.fault and method == self.at:
+            FAULTS[self.fault]()
+
+
+ADAPTER = Null

@@ -1,0 +1,169 @@
+"""Measuring inside a worker: warm up, take a turn, decide the order of turns.
+
+The timer and the device sync are arguments, so one rule serves every framework and the tests
+need no waiting.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Sequence
+
+Now = Callable[[], float]
+Run = Callable[[], object]
+Synchronize = Callable[[], object]
+
+MEDIAN_TOLERANCE = 0.02
+MAD_TOLERANCE = 0.10
+MIN_WINDOW = 2
+DISCARD = 2  # the first iteration of a turn refills caches: measured 8-17 % slow, the second 2 %
+TICKS = 25
+MAX_CALLS_PER_TICK = 1_000_000
+
+
+class ClockError(RuntimeError):
+    """The timer gave a time that cannot be."""
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """Every iteration of a warm-up, in seconds, and whether a steady state was reached."""
+
+    samples_s: tuple[float, ...]
+    steady: bool
+
+
+def warm_up(
+    run: Run, synchronize: Synchronize, now: Now, *, window: int = 10, cap_s: float
+) -> WarmUp:
+    """Run single synchronised iterations until they are steady or the time is up.
+
+    Each time another ``window`` iterations are done they are compared with the ``window`` before
+    them. Steady means: the two medians are within 2 % of the smaller one, and in both windows the
+    median absolute deviation is at most 10 % of the median.
+
+    Args:
+        run: one iteration; it may return before the device is done.
+        synchronize: returns only when the device is idle.
+        now: monotonic seconds.
+        window: iterations per window, at least 2.
+        cap_s: seconds after which to give up. They count from the end of the first iteration,
+            which may compile for a minute and says nothing about the rest. At least 3 iterations
+            are run, or 2 where the second alone takes longer than the cap.
+
+    Raises:
+        ClockError: an iteration took no time, negative time, or a time that is not finite.
+        ValueError: a window or a cap that cannot be.
+    """
+    if window < MIN_WINDOW or not cap_s > 0:
+        raise ValueError(f"window is {window} (at least 2), cap_s is {cap_s} (more than 0)")
+    samples: list[float] = []
+    deadline = math.inf
+    synchronize()
+    while True:
+        start = now()
+        run()
+        synchronize()
+        end = now()
+        samples.append(_elapsed(start, end))
+        count = len(samples)
+        if count == 1:
+            deadline = end + cap_s
+        if count >= 2 * window and count % window == 0 and _agree(samples, window):
+            return WarmUp(tuple(samples), steady=True)
+        least = 2 if samples[-1] > cap_s else 3
+        if end >= deadline and count >= least:
+            return WarmUp(tuple(samples), steady=False)
+
+
+def iterations_for(seconds_per_iteration: float, turn_s: float) -> int:
+    """How many iterations make a turn of at least ``turn_s`` seconds; at least 1.
+
+    Raises:
+        ClockError: an iteration that takes no time, negative time, or no finite time.
+    """
+    return max(1, math.ceil(turn_s / _elapsed(0.0, seconds_per_iteration)))
+
+
+def turn(
+    run: Run, synchronize: Synchronize, now: Now, *, iterations: int, discard: int = DISCARD
+) -> float:
+    """One sample: seconds per iteration, the device idle at both edges.
+
+    Args:
+        run: one iteration; it may return before the device is done.
+        synchronize: returns only when the device is idle.
+        now: monotonic seconds.
+        iterations: how many are timed together, at least 1.
+        discard: how many are run before, untimed.
+
+    Raises:
+        ClockError: the turn took no time, negative time, or a time that is not finite.
+        ValueError: no iterations.
+    """
+    if iterations < 1:
+        raise ValueError(f"a turn of {iterations} iterations: there must be at least 1")
+    for _ in range(discard):
+        run()
+    synchronize()
+    start = now()
+    for _ in range(iterations):
+        run()
+    synchronize()
+    end = now()
+    return _elapsed(start, end) / iterations
+
+
+def timer_resolution(now: Now) -> float:
+    """The smallest step, in seconds, that the timer was seen to take.
+
+    Raises:
+        ClockError: the timer stands still or runs backwards.
+    """
+    return min(_tick(now) for _ in range(TICKS))
+
+
+def orders(stacks: Sequence[str], rounds: int, rng: random.Random) -> list[tuple[str, ...]]:
+    """Who takes a turn when: one order per round, random and balanced.
+
+    Rounds come in pairs: a random order, then the same backwards. Over a pair every stack has the
+    same mean position, so neither a steady drift nor what runs before favours any.
+    """
+    made: list[tuple[str, ...]] = []
+    while len(made) < rounds:
+        order = tuple(rng.sample(stacks, len(stacks)))
+        made += [order, order[::-1]]
+    return made[:rounds]
+
+
+def _elapsed(start: float, end: float) -> float:
+    elapsed = end - start
+    if not (math.isfinite(elapsed) and elapsed > 0):
+        raise ClockError(f"the clock measured {elapsed} s: no time is zero, negative or not finite")
+    return elapsed
+
+
+def _agree(samples: Sequence[float], window: int) -> bool:
+    windows = samples[-2 * window : -window], samples[-window:]
+    middles = [median(part) for part in windows]
+    if max(middles) > (1 + MEDIAN_TOLERANCE) * min(middles):
+        return False
+    return all(
+        median(abs(s - middle) for s in part) <= MAD_TOLERANCE * middle
+        for part, middle in zip(windows, middles, strict=True)
+    )
+
+
+def _tick(now: Now) -> float:
+    start = now()
+    for _ in range(MAX_CALLS_PER_TICK):
+        if (end := now()) != start:
+            return _elapsed(start, end)
+    raise ClockError(f"the clock stood at {start} s for {MAX_CALLS_PER_TICK} readings")

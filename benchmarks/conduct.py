@@ -1,0 +1,164 @@
+"""A run from the first check to the last file: lock, folder, journal, runner, run.json, latest."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks import environment, inputs, journal, options, plan, registry
+from benchmarks.process import ROOT
+from benchmarks.progress import Listener
+from benchmarks.records import Run, from_json, to_json
+from benchmarks.results import Ledger
+from benchmarks.runner import Runner
+
+JOURNAL = "journal.ndjson"
+SUMMARY = "run.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A run that may start: planned, its folder made, what an earlier attempt finished read."""
+
+    plan: plan.Plan
+    folder: Path
+    header: Run
+    entries: list[dict[str, Any]]
+
+    @property
+    def resume_command(self) -> str:
+        """What goes on with this run."""
+        words = ["python", "-m", "benchmarks", "run", "--resume", self.folder.name]
+        if self.folder.parent != Path("results"):
+            words += ["--out", str(self.folder.parent)]
+        return shlex.join(words)
+
+
+def prepare(chosen: plan.Selection, out: Path) -> Prepared:
+    """Plan a new run and make its folder.
+
+    Raises:
+        SelectionError, UnknownNameError, DataError: the selection cannot be measured.
+        JournalError: the folder cannot be written.
+    """
+    made = plan.make(chosen)
+    _check_data(made)
+    started = datetime.now(UTC)
+    folder = journal.create_run(out, journal.new_run_id(started))
+    header = Run(
+        run_id=folder.name,
+        started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        seconds=0.0,
+        exit=0,
+        command=("python", "-m", "benchmarks", "run", *options.as_command(chosen)),
+        environment=environment.describe(threads=environment.usable_cores()),
+        effort=chosen.effort,
+        seed=chosen.seed,
+        aa_floor={"value": None, "how": "not measured: the margin of 2 % stands alone"},
+    )
+    return Prepared(plan=made, folder=folder, header=header, entries=[])
+
+
+def reopen(out: Path, run_id: str) -> Prepared:
+    """Take up a run where its journal ends.
+
+    Raises:
+        SelectionError: there is no such run, or it was made on another machine.
+    """
+    folder = out / run_id
+    if not (folder / JOURNAL).is_file():
+        raise plan.SelectionError(f"there is no run {run_id!r} to resume in {out}")
+    folder = folder.resolve() if folder.is_symlink() else folder
+    entries, _ = journal.read(folder / JOURNAL)
+    begun = next((e for e in entries if e["kind"] == "run"), None)
+    if begun is None:
+        raise plan.SelectionError(
+            f"the journal of {folder.name} does not say what was to be measured"
+        )
+    chosen = options.from_stored(begun["selection"])
+    header = from_json(Run, begun["header"])
+    here = environment.describe(threads=environment.usable_cores())
+    if here["fingerprint"] != header.environment["fingerprint"]:
+        raise plan.SelectionError(
+            f"{folder.name} was made on another machine: launches would not compare"
+        )
+    return Prepared(plan=plan.make(chosen), folder=folder, header=header, entries=entries)
+
+
+def carry_out(prepared: Prepared, listener: Listener) -> Run:
+    """Measure, and write run.json however it ends.
+
+    Raises:
+        Locked: another run is using the device.
+    """
+    chosen, folder = prepared.plan.selection, prepared.folder
+    with (
+        journal.DeviceLock(chosen.device),
+        _terminated_like_interrupted(),
+        journal.Journal.resume(folder / JOURNAL) as log,
+    ):
+        if not prepared.entries:
+            log.append("run", selection=options.to_stored(chosen), header=to_json(prepared.header))
+        runner = Runner(
+            plan=prepared.plan,
+            header=prepared.header,
+            threads=environment.usable_cores(),
+            append=log.append,
+            ledger=Ledger.of(prepared.entries),
+            listener=listener,
+        )
+        run = runner.run()
+        text = json.dumps(to_json(run), allow_nan=False, indent=1)
+        journal.write_atomic(folder / SUMMARY, text + "\n")
+        journal.point_latest(folder.parent, folder.name)
+    return run
+
+
+def report(folder: Path) -> Path | None:
+    """Build the report in a process of its own, because reports know no measuring."""
+    built = subprocess.run(
+        [sys.executable, "-m", "reports", "build", str(folder.resolve())],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if built.returncode != 0:
+        print(built.stderr.strip(), file=sys.stderr)  # noqa: T201 - the run stands, its report does not
+        return None
+    return folder / "report.html"
+
+
+def _check_data(made: plan.Plan) -> None:
+    """Read the data before anything is measured: a missing file must not cost a run."""
+    chosen = made.selection
+    if any(registry.load("phases", p).NEEDS_DATA for g in made.groups for p in g.phases()):
+        inputs.load(chosen.data or plan.DEFAULT_DATA, chosen.data_dir, chosen.seed)
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """A polite request to end keeps what is done, as an interrupt does."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def usage_errors() -> tuple[type[Exception], ...]:
+    """The errors that a user can mend: one line, exit 2."""
+    return (plan.SelectionError, registry.UnknownNameError, inputs.DataError, journal.JournalError)

@@ -1,0 +1,1 @@
+"""How a dialect stores what every twin has: one rule per layer type, none per model."""

@@ -1,0 +1,78 @@
+"""How Keras stores what every twin has: the canonical layout itself, so a rule is a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.models._spec import LSTM, BatchNorm, Conv2D, Dense, Embedding, Layer
+from benchmarks.weights import Weights
+
+_ATTRIBUTES: dict[type, dict[str, str]] = {
+    Conv2D: {"kernel": "kernel", "bias": "bias"},
+    Dense: {"kernel": "kernel", "bias": "bias"},
+    BatchNorm: {
+        "gamma": "gamma",
+        "beta": "beta",
+        "mean": "moving_mean",
+        "variance": "moving_variance",
+    },
+    Embedding: {"table": "embeddings"},
+    LSTM: {"kernel": "kernel", "recurrent_kernel": "recurrent_kernel", "bias": "bias"},
+}
+
+
+def load(model: keras.Model, layers: Sequence[Layer], weights: Weights) -> None:
+    """Copy canonical weights into the model, in its own precision and on its own device.
+
+    Raises:
+        ValueError: the model lacks a layer, or a shape does not fit.
+    """
+    for key, variable in variables(model, layers):
+        if tuple(variable.shape) != weights[key].shape:
+            raise ValueError(
+                f"{key}: {tuple(variable.shape)} here, {weights[key].shape} in the spec"
+            )
+        variable.assign(weights[key])
+
+
+def export(model: keras.Model, layers: Sequence[Layer]) -> Weights:
+    """Canonical copies of every parameter and buffer the spec lists."""
+    return {key: array(variable) for key, variable in variables(model, layers)}
+
+
+def trainable(model: keras.Model, layers: Sequence[Layer]) -> dict[str, Any]:
+    """The variables that gradients reach, by canonical name."""
+    reached = {id(variable) for variable in model.trainable_variables}
+    return {key: v for key, v in variables(model, layers) if id(v) in reached}
+
+
+def variables(model: keras.Model, layers: Sequence[Layer]) -> Iterator[tuple[str, Any]]:
+    """Canonical name and variable of everything the spec lists, in its order."""
+    for layer in layers:
+        held = model.get_layer(layer.name)
+        owner = held.cell if isinstance(layer, LSTM) else held
+        for parameter in layer.parameters | layer.buffers:
+            yield f"{layer.name}.{parameter}", getattr(owner, _ATTRIBUTES[type(layer)][parameter])
+
+
+def parameter_count(model: keras.Model, layers: Sequence[Layer]) -> int:
+    """Parameters of the model, running statistics not counted."""
+    statistics = sum(2 * layer.channels for layer in layers if isinstance(layer, BatchNorm))
+    return int(model.count_params()) - statistics
+
+
+def watched(model: keras.Model) -> tuple[keras.Model, tuple[str, ...]]:
+    """The same graph giving every layer's output, and the names of those layers."""
+    inner = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    outputs = [layer.output for layer in inner]
+    return keras.Model(model.inputs, outputs), tuple(layer.name for layer in inner)
+
+
+def array(tensor: Any) -> NDArray[np.float64]:
+    """A float64 copy in host memory."""
+    return np.array(keras.ops.convert_to_numpy(tensor), dtype=np.float64)

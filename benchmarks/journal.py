@@ -1,0 +1,297 @@
+"""The truth of a run on disk: what is finished is never lost, and nothing is ever half-written.
+
+Also what keeps two runs apart: their folders, and the lock on the device they measure.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import tempfile
+import zlib
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+LATEST = "latest"
+Entry = dict[str, Any]
+_OWN_KEYS = frozenset({"kind", "at", "sum"})
+_SEAL_BYTES = len(b',"sum":"00000000"}')
+
+
+class JournalError(ValueError):
+    """Something could not be written, read or locked; the text is one line and names the file."""
+
+
+class Locked(JournalError):  # noqa: N818  (a state of the device rather than a fault)
+    """Another run holds the device; ``owner`` is its pid, or ``None`` where it is not known."""
+
+    def __init__(self, name: str, owner: int | None) -> None:
+        who = f"process {owner}" if owner else "another process"
+        super().__init__(f"{name} is being measured by {who}: wait for it, or stop it")
+        self.owner = owner
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Replace a file as a whole: whoever reads it, whenever, finds the old or the new content.
+
+    Raises:
+        JournalError: it could not be written; the old file is as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise JournalError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+class Journal:
+    """An append-only file of JSON lines, each with its time and a checksum.
+
+    An entry is on the disk when ``append`` returns. Threads and processes may append at the same
+    time: each entry is one ``write`` to a file opened for appending.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            _sync_folder(path.parent)
+        except OSError as error:
+            raise JournalError(f"cannot open {path}: {error.strerror}") from error
+
+    @classmethod
+    def resume(cls, path: Path) -> Self:
+        """Open for going on: damaged lines are moved to ``<name>.bad``, the good ones stay.
+
+        The file is rewritten, so no other process may be appending: hold the device's lock.
+
+        Raises:
+            JournalError: it cannot be read or written.
+        """
+        if path.exists():
+            lines = _read_lines(path)
+            bad = [line.raw for line in lines if line.entry is None]
+            if bad:  # quarantined before they are cut: a kill in between doubles, never loses
+                _append(path.with_name(f"{path.name}.bad"), b"\n".join(bad) + b"\n")
+                good = [line.raw + b"\n" for line in lines if line.entry is not None]
+                write_atomic(path, b"".join(good))
+        return cls(path)
+
+    def append(self, kind: str, /, **data: Any) -> None:
+        """Write one entry and wait until it is on the disk.
+
+        Raises:
+            JournalError: the disk refused it, or the data is not JSON (NaN and infinity are not).
+        """
+        if taken := ", ".join(sorted(_OWN_KEYS & data.keys())):
+            raise JournalError(f"entry {kind!r}: the journal itself writes {taken}")
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        try:
+            body = json.dumps(
+                {"kind": kind, "at": at, **data}, allow_nan=False, separators=(",", ":")
+            )
+        except (TypeError, ValueError, RecursionError) as error:
+            raise JournalError(f"entry {kind!r} cannot be written as JSON: {error}") from error
+        try:
+            self._write(_seal(body.encode()) + b"\n")
+        except OSError as error:
+            raise JournalError(f"cannot write {self.path}: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Close the file; closing again does nothing."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _write(self, line: bytes) -> None:
+        size = os.fstat(self._fd).st_size
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            line = b"\n" + line  # a write was cut short here: keep the damage to its own line
+        written = os.write(self._fd, line)
+        if written != len(line):
+            raise OSError(0, f"only {written} of {len(line)} bytes fitted")
+        os.fsync(self._fd)
+
+
+def read(path: Path) -> tuple[list[Entry], int]:
+    """The good entries in order, and how many lines are damaged; nothing is written.
+
+    Raises:
+        JournalError: the file is missing or cannot be read.
+    """
+    lines = _read_lines(path)
+    entries = [line.entry for line in lines if line.entry is not None]
+    return entries, len(lines) - len(entries)
+
+
+def new_run_id(now: datetime) -> str:
+    """A name that sorts by time and does not meet another: ``20261121T081500Z-3f2a``.
+
+    Raises:
+        ValueError: ``now`` has no time zone.
+    """
+    if now.tzinfo is None:
+        raise ValueError("a run id needs a time with its zone")
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def create_run(out: Path, run_id: str) -> Path:
+    """Make the folder of a new run and prove, before anything is measured, that it takes files.
+
+    Raises:
+        JournalError: it cannot be made or written, or there is a run of this name.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", run_id, re.ASCII) or run_id == LATEST:
+        raise JournalError(f"run id {run_id!r}: use letters, digits, '.', '_' and '-'")
+    folder = out / run_id
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError as error:
+        raise JournalError(f"cannot make {folder}: it is there already") from error
+    except OSError as error:
+        raise JournalError(f"cannot make {folder}: {error.strerror}") from error
+    probe = folder / "writable"
+    write_atomic(probe, b"yes")
+    probe.unlink()
+    return folder
+
+
+def point_latest(out: Path, run_id: str) -> None:
+    """Let ``out/latest`` lead to a run.
+
+    It is a relative link, or a file that holds the name where the file system has no links.
+
+    Raises:
+        JournalError: neither could be put there.
+    """
+    link = out / LATEST
+    temporary = out / f".{LATEST}.{secrets.token_hex(4)}.tmp"
+    try:
+        temporary.symlink_to(run_id, target_is_directory=True)
+    except OSError:
+        write_atomic(link, f"{run_id}\n")
+        return
+    try:
+        temporary.replace(link)
+    except OSError as error:
+        temporary.unlink()
+        raise JournalError(f"cannot point {link} at {run_id}: {error.strerror}") from error
+
+
+class DeviceLock:
+    """At most one run of this user measures a device. Never waits; entering raises ``Locked``.
+
+    The kernel frees the lock with its owner, however that ends, so a stale file holds nobody up.
+
+    Args:
+        name: ``cpu`` or the UUID of a GPU.
+        folder: where the lock file lies; the folder for temporary files by default.
+    """
+
+    def __init__(self, name: str, folder: Path | None = None) -> None:
+        slug = re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)
+        self.name = name
+        self.path = (folder or Path(tempfile.gettempdir())) / f"twinbench-{os.getuid()}-{slug}.lock"
+        self._fd = -1
+
+    def __enter__(self) -> Self:
+        try:  # no following of links: the name is known to all who may write to this folder
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise JournalError(f"cannot open the lock {self.path}: {error.strerror}") from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, str(os.getpid()).encode(), 0)
+        except BlockingIOError as error:
+            owner = os.pread(fd, 20, 0)
+            os.close(fd)
+            raise Locked(self.name, int(owner) if owner.isdigit() else None) from error
+        except OSError as error:
+            os.close(fd)
+            raise JournalError(f"cannot take the lock {self.path}: {error.strerror}") from error
+        self._fd = fd
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._fd)
+        self._fd = -1
+
+
+class _Line(NamedTuple):
+    raw: bytes
+    entry: Entry | None
+
+
+def _seal(body: bytes) -> bytes:
+    return body[:-1] + b',"sum":"%08x"}' % zlib.crc32(body)
+
+
+def _read_lines(path: Path) -> list[_Line]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise JournalError(f"cannot read {path}: {error.strerror}") from error
+    return [_Line(raw, _parse(raw)) for raw in content.split(b"\n") if raw]
+
+
+def _parse(line: bytes) -> Entry | None:
+    if _seal(line[:-_SEAL_BYTES] + b"}") != line:
+        return None
+    try:
+        entry: Entry = json.loads(line)
+        del entry["sum"]
+    except (ValueError, RecursionError):
+        return None  # sealed, yet not by us
+    return entry
+
+
+def _append(path: Path, data: bytes) -> None:
+    try:
+        with path.open("ab") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise JournalError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,287 @@
+"""One launch of one group: a fresh worker per stack, all alive together, one running at a time."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks import clock, parity, registry
+from benchmarks.adapters._protocol import Settings
+from benchmarks.plan import COLD, Effort, Group, Selection
+from benchmarks.process import WorkerError, WorkerProcess
+from benchmarks.records import Matchup, Stack, to_json
+
+Append = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What every launch of a run shares.
+
+    ``append`` writes one entry to the journal; ``cache`` holds the compilers' caches of the run.
+    """
+
+    selection: Selection
+    effort: Effort
+    threads: int
+    append: Append
+    cache: Path
+
+
+def job(group: Group, selection: Selection, *, needs_data: bool) -> dict[str, Any]:
+    """What a worker must know to build the group's model and feed it."""
+    return {
+        "model": group.model,
+        "models_dir": str(selection.models_dir.resolve()) if selection.models_dir else None,
+        "input_shape": group.spec.input_shape,
+        "batch": group.size.batch,
+        "deterministic": False,
+        "data": group.data if needs_data else None,
+        "data_dir": str(selection.data_dir.resolve()) if selection.data_dir else None,
+        "train_samples": group.size.train_samples,
+        "test_samples": group.size.test_samples,
+    }
+
+
+def settings(stack: Stack, selection: Selection, threads: int, **changed: Any) -> dict[str, Any]:
+    """The settings of a timed worker; ``changed`` overrides some of them."""
+    base = {
+        "mode": stack.mode,
+        "device": selection.device,
+        "precision": selection.precision,
+        "threads": threads,
+        "seed": selection.seed,
+    }
+    return asdict(Settings(**(base | changed)))
+
+
+@dataclass
+class Launch:
+    """Runs what is still wanted of one launch; ``failed`` collects stacks to leave out, by matchup.
+
+    ``wanted`` maps each matchup still to be measured to its stacks.
+    """
+
+    context: Context
+    group: Group
+    index: int
+    wanted: dict[Matchup, tuple[Stack, ...]]
+    failed: set[tuple[str, Stack]] = field(default_factory=set)
+    workers: dict[Stack, WorkerProcess] = field(default_factory=dict)
+    closing: bool = False
+
+    def run(
+        self,
+        check: Callable[[Stack, str, Path], None],
+        progress: Callable[[str], None],
+        *,
+        checked: set[str],
+        refused: Callable[[Stack], bool],
+    ) -> None:
+        """Start everyone, check what has not been ``checked``, then measure phase by phase.
+
+        ``check`` compares what a worker wrote of a part with the reference; whom ``refused`` then
+        names goes. The order of stacks and of phases is drawn anew for every launch.
+        """
+        rng = random.Random()  # noqa: S311 - an order, not a secret
+        stacks = [s for s in self.group.stacks if any(s in of for of in self.wanted.values())]
+        try:
+            progress("start")
+            self._start_all(rng.sample(stacks, len(stacks)))
+            for stack in [s for s in self.workers if str(s) not in checked]:
+                self._check(stack, check)
+                if refused(stack):
+                    self.workers.pop(stack).quit()
+            matchups = [m for m in self.wanted if m.phase != COLD]
+            for matchup in rng.sample(matchups, len(matchups)):
+                progress(matchup.phase)
+                self._measure(matchup, rng)
+            self._warm_starts()
+        finally:
+            self.closing = True
+            for worker in list(self.workers.values()):
+                worker.quit()
+
+    def _check(self, stack: Stack, check: Callable[[Stack, str, Path], None]) -> None:
+        with tempfile.TemporaryDirectory(prefix="twinbench-check-") as folder:
+            for part in parity.PARTS:
+                path = Path(folder) / f"{part}.npz"
+                on = [m for m in self.wanted if _part(m.phase) == part]
+                if on and self._ask(on, stack, "check", part=part, path=str(path)) is not None:
+                    check(stack, part, path)
+
+    @property
+    def _cold(self) -> bool:
+        """Whether this launch measures cold starts."""
+        asked = any(m.phase == COLD for m in self.wanted)
+        return asked and self.index < self.context.effort.cold_launches
+
+    def _cache(self, stack: Stack) -> Path:
+        """Where a stack's compiler caches: a new folder for each cold launch, else the first one."""
+        launch = self.index if self._cold else 0
+        return self.context.cache / self.group.model / str(launch) / str(stack)
+
+    def _start_all(self, stacks: list[Stack]) -> None:
+        """One after the other where the start itself is measured, else two at a time."""
+        if self._cold:
+            for stack in stacks:
+                self._start(stack)
+            return
+        # The kernel ends a worker with the thread that spawned it, so this thread spawns them all.
+        for stack in stacks:
+            self._spawn(stack)
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            try:
+                for started in [pool.submit(self._settle, stack, None) for stack in stacks]:
+                    started.result()
+            except BaseException:
+                self.closing = True
+                pool.shutdown(wait=False, cancel_futures=True)
+                for worker in list(self.workers.values()):
+                    worker.kill()
+                raise
+
+    def _start(self, stack: Stack, cache: str | None = "empty") -> None:
+        self._spawn(stack)
+        self._settle(stack, cache)
+
+    def _spawn(self, stack: Stack) -> None:
+        self.workers[stack] = WorkerProcess(stack, self._cache(stack))
+
+    def _settle(self, stack: Stack, cache: str | None) -> None:
+        """Let a worker import and build; a failure costs all its cases here.
+
+        ``cache`` says in what state the start finds the compiler's cache; ``None``: do not time it.
+        """
+        needs_data = any(registry.load("phases", m.phase).NEEDS_DATA for m in self.wanted)
+        stamps = self._ask(
+            list(self.wanted),
+            stack,
+            "start",
+            restart=False,
+            spawned=self.workers[stack].spawned,
+            adapter=stack.adapter,
+            settings=settings(stack, self.context.selection, self.context.threads),
+            job=job(self.group, self.context.selection, needs_data=needs_data),
+        )
+        if stamps is None:
+            return
+        self.context.append("settings", stack=str(stack), settings=stamps["settings"])
+        colds = [m for m, of in self.wanted.items() if m.phase == COLD and stack in of]
+        if colds and self._cold and cache:
+            step = self._ask(colds, stack, "first_step")
+            if step:
+                self._append_cold(colds[0], stack, stamps | step, cache)
+
+    def _append_cold(
+        self, matchup: Matchup, stack: Stack, stamps: dict[str, Any], cache: str
+    ) -> None:
+        self.context.append(
+            "cold",
+            matchup=matchup.id,
+            launch=self.index,
+            stack=str(stack),
+            cold={
+                "launch": self.index,
+                "cache": cache,
+                **{key: stamps[key] for key in ("import_s", "build_s", "first_step_s")},
+            },
+        )
+
+    def _warm_starts(self) -> None:
+        """Start each stack that filled its compiler's cache once more, now that it is full."""
+        for matchup, of in self.wanted.items():
+            for stack in of if matchup.phase == COLD and self._cold else ():
+                filled = any(path.is_file() for path in self._cache(stack).rglob("*"))
+                if filled and stack in self.workers:
+                    self.workers.pop(stack).quit()
+                    self._start(stack, cache="warm")
+
+    def _measure(self, matchup: Matchup, rng: random.Random) -> None:
+        """Warm up, then take turns: round by round, in balanced random order."""
+        effort = self.context.effort
+        stacks = [s for s in self.wanted[matchup] if (matchup.id, s) not in self.failed]
+        prepared = {
+            s: self._ask(
+                [matchup],
+                s,
+                "prepare",
+                phase=matchup.phase,
+                turn_s=effort.turn_s,
+                warm_s=effort.warm_s,
+            )
+            for s in stacks
+        }
+        rounds = effort.epoch_rounds if matchup.phase == "epoch" else effort.rounds
+        samples: dict[Stack, list[float]] = {s: [] for s in stacks}
+        alive = [str(s) for s in stacks if prepared[s]]
+        for order in clock.orders(alive, rounds, rng):
+            for stack in map(Stack.parse, order):
+                if (matchup.id, stack) not in self.failed:
+                    answer = self._ask([matchup], stack, "turn")
+                    samples[stack] += [answer["sample_s"]] if answer else []
+        cases = {}
+        for stack in map(Stack.parse, alive):
+            done = self._ask([matchup], stack, "finish")
+            ready = prepared[stack]
+            if done and ready and (matchup.id, stack) not in self.failed:
+                cases[str(stack)] = ready | done | {"samples_s": samples[stack]}
+        self.context.append("launch", matchup=matchup.id, launch=self.index, cases=cases)
+
+    def _ask(
+        self,
+        matchups: list[Matchup],
+        stack: Stack,
+        verb: str,
+        *,
+        restart: bool = True,
+        **arguments: Any,
+    ) -> dict[str, Any] | None:
+        """Ask a worker on behalf of some matchups.
+
+        If it fails, they have failed for this stack, and a new worker serves the others.
+        """
+        worker = self.workers.get(stack)
+        if worker is None or all((m.id, stack) in self.failed for m in matchups):
+            return None
+        try:
+            return worker.ask(verb, deadline_s=self.context.selection.timeout_s, **arguments)
+        except WorkerError as error:
+            for matchup in matchups:
+                if stack in self.wanted[matchup]:
+                    self._fail(matchup, stack, error)
+            self.workers.pop(stack).kill()
+            if restart and not self.closing and self._left(stack):
+                self._start(stack, cache=None)
+            return None
+
+    def _left(self, stack: Stack) -> bool:
+        """Whether a stack still has something to measure."""
+        return any(
+            stack in of and matchup.phase != COLD and (matchup.id, stack) not in self.failed
+            for matchup, of in self.wanted.items()
+        )
+
+    def _fail(self, matchup: Matchup, stack: Stack, error: WorkerError) -> None:
+        if self.closing or (matchup.id, stack) in self.failed:
+            return
+        self.failed.add((matchup.id, stack))
+        self.context.append(
+            "failure",
+            matchup=matchup.id,
+            stack=str(stack),
+            launch=self.index,
+            status=error.status,
+            reason=error.reason,
+            failure=to_json(error.failure) | {"launch": self.index},
+        )
+
+
+def _part(phase: str) -> str | None:
+    """The part of the check that a phase rests on; loading data rests on none."""
+    return {"forward": "inference", "dataload": None}.get(phase, "training")

@@ -1,0 +1,23 @@
+"""Sequence classification with one LSTM: embedding, LSTM 128, dense."""
+
+from benchmarks.models._spec import LSTM, Dense, Embedding, Layer, ModelSpec, Size
+
+
+def _layers(spec: ModelSpec) -> tuple[Layer, ...]:
+    return (
+        Embedding(name="embedding", vocabulary=spec.vocabulary or 0, units=128),
+        LSTM(name="lstm", inputs=128, units=128, steps=spec.input_shape[0]),
+        Dense(name="dense", inputs=128, units=spec.classes),
+    )
+
+
+SPEC = ModelSpec(
+    title="LSTM classifier",
+    reference="Hochreiter & Schmidhuber: Long short-term memory, 1997; sizes of the IMDB examples of Keras",
+    kind="tokens",
+    input_shape=(80,),
+    classes=10,
+    vocabulary=20_000,
+    architecture=_layers,
+    sizes={"quick": Size(batch=32), "standard": Size(batch=32)},
+)

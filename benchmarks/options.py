@@ -1,0 +1,108 @@
+"""The flags, once: the command line and pytest offer the same, under the same names."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.plan import EFFORTS, Selection, SelectionError
+
+LATEST = "latest"
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, slash, count = text.partition("/")
+    if not (slash and index.isdecimal() and count.isdecimal()):
+        raise SelectionError(f"shard {text!r}; write i/n, for example 1/4")
+    return int(index), int(count)
+
+
+SELECTION: dict[str, dict[str, Any]] = {
+    "--models": {"type": _names, "metavar": "A,B", "help": "models (default: all)"},
+    "--phases": {"type": _names, "metavar": "A,B", "help": "phases (default: all)"},
+    "--stacks": {"type": _names, "metavar": "A,B", "help": "stacks (default: those of `list`)"},
+    "--device": {"metavar": "D", "help": "cpu or cuda (default: cpu)"},
+    "--precision": {"metavar": "P", "help": "float32"},
+    "--batch": {"type": int, "metavar": "N", "help": "batch size (default: the model's own)"},
+    "--effort": {
+        "metavar": "E",
+        "help": ", ".join(f"{name} ({e.launches} launches)" for name, e in EFFORTS.items()),
+    },
+    "--seed": {"type": int, "metavar": "N", "help": "of weights, inputs and orders (default: 0)"},
+    "--timeout": {"type": float, "metavar": "S", "help": "seconds a case may take (default: 600)"},
+    "--shard": {"type": _shard, "metavar": "I/N", "help": "only every n-th model, from the i-th"},
+    "--models-dir": {"type": Path, "metavar": "DIR", "help": "a folder with models of your own"},
+    "--data": {"metavar": "NAME", "help": "digits (default) or fashion-mnist"},
+    "--data-dir": {"type": Path, "metavar": "DIR", "help": "where the IDX files of a data set lie"},
+}
+"""Flags that say what is measured. Their defaults are those of ``Selection``."""
+
+PLACE: dict[str, dict[str, Any]] = {
+    "--out": {
+        "type": Path,
+        "default": Path("results"),
+        "metavar": "DIR",
+        "help": "the folder that holds run folders (default: results)",
+    },
+    "--resume": {
+        "nargs": "?",
+        "const": LATEST,
+        "metavar": "RUN",
+        "help": "go on with a run (default: the latest); its own selection is used",
+    },
+}
+"""Flags that say where results go."""
+
+_FIELDS = {"timeout": "timeout_s"}
+
+
+def add(flags: dict[str, dict[str, Any]], add_argument: Callable[..., Any]) -> None:
+    """Offer flags through ``argparse`` or pytest, whose functions take the same keywords."""
+    for flag, keywords in flags.items():
+        add_argument(flag, **keywords)
+
+
+def selection(value_of: Callable[[str], Any]) -> Selection:
+    """The selection that the given flags make; a flag not given has the value ``None``."""
+    given = {flag.lstrip("-").replace("-", "_"): value_of(flag) for flag in SELECTION}
+    return Selection(**{_FIELDS.get(k, k): v for k, v in given.items() if v is not None})
+
+
+def given(value_of: Callable[[str], Any]) -> tuple[str, ...]:
+    """The selection flags that were given."""
+    return tuple(flag for flag in SELECTION if value_of(flag) is not None)
+
+
+def as_command(chosen: Selection) -> tuple[str, ...]:
+    """The arguments that make a selection again, defaults left out."""
+    words: list[str] = []
+    for field in dataclasses.fields(Selection):
+        value = getattr(chosen, field.name)
+        if value == field.default:
+            continue
+        flag = "--" + {v: k for k, v in _FIELDS.items()}.get(field.name, field.name).replace(
+            "_", "-"
+        )
+        if isinstance(value, tuple):
+            value = ("/" if flag == "--shard" else ",").join(map(str, value))
+        words += [flag, str(value)]
+    return tuple(words)
+
+
+def to_stored(chosen: Selection) -> dict[str, Any]:
+    """A selection as plain data for the journal."""
+    data = dataclasses.asdict(chosen)
+    return {k: str(v) if isinstance(v, Path) else v for k, v in data.items()}
+
+
+def from_stored(data: dict[str, Any]) -> Selection:
+    """A selection from the journal."""
+    paths = {k: Path(data[k]) for k in ("models_dir", "data_dir") if data[k] is not None}
+    tuples = {k: tuple(v) for k, v in data.items() if isinstance(v, list)}
+    return Selection(**(data | tuples | paths))

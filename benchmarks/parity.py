@@ -1,0 +1,301 @@
+"""The proof that twins are one function, and the check that a timed stack still computes it.
+
+The proof runs in float64 on the CPU, where honest twins differ by rounding alone (1e-15) and every
+other difference (an epsilon, a padding, a gate) stands out by many orders of magnitude.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import inputs, weights
+from benchmarks.models._spec import ModelSpec
+from benchmarks.records import Difference, Parity, TimedCheck
+
+if TYPE_CHECKING:
+    from benchmarks.phases._protocol import Session
+
+Array = NDArray[Any]
+Arrays = Mapping[str, Array]
+
+TOLERANCE = 1e-9
+STEPS = 3
+PARTS = ("inference", "training")
+"""What a timed stack is checked on, each by itself, so that a failure of one spares the other."""
+OPTIMIZERS = ("sgd", "adam")
+ROUNDOFF = {"float32": 2.0**-24, "float64": 2.0**-53}
+"""Unit roundoff of each precision."""
+FLOOR = 1e-7
+"""A tensor whose norm is below this share of the largest of its kind is compared with that share:
+the relative error of a gradient that is zero but for rounding means nothing."""
+CONFIDENCE = 8.0
+"""Factor of the rounding bound; Higham & Mary (2019) put the chance of a sum exceeding theirs at
+2 exp(-factor^2 / 2)."""
+
+
+def write_proof(session: Session, path: Path, *, seed: int) -> dict[str, Any]:
+    """In the worker: write every compared array to ``path`` (npz) and return the counted facts."""
+    adapter, model, batch = session.adapter, session.model, session.batch
+    flops = adapter.flops(model, batch)
+    adapter.set_training(model, training=True)
+    trace = adapter.trace(model, batch)
+    arrays = {"output": trace.output, "loss": trace.loss}
+    arrays |= {f"activation/{name}": a for name, a in trace.activations.items()}
+    arrays |= {f"activation_gradient/{name}": a for name, a in trace.activation_gradients.items()}
+    arrays |= {f"gradient/{name}": a for name, a in trace.gradients.items()}
+    for optimizer in OPTIMIZERS:
+        adapter.reset(model, session.weights)
+        fed = _distinct(session, seed) if optimizer == "adam" else batch
+        after = adapter.trained(model, fed, optimizer, STEPS)
+        arrays |= {f"after_steps_{optimizer}/{name}": a for name, a in after.items()}
+    np.savez(path, **{k: np.asarray(a, dtype=np.float64) for k, a in arrays.items()})
+    return {
+        "parameters": adapter.parameter_count(model),
+        "flops": None if flops is None else flops / session.batch_size,
+        "weights_sha256": weights.digest(session.weights),
+    }
+
+
+def write_check(session: Session, path: Path, part: str) -> None:
+    """In a worker: write what the timed callables compute from the start, to ``path`` (npz).
+
+    ``part`` is one of ``PARTS``; training with dropout has nothing to compare and writes nothing.
+    """
+    adapter, model, spec = session.adapter, session.model, session.spec
+    adapter.reset(model, session.weights)
+    arrays: dict[str, Array] = {}
+    if part == "inference":
+        adapter.set_training(model, training=False)
+        arrays["output"] = adapter.numpy(adapter.forward(model, session.batch))
+    elif not spec.dropout:
+        adapter.set_training(model, training=True)
+        arrays["loss"] = adapter.numpy(adapter.train_step(model, session.batch))
+        after = adapter.export(model)
+        moved = [f"{la.name}.{p}" for la in spec.layers if la.trainable for p in la.parameters]
+        arrays |= {f"update/{name}": after[name] - session.weights[name] for name in moved}
+    adapter.reset(model, session.weights)
+    np.savez(path, **arrays)
+
+
+def compare(
+    spec: ModelSpec, written: Mapping[str, Path], facts: Mapping[str, Mapping[str, Any]]
+) -> Parity:
+    """In the parent: the proof from what each adapter's worker wrote and counted.
+
+    The first adapter is the reference; every figure is the largest over the others.
+    """
+    names = tuple(written)
+    base = Parity(
+        status="proven",
+        tolerance=TOLERANCE,
+        adapters=names,
+        parameters=facts[names[0]]["parameters"],
+        forward_flops=facts[names[0]]["flops"],
+        weights_sha256=facts[names[0]]["weights_sha256"],
+        notes=_notes(spec),
+    )
+    wrong = _wrong_facts(spec, facts)
+    if wrong:
+        return replace(base, status="failed", reason=wrong)
+    if len(names) == 1:
+        reason = f"only {names[0]} is here: its parameters and FLOPs agree with the spec"
+        return replace(base, status="partial", reason=reason)
+    errors: dict[str, float] = {}
+    with np.load(written[names[0]]) as reference:
+        for other in names[1:]:
+            with np.load(written[other]) as candidate:
+                for quantity, error in _errors(reference, candidate).items():
+                    errors[quantity] = max(errors.get(quantity, 0.0), error)
+                if any(not error <= TOLERANCE for error in errors.values()):
+                    difference = first_difference(reference, candidate, names[0], other)
+                    return _failed(base, errors, difference)
+    return replace(base, max_rel_error=errors)
+
+
+def _failed(base: Parity, errors: dict[str, float], difference: Difference | None) -> Parity:
+    worst = max(errors, key=lambda q: errors[q])
+    where = f"; they part first at {difference.where} ({difference.quantity})" if difference else ""
+    return replace(
+        base,
+        status="failed",
+        reason=f"{worst} differs by {errors[worst]:.1e}, more than {TOLERANCE:.0e}{where}",
+        max_rel_error=errors,
+        first_difference=difference,
+    )
+
+
+def relative_error(a: Array, b: Array, floor: float = 0.0) -> float:
+    """``|a - b| / max(|a|, |b|, floor)`` in the L2 norm; NaN where either holds one."""
+    scale = max(float(np.linalg.norm(a)), float(np.linalg.norm(b)), floor)
+    apart = float(np.linalg.norm(a - b))
+    return apart / scale if scale > 0 else apart
+
+
+def first_difference(a: Arrays, b: Arrays, name_a: str, name_b: str) -> Difference | None:
+    """The first place at which two traces part: forward order, then backward, then after steps."""
+    for quantity, key in _in_order(a):
+        if key not in b:
+            continue
+        left, right = a[key], b[key]
+        where = key.split("/", 1)[-1]
+        if quantity == "gradient of the output":
+            # At a tie, max-pooling may send the gradient to either: both choices are right, and a
+            # ReLU before it (zeros tie) lets neither through.
+            shown = a[f"activation/{where}"] != 0
+            left, right = (
+                (left * shown, right * shown) if left.shape == right.shape else (left, right)
+            )
+        same_size = np.squeeze(left).shape == np.squeeze(right).shape
+        error = relative_error(np.squeeze(left), np.squeeze(right)) if same_size else None
+        if error is None or not error <= TOLERANCE:
+            return Difference(
+                where=where,
+                quantity=quantity,
+                a=f"{name_a}: {_sample(left)}",
+                b=f"{name_b}: {_sample(right)}",
+                shape_a=left.shape,
+                shape_b=right.shape,
+                error=error,
+            )
+    return None
+
+
+def rounding_bound(spec: ModelSpec, precision: str, quantity: str, batch: int) -> float:
+    """What the relative error may be when nothing but rounding happened.
+
+    A sum of n terms errs by about sqrt(n) u (Higham & Mary 2019), and a chain of layers adds up:
+    ``CONFIDENCE * depth * sqrt(n) * u``, with u the unit roundoff and n the longest sum. A training
+    step goes through the layers three times and sums gradients over the batch and its positions.
+    """
+    depth = len(spec.layers)
+    terms = max(layer.reduction for layer in spec.layers)
+    if quantity != "output":
+        depth, terms = 3 * depth, max(terms, batch * math.prod(spec.input_shape[:2]))
+    return CONFIDENCE * depth * math.sqrt(terms) * ROUNDOFF[precision]
+
+
+def timed_checks(
+    spec: ModelSpec,
+    stack: str,
+    *,
+    precision: str,
+    batch: int,
+    seed: int,
+    reference: Path,
+    written: Path,
+) -> Iterator[TimedCheck]:
+    """In the parent: a timed stack against the float64 reference, quantity by quantity."""
+    with np.load(reference) as right, np.load(written) as left:
+        for quantity, keys in _by_quantity(right).items():
+            a = np.concatenate([np.ravel(left[k]) for k in keys])
+            b = np.concatenate([np.ravel(right[k]) for k in keys])
+            bound = rounding_bound(spec, precision, quantity, batch)
+            if quantity == "update":
+                # An update is the difference of stored weights: each is rounded to its own size.
+                start = weights.generate(spec.layers, seed)
+                sizes = [float(np.linalg.norm(start[key.removeprefix("update/")])) for key in keys]
+                bound += 2 * ROUNDOFF[precision] * math.hypot(*sizes) / float(np.linalg.norm(b))
+            yield TimedCheck(
+                stack=stack, quantity=quantity, error=relative_error(a, b), bound=bound
+            )
+
+
+def _by_quantity(arrays: Iterable[str]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for key in arrays:
+        grouped.setdefault(key.split("/", 1)[0], []).append(key)
+    return grouped
+
+
+def _errors(a: Arrays, b: Arrays) -> dict[str, float]:
+    """The largest relative error of each quantity that identity rests on."""
+    kinds = {"output": "output", "loss": "loss", "gradient": "gradients"}
+    kinds |= {f"after_steps_{o}": f"after_steps_{o}" for o in OPTIMIZERS}
+    errors = {}
+    for kind, keys in _by_quantity(a).items():
+        if kind not in kinds:
+            continue
+        largest = max(float(np.linalg.norm(a[key])) for key in keys)
+        errors[kinds[kind]] = max(_error(a, b, key, FLOOR * largest) for key in keys)
+    errors["after_steps"] = max(errors[f"after_steps_{o}"] for o in OPTIMIZERS)
+    return errors
+
+
+def _error(a: Arrays, b: Arrays, key: str, floor: float) -> float:
+    if key not in b or a[key].shape != b[key].shape:
+        return math.inf
+    error = relative_error(a[key], b[key], floor)
+    return math.inf if math.isnan(error) else error
+
+
+def _in_order(arrays: Arrays) -> Iterator[tuple[str, str]]:
+    """Quantity and key of everything compared, in the order in which a difference would arise."""
+    groups = _by_quantity(arrays)
+    forward = groups.get("activation", [])
+    yield from (("output of the layer", key) for key in forward)
+    yield "output", "output"
+    yield "loss", "loss"
+    layers = [key.split("/", 1)[1] for key in forward]
+    gradients = groups.get("gradient", [])
+    for layer in reversed(layers):
+        if f"activation_gradient/{layer}" in arrays:
+            yield "gradient of the output", f"activation_gradient/{layer}"
+        for key in gradients:
+            if key.removeprefix("gradient/").rpartition(".")[0] == layer:
+                yield "gradient", key
+    yield from (("gradient", key) for key in gradients)
+    for optimizer in OPTIMIZERS:
+        for key in groups.get(f"after_steps_{optimizer}", []):
+            yield f"value after {STEPS} steps of {optimizer}", key
+
+
+def _wrong_facts(spec: ModelSpec, facts: Mapping[str, Mapping[str, Any]]) -> str | None:
+    forward = spec.flops("forward")
+    for name, counted in facts.items():
+        if counted["parameters"] != spec.parameters:
+            return f"{name} has {counted['parameters']} parameters, the spec {spec.parameters}"
+        if counted["flops"] is not None and counted["flops"] != forward:
+            return f"{name} does {counted['flops']:.0f} FLOPs per sample, the spec {forward:.0f}"
+    digests = {counted["weights_sha256"] for counted in facts.values()}
+    return "the workers drew different weights" if len(digests) > 1 else None
+
+
+def _notes(spec: ModelSpec) -> tuple[str, ...]:
+    notes = []
+    if spec.dropout:
+        notes.append(
+            "Dropout is off where identity is proven; where the model trains, each framework draws"
+            " its own masks, so the timed check compares inference alone."
+        )
+    if spec.kind == "tokens":
+        notes.append(
+            "Identity under Adam is proven on tokens that do not repeat: on TensorFlow, Keras' Adam"
+            " squares an embedding's sparse gradient before it adds up repeated tokens, which is"
+            " not the gradient's square. SGD is proven, and timed, on tokens that do repeat."
+        )
+    return tuple(notes)
+
+
+def _distinct(session: Session, seed: int) -> Any:
+    """The batch, or for tokens one in which none repeats (see the note on Adam)."""
+    spec, size = session.spec, session.batch_size
+    if spec.kind != "tokens":
+        return session.batch
+    made = inputs.synthetic(spec.kind, spec.input_shape, spec.classes, size, seed, spec.vocabulary)
+    count = math.prod(made.x.shape)
+    tokens = np.random.default_rng(seed).permutation(max(spec.vocabulary or 0, count))[:count]
+    x = (tokens % (spec.vocabulary or 1)).reshape(made.x.shape).astype(made.x.dtype)
+    return session.adapter.place(replace(made, x=x))
+
+
+def _sample(array: Array) -> str:
+    """The first few values and the norm, for a person to see how two twins differ."""
+    head = ", ".join(f"{value:.6g}" for value in np.ravel(array)[:4])
+    return f"[{head}{', ...' if array.size > 4 else ''}], norm {np.linalg.norm(array):.9g}"  # noqa: PLR2004 - four values make the point

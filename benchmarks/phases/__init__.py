@@ -1,0 +1,1 @@
+"""One file per phase; the file name is the name of the phase."""

@@ -1,0 +1,71 @@
+"""What a phase is: it turns a prepared session into the work that turns will time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from benchmarks.adapters._protocol import Adapter
+from benchmarks.inputs import Dataset
+from benchmarks.models._spec import ModelSpec
+from benchmarks.records import Learned
+from benchmarks.weights import Weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A built model in its adapter, and what it can be fed.
+
+    ``batch`` lies on the device. ``data`` holds real data cut to whole batches, or ``None`` where
+    no phase of the plan reads any.
+    """
+
+    adapter: Adapter
+    model: Any
+    spec: ModelSpec
+    weights: Weights
+    batch: Any
+    batch_size: int
+    data: Dataset | None = None
+
+    def real_data(self) -> Dataset:
+        """The data set of the plan.
+
+        Raises:
+            ValueError: the plan named none.
+        """
+        if self.data is None:
+            raise ValueError("this phase reads real data, and the plan names none")
+        return self.data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What turns time.
+
+    ``run`` is one iteration. Where ``baseline`` is given, a sample is the time of ``run`` beyond
+    the time of ``baseline``, both taken in the same turn. ``before`` runs untimed ahead of each
+    turn. ``discard`` iterations open each turn, to refill the caches that other workers used.
+    ``iterations`` fixes how many a turn has; else the length of a turn decides. ``warm_up`` is the
+    number of whole runs that suffice to warm up, where single iterations are long.
+    """
+
+    run: Callable[[], object]
+    baseline: Callable[[], object] | None = None
+    before: Callable[[], object] | None = None
+    discard: int = 2
+    iterations: int | None = None
+    warm_up: int | None = None
+    items: int = 0
+    learned: list[Learned] = field(default_factory=list)
+
+
+class Phase(Protocol):
+    """A module in this folder."""
+
+    NEEDS_DATA: bool
+    """Whether it reads real data; such matchups carry the data set in their id."""
+
+    def prepare(self, session: Session) -> Work:
+        """Build the work; the session's weights are as initialised."""

@@ -1,0 +1,21 @@
+"""The input pipeline alone: bytes in host memory become float batches on the device."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.phases._protocol import Session, Work
+
+NEEDS_DATA = True
+
+
+def prepare(session: Session) -> Work:
+    """One iteration is one batch; a finished pass over the data starts the next."""
+    loader = session.adapter.loader(session.real_data(), session.batch_size)
+
+    def batches() -> Iterator[Any]:
+        while True:
+            yield from loader
+
+    stream = batches()
+    # Two prefetched batches came for free while other workers ran; two more refill the caches.
+    return Work(run=lambda: next(stream), discard=4, items=session.batch_size)

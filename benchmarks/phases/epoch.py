@@ -1,0 +1,36 @@
+"""A whole epoch on real data: training as each framework's users write it, then evaluation."""
+
+from benchmarks.phases._protocol import Session, Work
+from benchmarks.records import Learned
+
+NEEDS_DATA = True
+
+
+def prepare(session: Session) -> Work:
+    """One iteration is one epoch from the initial weights; nothing is discarded but a first pass."""
+    data = session.real_data()
+    epoch = session.adapter.epoch(session.model, data, session.batch_size)
+    learned: list[Learned] = []
+
+    def run() -> None:
+        train_loss, train_accuracy, test_loss, test_accuracy = epoch.run()
+        learned.append(
+            Learned(
+                train_loss=train_loss,
+                train_accuracy=train_accuracy,
+                test_loss=test_loss,
+                test_accuracy=test_accuracy,
+                train_samples=len(data.y_train),
+                test_samples=len(data.y_test),
+            )
+        )
+
+    return Work(
+        run=run,
+        before=lambda: session.adapter.reset(session.model, session.weights),
+        discard=0,
+        iterations=1,
+        warm_up=1,
+        items=len(data.y_train),
+        learned=learned,
+    )

@@ -1,0 +1,13 @@
+"""Inference: one batch in, logits out."""
+
+from benchmarks.phases._protocol import Session, Work
+
+NEEDS_DATA = False
+
+
+def prepare(session: Session) -> Work:
+    """Forward passes over one batch that stays on the device."""
+    session.adapter.set_training(session.model, training=False)
+    return Work(
+        run=lambda: session.adapter.forward(session.model, session.batch), items=session.batch_size
+    )

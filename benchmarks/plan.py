@@ -1,0 +1,212 @@
+"""From what was asked to what will be measured: selection, sizes, and the order of matchups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from benchmarks import registry
+from benchmarks.models._spec import ModelSpec, Size
+from benchmarks.records import Matchup, Stack
+
+EffortName = Literal["quick", "standard", "release"]
+PRECISIONS = ("float32",)
+DEVICES = ("cpu", "cuda")
+DEFAULT_DATA = "digits"
+COLD = "cold_start"
+ORDER = ("forward", "backward", "train_step", "dataload", "epoch", COLD)
+"""How phases are shown; one that is not listed comes last."""
+
+
+class SelectionError(ValueError):
+    """What was asked cannot be planned; the text says what is allowed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How hard to try. ``launches`` is the sample size; the rest is the cost of each.
+
+    ``rounds`` per launch, a turn of at least ``turn_s``, warm-up up to ``warm_s``. ``cold_launches``
+    of the launches start one worker after the other with an empty compiler cache, which is what
+    measures a cold start; in the others they start side by side and find the cache full.
+    """
+
+    launches: int
+    cold_launches: int
+    rounds: int
+    epoch_rounds: int
+    turn_s: float
+    warm_s: float
+
+
+EFFORTS: dict[str, Effort] = {
+    "quick": Effort(launches=3, cold_launches=1, rounds=5, epoch_rounds=1, turn_s=0.08, warm_s=0.3),
+    "standard": Effort(
+        launches=7, cold_launches=7, rounds=10, epoch_rounds=2, turn_s=0.2, warm_s=5.0
+    ),
+    "release": Effort(
+        launches=15, cold_launches=15, rounds=20, epoch_rounds=2, turn_s=0.5, warm_s=15.0
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What a user asked for; empty means the default."""
+
+    models: tuple[str, ...] = ()
+    phases: tuple[str, ...] = ()
+    stacks: tuple[str, ...] = ()
+    device: str = "cpu"
+    precision: str = "float32"
+    batch: int | None = None
+    effort: str = "quick"
+    seed: int = 0
+    timeout_s: float = 600.0
+    shard: tuple[int, int] | None = None
+    models_dir: Path | None = None
+    data_dir: Path | None = None
+    data: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Matchups that share model and size, and so share the workers of a launch."""
+
+    model: str
+    spec: ModelSpec
+    size: Size
+    stacks: tuple[Stack, ...]
+    matchups: tuple[Matchup, ...]
+    data: str | None = None
+
+    def phases(self) -> tuple[str, ...]:
+        """The phases of the matchups, in their order."""
+        return tuple(m.phase for m in self.matchups)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything a run will do, in order."""
+
+    selection: Selection
+    effort: Effort
+    groups: tuple[Group, ...]
+    unsupported: dict[str, str] = field(default_factory=dict)
+
+    def lacking(self, model: str, stack: Stack) -> str | None:
+        """Why a stack cannot run a model here, or ``None``."""
+        dialect = registry.adapter(stack.adapter).dialect
+        if not registry.has_twin(model, dialect, self.selection.models_dir):
+            return f"the model has no {dialect} twin"
+        return self.unsupported.get(str(stack))
+
+    def case_ids(self) -> tuple[str, ...]:
+        """Every case, in order."""
+        return tuple(m.case_id(str(s)) for g in self.groups for m in g.matchups for s in g.stacks)
+
+
+def make(selection: Selection) -> Plan:
+    """Plan a selection.
+
+    Raises:
+        UnknownNameError: a model, phase or stack that is not there.
+        SelectionError: anything else that cannot be; the text says what is allowed.
+    """
+    _check(selection)
+    models = _models(selection)
+    phases = _chosen("phase", selection.phases, registry.names("phases"))
+    phases = tuple(sorted(phases, key=lambda p: ORDER.index(p) if p in ORDER else len(ORDER)))
+    stacks = _chosen_stacks(selection.stacks)
+    groups = [_group(model, phases, stacks, selection) for model in models]
+    if selection.shard:
+        index, count = selection.shard
+        groups = groups[index - 1 :: count]
+    reasons = {str(s): registry.unsupported(s, selection.device) for s in stacks}
+    return Plan(
+        selection=selection,
+        effort=EFFORTS[selection.effort],
+        groups=tuple(groups),
+        unsupported={stack: reason for stack, reason in reasons.items() if reason},
+    )
+
+
+def _check(selection: Selection) -> None:
+    for name, value, allowed in (
+        ("effort", selection.effort, get_args(EffortName)),
+        ("precision", selection.precision, PRECISIONS),
+        ("device", selection.device, DEVICES),
+    ):
+        if value not in allowed:
+            raise SelectionError(f"unknown {name} {value!r}; there are: {', '.join(allowed)}")
+    if selection.batch is not None and selection.batch < 1:
+        raise SelectionError(f"batch is {selection.batch}; it must be at least 1")
+    if selection.timeout_s <= 0:
+        raise SelectionError(f"timeout is {selection.timeout_s}; it must be more than 0 seconds")
+    if selection.models_dir and not selection.models_dir.is_dir():
+        raise SelectionError(f"--models-dir {selection.models_dir}: there is no such folder")
+    if selection.shard and not 1 <= selection.shard[0] <= selection.shard[1]:
+        index, count = selection.shard
+        raise SelectionError(f"shard {index}/{count}; write i/n with 1 <= i <= n, for example 1/4")
+
+
+def _models(selection: Selection) -> tuple[str, ...]:
+    """The named models; else every one of a user's own, and ours but for those on request."""
+    there = registry.names("models", selection.models_dir)
+    if selection.models:
+        return _chosen("model", selection.models, there)
+    return tuple(m for m in there if not registry.spec(m, selection.models_dir).on_request)
+
+
+def _chosen(kind: str, asked: Sequence[str], allowed: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(registry.check(kind, name, allowed) for name in dict.fromkeys(asked)) or allowed
+
+
+def _chosen_stacks(asked: Sequence[str]) -> tuple[Stack, ...]:
+    if not asked:
+        return registry.default_stacks()
+    allowed = tuple(map(str, registry.stacks(hidden=True)))
+    shown = tuple(map(str, registry.stacks()))
+    for name in asked:
+        if name not in allowed:
+            registry.check("stack", name, shown)
+    return tuple(Stack.parse(name) for name in dict.fromkeys(asked))
+
+
+def _group(model: str, phases: Sequence[str], stacks: tuple[Stack, ...], asked: Selection) -> Group:
+    spec = registry.spec(model, asked.models_dir)
+    size = spec.size(asked.effort)
+    shaped = spec.at(size)
+    batch = asked.batch or size.batch
+    shape = "x".join(map(str, shaped.input_shape)) if shaped.input_shape != spec.input_shape else ""
+    data = asked.data or DEFAULT_DATA
+
+    def matchup(phase: str) -> Matchup:
+        variant = shape
+        if registry.load("phases", phase).NEEDS_DATA:
+            amount = size.train_samples if phase == "epoch" else None
+            variant = "-".join(filter(None, (shape, data, str(amount or ""))))
+        return Matchup(
+            model=model,
+            phase=phase,
+            batch=batch,
+            precision=asked.precision,
+            device=asked.device,
+            variant=variant,
+        )
+
+    return Group(
+        model=model,
+        spec=shaped,
+        size=Size(
+            batch=batch,
+            input_shape=shaped.input_shape,
+            train_samples=size.train_samples,
+            test_samples=size.test_samples,
+        ),
+        stacks=stacks,
+        matchups=tuple(matchup(phase) for phase in phases),
+        data=data,
+    )

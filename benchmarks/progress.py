@@ -1,0 +1,211 @@
+"""What a person sees while a run goes on: bars at a terminal, plain lines elsewhere.
+
+Nothing is redrawn while a worker is being timed: on two cores the drawing itself would be measured.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.plan import Group, Plan
+from benchmarks.records import MatchupResult, Parity, Run, Verdict
+
+PAIRS = (("torch-eager", "tensorflow-graph"), ("torch-compile", "tensorflow-xla"))
+"""The pairs whose verdicts make the headline: as written, and compiled."""
+
+
+class Listener(Protocol):
+    """What the runner tells while it works."""
+
+    def begin(self, plan: Plan) -> None:
+        """The plan is made."""
+
+    def proving(self, group: Group) -> None:
+        """The proof of a model starts."""
+
+    def proved(self, group: Group, parity: Parity) -> None:
+        """The proof of a model has ended."""
+
+    def step(self, group: Group, launch: int, step: str) -> None:
+        """A launch starts its workers (``start``) or a phase."""
+
+    def finished(self, result: MatchupResult) -> None:
+        """A matchup has all its launches."""
+
+
+class Silent:
+    """Says nothing."""
+
+    def begin(self, plan: Plan) -> None:
+        """Nothing."""
+
+    def proving(self, group: Group) -> None:
+        """Nothing."""
+
+    def proved(self, group: Group, parity: Parity) -> None:
+        """Nothing."""
+
+    def step(self, group: Group, launch: int, step: str) -> None:
+        """Nothing."""
+
+    def finished(self, result: MatchupResult) -> None:
+        """Nothing."""
+
+
+class Telling:
+    """Tells a console: one status line redrawn between steps, or plain lines without a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.began = time.monotonic()
+        self.total = self.done = self.launches = 0
+
+    def begin(self, plan: Plan) -> None:
+        """Say what will be measured."""
+        self.launches = plan.effort.launches
+        per_group = [1 + self.launches * (1 + len(g.matchups)) for g in plan.groups]
+        self.total = sum(per_group)
+        cases = sum(len(g.matchups) * len(g.stacks) for g in plan.groups)
+        self.console.print(
+            f"{cases} cases in {sum(len(g.matchups) for g in plan.groups)} matchups of"
+            f" {len(plan.groups)} models, {self.launches} launches each",
+            highlight=False,
+        )
+        for stack, reason in plan.unsupported.items():
+            self.console.print(f"  {stack}: unsupported, {reason}", highlight=False)
+
+    def proving(self, group: Group) -> None:
+        """Show that the proof runs."""
+        self._status(f"{group.model}: proving the twins identical")
+
+    def proved(self, group: Group, parity: Parity) -> None:
+        """One line: proven or not."""
+        self.done += 1
+        self._clear()
+        self.console.print(proof_line(group.model, parity), highlight=False)
+
+    def step(self, group: Group, launch: int, step: str) -> None:
+        """Show which launch and phase runs."""
+        self.done += 1
+        what = "starting workers" if step == "start" else step
+        self._status(f"{group.model}: launch {launch + 1}/{self.launches}, {what}")
+
+    def finished(self, result: MatchupResult) -> None:
+        """One line per headline pair, or the reasons where there is none."""
+        self._clear()
+        for line in verdict_lines(result):
+            self.console.print(line, highlight=False)
+
+    def _status(self, text: str) -> None:
+        left = self._left()
+        shown = f"[{self.done}/{self.total}] {text}{left}"
+        if self.console.is_terminal:
+            self._clear()
+            self.console.print(
+                shown, end="\r", highlight=False, overflow="ellipsis", no_wrap=True, markup=False
+            )
+        else:
+            self.console.print(shown, highlight=False, markup=False)
+
+    def _left(self) -> str:
+        """Time left, from the pace so far; silent until there is a pace."""
+        share = self.done / self.total if self.total else 0.0
+        spent = time.monotonic() - self.began
+        if share < 0.05:  # noqa: PLR2004 - too early to tell
+            return ""
+        minutes, seconds = divmod(round(spent / share - spent), 60)
+        return f", about {minutes}:{seconds:02d} left"
+
+    def _clear(self) -> None:
+        if self.console.is_terminal:
+            self.console.print(" " * (self.console.width - 1), end="\r")
+
+
+def proof_line(model: str, parity: Parity) -> str:
+    """The proof of a model in one line."""
+    if parity.status == "proven":
+        worst = max(parity.max_rel_error.values(), default=0.0)
+        return (
+            f"{model}: proven identical in {parity.dtype} ({' and '.join(parity.adapters)}):"
+            f" largest error {worst:.1e} over output, loss, gradients and 3 optimizer steps"
+        )
+    return f"{model}: {parity.status}: {parity.reason}"
+
+
+def verdict_phrase(verdict: Verdict) -> str:
+    """A verdict as a person says it, the faster stack first."""
+    if verdict.ratio is None or verdict.ci95 is None:
+        return f"{verdict.a} vs {verdict.b}: {verdict.verdict} ({verdict.reason})"
+    ratio, (low, high), first, second = verdict.ratio, verdict.ci95, verdict.a, verdict.b
+    if verdict.verdict == "slower":
+        ratio, low, high, first, second = 1 / ratio, 1 / high, 1 / low, second, first
+    if verdict.verdict in {"faster", "slower"}:
+        return f"{first} {ratio:.2f}x faster than {second} [{low:.2f}, {high:.2f}]"
+    reason = f": {verdict.reason}" if verdict.reason else ""
+    return f"{first} vs {second}: {verdict.verdict} ({ratio:.2f} [{low:.2f}, {high:.2f}]{reason})"
+
+
+def headline(result: MatchupResult) -> list[Verdict]:
+    """The verdicts of the headline pairs; the first verdict where neither pair was chosen."""
+    chosen = [v for pair in PAIRS for v in result.verdicts if (v.a, v.b) == pair]
+    return chosen or list(result.verdicts[:1])
+
+
+def verdict_lines(result: MatchupResult) -> list[str]:
+    """What came of a matchup, and every case that failed."""
+    name = result.matchup.id
+    lines = [f"  {name}: {verdict_phrase(v)}" for v in headline(result)]
+    lines += [
+        f"  {name}: {case.stack}: {case.status}: {case.reason}"
+        for case in result.cases
+        if case.status not in {"ok", "unsupported"}
+    ]
+    return lines
+
+
+def summary(run: Run) -> Table:
+    """Every matchup with the median of each stack and the headline verdicts."""
+    stacks = list(dict.fromkeys(c.stack for r in run.matchups for c in r.cases))
+    table = Table(title=f"run {run.run_id}", title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("matchup", overflow="fold")
+    for stack in stacks:
+        table.add_column(stack.replace("-", "-\n"), justify="right", no_wrap=True)
+    for a, b in _pairs(run):
+        table.add_column(f"{a}\nvs {b}", justify="right", no_wrap=True)
+    for result in run.matchups:
+        shown = {
+            c.stack: _time(c.summary()["median_s"]) if c.status == "ok" else c.status
+            for c in result.cases
+        }
+        words = {(v.a, v.b): _short(v) for v in result.verdicts}
+        table.add_row(
+            result.matchup.id,
+            *(shown.get(s, "") for s in stacks),
+            *(words.get(pair, "") for pair in _pairs(run)),
+        )
+    return table
+
+
+def _pairs(run: Run) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((v.a, v.b) for r in run.matchups for v in headline(r)))
+
+
+def _short(verdict: Verdict) -> str:
+    """A verdict on the first stack of the pair in a few characters."""
+    if verdict.ratio is None or verdict.verdict == "not comparable":
+        return verdict.verdict
+    by = verdict.ratio if verdict.verdict != "slower" else 1 / verdict.ratio
+    return f"{verdict.verdict} {by:.2f}x"
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    for unit, factor in (("s", 1.0), ("ms", 1e3)):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} us"

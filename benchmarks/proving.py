@@ -1,0 +1,90 @@
+"""Runs the proof: each framework in a process of its own, the comparison in the parent."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks import launch, parity, registry
+from benchmarks.plan import Group, Selection
+from benchmarks.process import WorkerError, WorkerProcess
+from benchmarks.records import Parity, Stack
+
+References = dict[str, Path]
+"""Where the float64 reference of each part lies."""
+
+
+@contextmanager
+def proof(
+    group: Group, selection: Selection, threads: int, *, timed: bool = True
+) -> Iterator[tuple[Parity, References]]:
+    """Prove a group's twins; the float64 references of the timed checks live as long as the block.
+
+    There are none where the proof failed, and where ``timed`` says that nothing will be timed.
+    """
+    adapters = tuple(dict.fromkeys(stack.adapter for stack in group.stacks))
+    with tempfile.TemporaryDirectory(prefix="twinbench-proof-") as folder:
+        yield _prove(group, selection, threads, adapters, Path(folder), timed=timed)
+
+
+def _prove(
+    group: Group,
+    selection: Selection,
+    threads: int,
+    adapters: Sequence[str],
+    folder: Path,
+    *,
+    timed: bool,
+) -> tuple[Parity, References]:
+    spec = registry.spec(group.model, selection.models_dir)
+    small = replace(spec.at(spec.size("quick")), deterministic=True)
+    references = {part: folder / f"reference-{part}.npz" for part in parity.PARTS if timed}
+
+    def one(adapter: str, worker: WorkerProcess) -> dict[str, Any]:
+        on_cpu = {"device": "cpu", "precision": "float64"}
+        as_timed = launch.job(group, selection, needs_data=False)
+        as_proven = as_timed | {
+            "input_shape": small.input_shape,
+            "batch": small.proof_batch,
+            "deterministic": True,
+        }
+        leads = timed and adapter == adapters[0]
+        try:
+            answer = worker.ask(
+                "prove",
+                deadline_s=selection.timeout_s,
+                adapter=adapter,
+                settings=launch.settings(worker.stack, selection, threads, **on_cpu),
+                job=as_proven,
+                path=str(folder / f"{adapter}.npz"),
+                reference={
+                    "job": as_timed,
+                    "paths": {part: str(path) for part, path in references.items()},
+                }
+                if leads
+                else None,
+            )
+            worker.quit()
+        except BaseException:
+            worker.kill()
+            raise
+        return answer
+
+    # Nothing is timed here, so the frameworks may run side by side. The kernel ends a worker with
+    # the thread that spawned it, so this thread spawns them all.
+    modes = {adapter: registry.adapter(adapter).proof_mode for adapter in adapters}
+    workers = {adapter: WorkerProcess(Stack(adapter, modes[adapter])) for adapter in adapters}
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        asked = {a: pool.submit(one, a, worker) for a, worker in workers.items()}
+        try:
+            facts = {adapter: answer.result() for adapter, answer in asked.items()}
+        except WorkerError as error:
+            return Parity(status="failed", reason=f"the proof could not run: {error.reason}"), {}
+    written = {adapter: folder / f"{adapter}.npz" for adapter in adapters}
+    result = parity.compare(small, written, facts)
+    return result, references if result.status != "failed" else {}

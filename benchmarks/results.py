@@ -1,0 +1,240 @@
+"""From the journal to the summary: run.json holds nothing that the journal does not."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from benchmarks import stats
+from benchmarks.fairness import fairness
+from benchmarks.plan import COLD, Group, Plan
+from benchmarks.records import (
+    Case,
+    ColdStart,
+    Failure,
+    Launch,
+    Learned,
+    Matchup,
+    MatchupResult,
+    Parity,
+    Run,
+    Stack,
+    Status,
+    TimedCheck,
+    Verdict,
+    from_json,
+)
+
+Entry = Mapping[str, Any]
+
+
+@dataclass
+class Ledger:
+    """The journal's entries, sorted by what they are about."""
+
+    proofs: dict[str, Parity] = field(default_factory=dict)
+    checks: dict[str, list[TimedCheck]] = field(default_factory=dict)
+    launches: dict[str, dict[int, Mapping[str, Any]]] = field(default_factory=dict)
+    colds: dict[str, dict[str, list[ColdStart]]] = field(default_factory=dict)
+    failures: dict[tuple[str, str], Entry] = field(default_factory=dict)
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> Ledger:
+        """Sort a journal."""
+        ledger = cls()
+        for entry in entries:
+            ledger.add(entry)
+        return ledger
+
+    def add(self, entry: Entry) -> None:
+        """Take in one more entry."""
+        match entry["kind"]:
+            case "proof":
+                self.proofs[entry["model"]] = from_json(Parity, entry["parity"])
+            case "check":
+                self.checks.setdefault(entry["model"], []).append(
+                    from_json(TimedCheck, entry["check"])
+                )
+            case "launch":
+                self.launches.setdefault(entry["matchup"], {})[entry["launch"]] = entry["cases"]
+            case "cold":
+                starts = self.colds.setdefault(entry["matchup"], {})
+                starts.setdefault(entry["stack"], []).append(from_json(ColdStart, entry["cold"]))
+            case "settings":
+                self.settings[entry["stack"]] = entry["settings"]
+            case "failure":
+                self.failures.setdefault((entry["matchup"], entry["stack"]), entry)
+
+    def done(self, matchup: Matchup, stack: Stack, launch: int, cold_launches: int) -> bool:
+        """Whether a launch of a case is in the journal, or never will be because it failed."""
+        if (matchup.id, str(stack)) in self.failures:
+            return True
+        if matchup.phase == COLD:
+            if launch >= cold_launches:
+                return True
+            starts = self.colds.get(matchup.id, {}).get(str(stack), ())
+            return any(s.launch == launch and s.cache == "empty" for s in starts)
+        return launch in self.launches.get(matchup.id, {})
+
+    def refused(self, model: str) -> set[str]:
+        """The stacks of a model that do not compute, as timed, what the proof proved."""
+        return {check.stack for check in self.checks.get(model, ()) if not check.ok}
+
+
+def assemble(plan: Plan, ledger: Ledger, header: Run, *, interrupted: bool = False) -> Run:
+    """The run as far as the journal tells it; ``header`` holds what does not depend on samples."""
+    matchups = tuple(
+        _matchup(plan, group, matchup, ledger, interrupted=interrupted)
+        for group in plan.groups
+        for matchup in group.matchups
+    )
+    environment = header.environment | {"fairness": fairness(ledger.settings)}
+    code = 130 if interrupted else exit_code(matchups)
+    return replace(header, matchups=matchups, environment=environment, exit=code)
+
+
+def exit_code(matchups: Sequence[MatchupResult]) -> int:
+    """4 parity failed, 3 a case failed, 5 nothing could run, else 0."""
+    statuses = {case.status for result in matchups for case in result.cases}
+    if "parity_failed" in statuses:
+        return 4
+    if statuses - {"ok", "unsupported", "skipped"}:
+        return 3
+    return 0 if "ok" in statuses else 5
+
+
+def _matchup(
+    plan: Plan, group: Group, matchup: Matchup, ledger: Ledger, *, interrupted: bool
+) -> MatchupResult:
+    parity = ledger.proofs.get(group.model)
+    checks = tuple(ledger.checks.get(group.model, ()))
+    if parity:
+        parity = replace(parity, timed=checks)
+    cases = tuple(
+        _case(plan, group, matchup, stack, ledger, parity, interrupted=interrupted)
+        for stack in group.stacks
+    )
+    floor = stats.margin(None)
+    verdicts = tuple(_verdict(a, b, parity, floor) for a, b in itertools.combinations(cases, 2))
+    return MatchupResult(matchup=matchup, parity=parity, cases=cases, verdicts=verdicts)
+
+
+def _verdict(a: Case, b: Case, parity: Parity | None, margin: float) -> Verdict:
+    verdict = stats.compare(a, b, margin)
+    across = Stack.parse(a.stack).adapter != Stack.parse(b.stack).adapter
+    if (
+        across
+        and verdict.verdict != "not comparable"
+        and (parity is None or parity.status != "proven")
+    ):
+        why = parity.reason if parity else "the proof has not been made"
+        return replace(verdict, verdict="not comparable", reason=f"twins not proven: {why}")
+    return verdict
+
+
+def _case(
+    plan: Plan,
+    group: Group,
+    matchup: Matchup,
+    stack: Stack,
+    ledger: Ledger,
+    parity: Parity | None,
+    *,
+    interrupted: bool,
+) -> Case:
+    name = str(stack)
+    cold = tuple(ledger.colds.get(matchup.id, {}).get(name, ()))
+    taken = {
+        index: cases[name]
+        for index, cases in sorted(ledger.launches.get(matchup.id, {}).items())
+        if name in cases
+    }
+    launches = _cold_launches(cold) or tuple(_launch(i, data) for i, data in taken.items())
+    status, reason = _status(plan, matchup, name, ledger, parity, launches, interrupted=interrupted)
+    failed = ledger.failures.get((matchup.id, name))
+    flops = group.spec.flops(matchup.phase)
+    last: Mapping[str, Any] = next(reversed(taken.values()), {})
+    return Case(
+        id=matchup.case_id(name),
+        stack=name,
+        status=status,
+        reason=reason,
+        launches=launches if status != "parity_failed" else (),
+        flops_per_iteration=flops * group.size.batch if flops else None,
+        items_per_iteration=last.get("items"),
+        memory=_peaks([data["memory"] for data in taken.values()]),
+        cold_starts=cold,
+        learned=tuple(
+            from_json(Learned, one) for data in taken.values() for one in data["learned"][-1:]
+        ),
+        settings=ledger.settings.get(name, {}),
+        failure=from_json(Failure, failed["failure"]) if failed else None,
+    )
+
+
+def _status(
+    plan: Plan,
+    matchup: Matchup,
+    stack: str,
+    ledger: Ledger,
+    parity: Parity | None,
+    launches: Sequence[Launch],
+    *,
+    interrupted: bool,
+) -> tuple[Status, str | None]:
+    lacking = plan.lacking(matchup.model, Stack.parse(stack))
+    if lacking:
+        return "unsupported", lacking
+    if parity and parity.status == "failed":
+        return "parity_failed", parity.reason
+    wrong = [c for c in (parity.timed if parity else ()) if c.stack == stack and not c.ok]
+    if wrong:
+        first = wrong[0]
+        return "parity_failed", (
+            f"as timed, its {first.quantity} differs from the float64 reference by"
+            f" {first.error:.1e}, more than rounding allows ({first.bound:.1e})"
+        )
+    failed = ledger.failures.get((matchup.id, stack))
+    if failed:
+        return failed["status"], failed["reason"]
+    cold = matchup.phase == COLD
+    wanted = plan.effort.cold_launches if cold else plan.effort.launches
+    if len(launches) < wanted and interrupted:
+        return "interrupted", f"{len(launches)} of {wanted} launches were finished"
+    if not launches:
+        return "error", "no launch gave a sample"
+    return "ok", None
+
+
+def _launch(index: int, data: Mapping[str, Any]) -> Launch:
+    return Launch(
+        index=index,
+        samples_s=tuple(data["samples_s"]),
+        warmup_s=tuple(data["warmup_s"]),
+        steady=data["steady"],
+        iterations=data["iterations"],
+    )
+
+
+def _cold_launches(cold: Sequence[ColdStart]) -> tuple[Launch, ...]:
+    """A cold start is its own sample, with the compiler's cache empty."""
+    return tuple(
+        Launch(index=start.launch, samples_s=(start.total_s,))
+        for start in cold
+        if start.cache == "empty"
+    )
+
+
+def _peaks(measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The largest peak of each kind over the launches, with the reason where there is none."""
+    peaks: dict[str, Any] = {}
+    for name in ("peak_rss", "device_peak"):
+        values = [m[f"{name}_bytes"] for m in measured if m.get(f"{name}_bytes") is not None]
+        peaks[f"{name}_bytes"] = max(values, default=None)
+        if not values and measured:
+            reason = "peak_rss_reason" if name == "peak_rss" else "device_reason"
+            peaks[reason] = measured[-1].get(reason)
+    return peaks

@@ -1,0 +1,264 @@
+"""The child: one framework, one model, obeying one command at a time.
+
+The only place where an adapter, a model and a phase meet. Commands come as JSON lines on one file
+descriptor and answers leave on another, because frameworks write freely to stdout and stderr.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import faulthandler
+import json
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import IO, Any
+
+from benchmarks import clock, inputs, parity, registry, weights
+from benchmarks.adapters._protocol import Adapter, Settings
+from benchmarks.models._spec import ModelSpec
+from benchmarks.phases._protocol import Session, Work
+from benchmarks.records import to_json
+from profilers import host
+
+OUT_OF_MEMORY = ("OutOfMemoryError", "ResourceExhaustedError", "MemoryError")
+OUT_OF_MEMORY_TEXTS = ("RESOURCE_EXHAUSTED", "can't allocate memory", "out of memory")
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class Worker:
+    """What a worker remembers between commands."""
+
+    session: Session | None = None
+    work: Work | None = None
+    iterations: int = 1
+    counted: list[float] = field(default_factory=list)
+
+    def start(
+        self,
+        *,
+        spawned: float,
+        adapter: str,
+        settings: dict[str, Any],
+        job: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Import and build, each stamped in seconds."""
+        chosen = registry.adapter(adapter)(Settings(**settings))
+        imported = time.perf_counter()
+        self.session = _build(chosen, Settings(**settings), job)
+        chosen.synchronize()
+        built = time.perf_counter()
+        return {
+            "import_s": imported - spawned,
+            "build_s": built - imported,
+            "settings": chosen.settings(),
+        }
+
+    def first_step(self) -> dict[str, Any]:
+        """The first training step, with all the tracing and compiling that it sets off."""
+        session = self._session()
+        began = time.perf_counter()
+        session.adapter.set_training(session.model, training=True)
+        session.adapter.train_step(session.model, session.batch)
+        session.adapter.synchronize()
+        return {"first_step_s": time.perf_counter() - began}
+
+    def check(self, *, part: str, path: str) -> dict[str, Any]:
+        """Write what the timed callables compute, for comparison with the float64 reference."""
+        parity.write_check(self._session(), Path(path), part)
+        return {}
+
+    def prove(
+        self,
+        *,
+        adapter: str,
+        settings: dict[str, Any],
+        job: dict[str, Any],
+        path: str,
+        reference: dict[str, Any] | None,
+    ) -> dict[str, Any]:
+        """Write everything the proof compares and, if asked, the reference of the timed checks."""
+        chosen = registry.adapter(adapter)(Settings(**settings))
+        session = _build(chosen, Settings(**settings), job)
+        facts = parity.write_proof(session, Path(path), seed=int(settings["seed"]))
+        if reference:
+            timed = _build(chosen, Settings(**settings), reference["job"])
+            for part in parity.PARTS:
+                parity.write_check(timed, Path(reference["paths"][part]), part)
+        return facts
+
+    def prepare(self, *, phase: str, turn_s: float, warm_s: float) -> dict[str, Any]:
+        """Warm up a phase and settle how many iterations make a turn."""
+        session = self._session()
+        session.adapter.reset(session.model, session.weights)
+        host.reset_peak_rss()
+        session.adapter.device_peak_bytes()
+        self.work = work = registry.load("phases", phase).prepare(session)
+        if work.before:
+            work.before()
+        runs = [work.run, *([work.baseline] if work.baseline else [])]
+        warm = [self._warm_up(run, work, warm_s / len(runs)) for run in runs]
+        typical = median(warm[0].samples_s[-10:])
+        self.iterations = work.iterations or clock.iterations_for(typical, turn_s)
+        return {
+            "warmup_s": warm[0].samples_s,
+            "steady": all(w.steady for w in warm),
+            "iterations": self.iterations,
+            "items": work.items,
+        }
+
+    def turn(self) -> dict[str, Any]:
+        """One sample: seconds per iteration."""
+        work, synchronize = self._work(), self._session().adapter.synchronize
+        if work.before:
+            work.before()
+
+        def timed(run: Any) -> float:
+            return clock.turn(
+                run,
+                synchronize,
+                time.perf_counter,
+                iterations=self.iterations,
+                discard=work.discard,
+            )
+
+        sample = timed(work.run)
+        if work.baseline:
+            sample -= timed(work.baseline)
+            if sample <= 0:
+                raise clock.ClockError("the difference of two timings is not positive")
+        return {"sample_s": sample}
+
+    def finish(self) -> dict[str, Any]:
+        """Memory peaks and what was learned; the phase's work is dropped."""
+        session, work = self._session(), self._work()
+        peak = host.peak_rss_bytes()
+        device = session.adapter.device_peak_bytes()
+        self.work = None
+        return {
+            "memory": {
+                "peak_rss_bytes": peak.value,
+                "peak_rss_reason": peak.reason,
+                "device_peak_bytes": device,
+                "device_reason": None if device is not None else "not a CUDA device",
+            },
+            "learned": to_json(tuple(work.learned)),
+        }
+
+    def _warm_up(self, run: Any, work: Work, cap_s: float) -> clock.WarmUp:
+        synchronize = self._session().adapter.synchronize
+        if work.warm_up is None:
+            return clock.warm_up(run, synchronize, time.perf_counter, cap_s=cap_s)
+        samples = []
+        for _ in range(work.warm_up):
+            samples.append(clock.turn(run, synchronize, time.perf_counter, iterations=1, discard=0))
+        return clock.WarmUp(samples_s=tuple(samples), steady=True)
+
+    def _session(self) -> Session:
+        if self.session is None:
+            raise RuntimeError("the worker has not been started")
+        return self.session
+
+    def _work(self) -> Work:
+        if self.work is None:
+            raise RuntimeError("no phase has been prepared")
+        return self.work
+
+
+def _build(adapter: Adapter, settings: Settings, job: dict[str, Any]) -> Session:
+    models_dir = Path(job["models_dir"]) if job["models_dir"] else None
+    spec: ModelSpec = dataclasses.replace(
+        registry.spec(job["model"], models_dir),
+        input_shape=tuple(job["input_shape"]),
+        deterministic=job["deterministic"],
+    )
+    values = weights.generate(spec.layers, settings.seed)
+    batch = inputs.synthetic(
+        spec.kind, spec.input_shape, spec.classes, job["batch"], settings.seed, spec.vocabulary
+    )
+    twin = registry.twin(job["model"], adapter.dialect, models_dir)
+    return Session(
+        adapter=adapter,
+        model=adapter.build(twin, spec, values),
+        spec=spec,
+        weights=values,
+        batch=adapter.place(batch),
+        batch_size=job["batch"],
+        data=_data(spec, settings.seed, job) if job["data"] else None,
+    )
+
+
+def _data(spec: ModelSpec, seed: int, job: dict[str, Any]) -> inputs.Dataset:
+    """The plan's data in the model's shape, cut to whole batches so that every stack sees all."""
+    data_dir = Path(job["data_dir"]) if job["data_dir"] else None
+    data = inputs.fit_to(
+        inputs.load(job["data"], data_dir, seed), spec.kind, spec.input_shape, spec.vocabulary
+    )
+    batch = job["batch"]
+
+    def whole(available: int, wanted: int | None) -> int:
+        return max(batch, min(available, wanted or available) // batch * batch)
+
+    return inputs.take(
+        data,
+        whole(len(data.y_train), job["train_samples"]),
+        whole(len(data.y_test), job["test_samples"]),
+    )
+
+
+def _status(error: BaseException) -> str:
+    text = f"{type(error).__name__}: {error}"
+    if type(error).__name__ in OUT_OF_MEMORY or any(t in text for t in OUT_OF_MEMORY_TEXTS):
+        return "oom_device" if "CUDA" in text or "GPU" in text else "oom_host"
+    return "error"
+
+
+def serve(commands: IO[str], answers: IO[str]) -> None:
+    """Obey until told to quit or the parent is gone."""
+    worker = Worker()
+    for line in commands:
+        order = json.loads(line)
+        verb, deadline_s = order.pop("do"), order.pop("deadline_s")
+        if verb == "quit":
+            return
+        # A thread could not interrupt native code that holds the interpreter lock; this can.
+        faulthandler.dump_traceback_later(deadline_s, exit=True)
+        try:
+            answer = {"ok": True, **getattr(worker, verb)(**order)}
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            answer = {
+                "ok": False,
+                "status": _status(error),
+                "reason": reason,
+                "stack": traceback.format_exc(),
+            }
+        faulthandler.cancel_dump_traceback_later()
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def main() -> None:
+    """Serve on the two descriptors named on the command line."""
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt ends
+    with suppress(OSError, AttributeError):  # Linux: die with the parent, however it dies
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    random.seed()
+    reading, writing = (int(argument) for argument in sys.argv[1:3])
+    with os.fdopen(reading) as commands, os.fdopen(writing, "w") as answers:
+        serve(commands, answers)
+    os._exit(0)  # an exit hook of a framework must not outlive its last answer
+
+
+if __name__ == "__main__":
+    main()

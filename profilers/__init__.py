@@ -1,0 +1,1 @@
+"""Where the time goes and what the machine did meanwhile; knows nothing of benchmarks."""

@@ -1,0 +1,142 @@
+"""The forest plot: every ratio with its interval, one panel per pair; also the README's picture."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from reports import text, verdicts
+from reports.charts import MAX_ROWS, ROW, WIDTH, labels, ordered
+from reports.palette import LIGHT, look
+from reports.svg import canvas, drawing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from benchmarks.records import Run
+    from reports.verdicts import Outcome, Pair
+
+_TICKS = ((1.05, 1.1, 1.2), (1.2, 1.5), (1.5, 2, 3), (2, 4, 8), (4, 16, 64), (10, 100, 1000))
+
+
+def forest(run: Run) -> Figure | None:
+    """Ratio and 95 % interval of every matchup on a log2 axis, one panel per pair.
+
+    Returns ``None`` where the run compares nothing. At most ``MAX_ROWS`` matchups are drawn.
+    """
+    pairs = verdicts.pairs(run)
+    by_pair = {pair: {o.matchup: o for o in verdicts.outcomes(run, pair)} for pair in pairs}
+    matchups = ordered([m for found in by_pair.values() for m in found])
+    if not matchups:
+        return None
+    shown = matchups[:MAX_ROWS]
+    columns = min(2, len(pairs))
+    bands = math.ceil(len(pairs) / columns)
+    with drawing():
+        figure = canvas(WIDTH, bands * (ROW * len(shown) + 74) + 26)
+        axes = figure.subplots(bands, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        reach = _reach([o for found in by_pair.values() for o in found.values()])
+        for ax, pair in zip(axes, pairs, strict=False):
+            _panel(ax, pair, [by_pair[pair].get(matchup) for matchup in shown])
+        for ax in axes[len(pairs) :]:
+            ax.set_visible(False)
+        axes[0].set_yticks(range(len(shown)), labels(shown))
+        axes[0].set_ylim(len(shown) - 0.5, -0.5)
+        _ratio_axis(axes[0], reach)
+        left_out = len(matchups) - len(shown)
+        figure.supxlabel(
+            "Time of the slower over time of the faster. Whiskers: 95 % interval over launches. "
+            "Grey band: too small a difference to call."
+            + (f" {left_out} more matchups are in the table." if left_out else ""),
+            fontsize=10,
+            color=LIGHT["muted"],
+        )
+    return figure
+
+
+def _reach(outcomes: Sequence[Outcome]) -> float:
+    """Half the width of the ratio axis, in doublings; a wild interval may run off the edge."""
+    called = [o for o in outcomes if o.word != "not comparable"]
+    points = max((abs(math.log2(o.ratio)) for o in called), default=0.0)
+    ends = max((abs(math.log2(end)) for o in called for end in o.ci95), default=0.0)
+    return max(0.2, points + 0.1, min(ends + 0.05, 2 * points + 0.5))
+
+
+def _ratio_axis(ax: Axes, reach: float) -> None:
+    option = next((t for t in _TICKS if math.log2(t[-1]) >= 0.8 * reach), _TICKS[-1])
+    sides = [math.log2(t) for t in option if math.log2(t) <= reach]
+    ticks = [*(-t for t in reversed(sides)), 0.0, *sides]
+    ax.set_xlim(-reach, reach)
+    ax.set_xticks(ticks, [f"{2 ** abs(t):.4g}{text.TIMES}" if t else "1" for t in ticks])
+
+
+def _panel(ax: Axes, pair: Pair, outcomes: Sequence[Outcome | None]) -> None:
+    compiled = look(pair.a).hollow and look(pair.b).hollow
+    for y, outcome in enumerate(outcomes):
+        if outcome is None:
+            continue
+        if outcome.word == "not comparable":
+            ax.text(
+                0,
+                y,
+                text.brief(outcome.phrase, 58),
+                ha="center",
+                va="center",
+                fontsize=9.5,
+                color=LIGHT["muted"],
+                bbox={"facecolor": LIGHT["surface"], "edgecolor": "none", "pad": 1.5},
+            )
+            continue
+        _whisker(ax, y, outcome, hollow=compiled)
+    ax.axvline(0, color=LIGHT["muted"], linewidth=0.8, zorder=1)
+    ax.grid(axis="x")
+    ax.tick_params(labelbottom=True)
+    ax.set_title(f"{text.name(pair.a, 30)} against {text.name(pair.b, 30)}", pad=24)
+    for x, align, words in (
+        (0.0, "left", f"◀ {text.name(pair.b, 30)} faster"),
+        (1.0, "right", f"{text.name(pair.a, 30)} faster ▶"),
+    ):
+        ax.text(
+            x,
+            1.0,
+            words,
+            ha=align,
+            va="bottom",
+            fontsize=10,
+            color=LIGHT["muted"],
+            transform=ax.transAxes,
+        )
+
+
+def _whisker(ax: Axes, y: int, outcome: Outcome, *, hollow: bool) -> None:
+    edge = math.log2(1 + outcome.margin) if outcome.margin > -1 else 0.0
+    ax.barh(y, 2 * edge, left=-edge, height=1.0, color=LIGHT["band"], zorder=0)
+    drawn = look(outcome.winner) if outcome.winner else None
+    color = drawn.color if drawn else LIGHT["other"]
+    low, high = (math.log2(end) for end in outcome.ci95)
+    ax.plot([low, high], [y, y], color=color, linewidth=1.6, solid_capstyle="butt", zorder=2)
+    ax.plot(
+        [math.log2(outcome.ratio)],
+        [y],
+        linestyle="none",
+        marker=drawn.marker if drawn else "D",
+        markersize=6.5 if drawn else 5,
+        markeredgecolor=color,
+        markeredgewidth=1.5,
+        markerfacecolor=LIGHT["surface"] if hollow else color,
+        zorder=3,
+    )
+    label = text.times(outcome.factor[0]) if drawn else "no call"
+    ax.annotate(
+        label,
+        (1, y),
+        (4, 0),
+        xycoords=ax.get_yaxis_transform(),
+        textcoords="offset points",
+        va="center",
+        fontsize=9.5,
+        color=LIGHT["ink"] if drawn else LIGHT["muted"],
+    )

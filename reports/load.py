@@ -1,0 +1,199 @@
+"""Reads the files of a run. What cannot be read is said in one line and never half used."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any, NoReturn
+
+import pandas as pd
+
+from benchmarks.records import Case, MatchupResult, RecordError, Run, read_run
+
+MAX_BYTES = 256 * 2**20
+MAX_DEPTH = 64
+NAMES = ("run.json", "run.json.gz")
+
+
+class LoadError(ValueError):
+    """The files of a run are missing or not what they should be."""
+
+
+class NoRunError(LoadError):
+    """There is no run at all."""
+
+
+def load_run(path: Path) -> Run:
+    """Read a run folder, ``run.json`` or ``run.json.gz``.
+
+    Raises:
+        LoadError: missing, truncated, too large, too deeply nested or of another schema.
+    """
+    file = _run_file(path)
+    data = _parse(_read_bytes(file), file)
+    if _depth_exceeds(data, MAX_DEPTH):
+        raise LoadError(f"{file}: nested more than {MAX_DEPTH} levels deep: not a run")
+    try:
+        return read_run(data)
+    except RecordError as error:
+        raise LoadError(f"{file}: {error}") from error
+
+
+def latest(out: Path) -> Path:
+    """The folder of the newest run below ``out``: what ``latest`` points at, else the last by name.
+
+    Raises:
+        NoRunError: there is none.
+    """
+    link = out / "latest"
+    if link.is_dir():
+        return link.resolve()
+    folders = sorted(file.parent for name in NAMES for file in out.glob(f"*/{name}"))
+    if not folders:
+        raise NoRunError(f"no run below {out}: start one with 'python -m benchmarks run'")
+    return folders[-1]
+
+
+def sound(case: Case) -> Case:
+    """The case without samples that are no times (NaN, infinite, zero or negative)."""
+    launches = (
+        replace(
+            launch,
+            samples_s=tuple(s for s in launch.samples_s if math.isfinite(s) and s > 0),
+        )
+        for launch in case.launches
+    )
+    return replace(case, launches=tuple(launches))
+
+
+def thinned(case: Case, limit: int) -> list[tuple[float, ...]]:
+    """At most ``limit`` samples of a case, launch by launch, evenly spread over each."""
+    quota = max(1, limit // max(1, len(case.launches)))
+    return [_spread(launch.samples_s, quota) for launch in case.launches[:limit]]
+
+
+def cases_frame(run: Run) -> pd.DataFrame:
+    """One row per case, units in the column names.
+
+    A missing figure is NaN or None; its row has a status and a reason.
+    """
+    rows = [_row(result, case) for result in run.matchups for case in result.cases]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+COLUMNS = (
+    "case", "matchup", "model", "phase", "batch", "variant", "precision", "device", "policy",
+    "stack", "status", "reason", "median_s", "iqr_s", "min_s", "throughput_per_s",
+    "flops_per_iteration", "flops_per_s", "peak_rss_bytes", "device_peak_bytes", "launches",
+    "samples",
+)  # fmt: skip
+
+
+def _row(result: MatchupResult, case: Case) -> dict[str, Any]:
+    matchup = result.matchup
+    case = sound(case)
+    summary = case.summary()
+    flops, middle = number(case.flops_per_iteration), summary["median_s"]
+    return summary | {
+        "case": case.id,
+        "matchup": matchup.id,
+        "model": matchup.model,
+        "phase": matchup.phase,
+        "batch": matchup.batch,
+        "variant": matchup.variant,
+        "precision": matchup.precision,
+        "device": matchup.device,
+        "policy": matchup.policy,
+        "stack": case.stack,
+        "status": case.status,
+        "reason": case.reason,
+        "flops_per_iteration": flops,
+        "flops_per_s": flops / middle if flops is not None and middle else None,
+        "peak_rss_bytes": number(case.memory.get("peak_rss_bytes")),
+        "device_peak_bytes": number(case.memory.get("device_peak_bytes")),
+        "launches": len(case.launches),
+        "samples": len(case.samples_s),
+    }
+
+
+def cold_parts(case: Case, cache: str) -> tuple[float, float, float] | None:
+    """Median seconds of import, build and first step; ``None`` where none was recorded whole."""
+    parts = [
+        (start.import_s, start.build_s, start.first_step_s)
+        for start in case.cold_starts
+        if start.cache == cache
+    ]
+    whole = [p for p in parts if all(math.isfinite(s) and s >= 0 for s in p)]
+    if not whole:
+        return None
+    first, second, third = (median(column) for column in zip(*whole, strict=True))
+    return first, second, third
+
+
+def number(value: object) -> float | None:
+    """A finite number, or ``None`` for anything else a free-form field may hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _spread(samples: tuple[float, ...], count: int) -> tuple[float, ...]:
+    have = len(samples)
+    return samples if have <= count else tuple(samples[i * have // count] for i in range(count))
+
+
+def _run_file(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if not path.exists():
+        raise LoadError(f"{path}: no such run")
+    for name in NAMES:
+        if (path / name).is_file():
+            return path / name
+    raise LoadError(f"{path}: holds no {' or '.join(NAMES)}; the run may not have finished")
+
+
+def _read_bytes(file: Path) -> bytes:
+    opener = gzip.open if file.suffix == ".gz" else Path.open
+    try:
+        with opener(file, "rb") as stream:
+            data: bytes = stream.read(MAX_BYTES + 1)  # bounds a gzip bomb as well
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise LoadError(f"{file}: truncated or damaged ({error})") from error
+    except OSError as error:
+        raise LoadError(f"{file}: cannot be read ({error.strerror or error})") from error
+    if len(data) > MAX_BYTES:
+        raise LoadError(f"{file}: larger than {MAX_BYTES // 2**20} MiB: not a run")
+    return data
+
+
+def _parse(data: bytes, file: Path) -> Any:
+    try:
+        return json.loads(data, parse_constant=_refuse)
+    except RecursionError as error:
+        raise LoadError(f"{file}: nested more than {MAX_DEPTH} levels deep: not a run") from error
+    except ValueError as error:  # also bad UTF-8, and integers of thousands of digits
+        raise LoadError(f"{file}: truncated or not JSON ({error})") from error
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a JSON number")
+
+
+def _depth_exceeds(data: Any, limit: int) -> bool:
+    """Whether containers nest deeper; level by level, so that depth costs no stack."""
+    level = [data]
+    for _ in range(limit + 1):
+        below: list[Any] = []
+        for node in level:
+            children = node.values() if isinstance(node, dict) else node
+            below += [child for child in children if isinstance(child, dict | list)]
+        if not below:
+            return False
+        level = below
+    return True

@@ -1,0 +1,74 @@
+"""What a run says about its machine. Any key may be missing, or hold what it should not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from reports import text
+from reports.load import number
+
+if TYPE_CHECKING:
+    from benchmarks.records import Run
+
+_FIRST = ("torch", "tensorflow", "keras", "jax", "numpy")
+_CHECK_PARTS = (("check", "unnamed check"), ("state", "unknown"), ("detail", ""))
+
+
+class Check(NamedTuple):
+    """One line of the fairness or noise checklist."""
+
+    check: str
+    state: str
+    detail: str
+
+
+def checks(run: Run, key: str) -> tuple[Check, ...]:
+    """The ``fairness`` or ``noise`` checklist of the environment; what is odd is left out."""
+    entries = run.environment.get(key)
+    if not isinstance(entries, list):
+        return ()
+    return tuple(
+        Check(*(str(entry.get(part) or fallback) for part, fallback in _CHECK_PARTS))
+        for entry in entries
+        if isinstance(entry, dict)
+    )
+
+
+def fairness_words(run: Run) -> tuple[str, ...]:
+    """One phrase for the whole fairness checklist; nothing where there is none."""
+    found = checks(run, "fairness")
+    odd = [
+        f"{count} {state}"
+        for state in ("unequal", "unknown")
+        if (count := sum(check.state == state for check in found))
+    ]
+    words = ", ".join(odd) or "none unequal"
+    return (f"{text.plural(len(found), 'fairness check')}: {words}",) if found else ()
+
+
+def machine(run: Run) -> tuple[str, ...]:
+    """Processor, cores, memory, GPU and system; a GPU that is missing is said to be missing."""
+    env = run.environment
+    gpu = env.get("gpu")
+    reason = env.get("gpu_reason")
+    cores, size = number(env.get("cores")), number(env.get("memory_bytes"))
+    threads = number(env.get("threads"))
+    parts = (
+        str(env.get("cpu") or "processor unknown"),
+        text.plural(int(cores), "core") if cores else "",
+        text.plural(int(threads), "thread") + " for each stack" if threads else "",
+        f"{text.size(size)} memory" if size else "",
+        str(gpu) if gpu else "no GPU" + (f" ({reason})" if reason else ""),
+        str(env.get("os") or ""),
+    )
+    return tuple(part for part in parts if part)
+
+
+def versions(run: Run) -> tuple[tuple[str, str], ...]:
+    """Python and the libraries, the frameworks first."""
+    stored = run.environment.get("versions")
+    found = {str(k): str(v) for k, v in stored.items() if v} if isinstance(stored, Mapping) else {}
+    python = run.environment.get("python")
+    ranked = sorted(found, key=lambda n: _FIRST.index(n) if n in _FIRST else len(_FIRST))
+    return (*((n, found[n]) for n in ranked), *([("Python", str(python))] if python else []))

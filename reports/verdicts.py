@@ -1,0 +1,289 @@
+"""What may be said of a run, and in which words.
+
+Everything that shows a verdict asks here, so that page, summary and charts never disagree, and
+nothing is left out without its reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from reports import text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from benchmarks.records import Case, Matchup, MatchupResult, Run, Verdict, VerdictWord
+
+
+class Pair(NamedTuple):
+    """Two stacks that are compared."""
+
+    a: str
+    b: str
+
+    def __str__(self) -> str:
+        return f"{self.a} against {self.b}"
+
+
+HEADLINE = Pair("torch-eager", "tensorflow-graph")
+COMPILED = Pair("torch-compile", "tensorflow-xla")
+MAX_NAMED = 3
+PHASES = ("forward", "backward", "train_step", "dataload", "epoch", "cold_start")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one matchup says about one pair; ``ratio`` is time of b over time of a.
+
+    ``ratio`` and ``ci95`` are there unless ``word`` is ``not comparable``; then ``reason`` is.
+    """
+
+    matchup: Matchup
+    pair: Pair
+    word: VerdictWord
+    ratio: float = math.nan
+    ci95: tuple[float, float] = (math.nan, math.nan)
+    margin: float = 0.0
+    launches: int = 0
+    reason: str | None = None
+
+    @property
+    def winner(self) -> str | None:
+        """The faster stack, or ``None``."""
+        return {"faster": self.pair.a, "slower": self.pair.b}.get(self.word)
+
+    @property
+    def factor(self) -> tuple[float, float, float]:
+        """Ratio, low and high end as the winner sees them: above 1 means the winner is faster."""
+        if self.word == "slower":
+            return 1 / self.ratio, 1 / self.ci95[1], 1 / self.ci95[0]
+        return self.ratio, *self.ci95
+
+    @property
+    def phrase(self) -> str:
+        """The outcome in words: ``torch-eager 1.23x faster [1.18-1.29]``."""
+        if self.word == "not comparable":
+            return f"not comparable: {self.reason}"
+        ratio, low, high = self.factor
+        numbers = text.times(ratio), text.interval(low, high)
+        if self.winner is None:
+            return f"no call: {' '.join(numbers)}"
+        return f"{self.winner} {numbers[0]} faster {numbers[1]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of a grid: a model under one set of conditions; per phase what its matchups say."""
+
+    model: str
+    detail: str
+    cells: tuple[tuple[Outcome, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Model by phase for one pair."""
+
+    pair: Pair
+    phases: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+class Withheld(NamedTuple):
+    """Something that is not in the counts, and why."""
+
+    what: str
+    reason: str
+
+
+def pairs(run: Run) -> tuple[Pair, ...]:
+    """The pairs this run can speak about, the headline first."""
+    found = dict.fromkeys(Pair(v.a, v.b) for result in run.matchups for v in result.verdicts)
+    stacks = {case.stack for result in run.matchups for case in result.cases}
+    standard = (HEADLINE, COMPILED)
+    first = [pair for pair in standard if pair in found or stacks.issuperset(pair)]
+    return (*first, *(pair for pair in found if pair not in standard))
+
+
+def outcome(result: MatchupResult, pair: Pair) -> Outcome | None:
+    """What a matchup says about a pair; ``None`` where the pair was not selected in it."""
+    cases = [case for case in result.cases if case.stack in pair]
+    verdict = next((v for v in result.verdicts if (v.a, v.b) == pair), None)
+    untimed = not result.cases and _unproven(result)  # then it stands against every pair
+    if verdict is None and not untimed and len({case.stack for case in cases}) < len(pair):
+        return None
+    reason = _obstacle(result, cases) or _defect(verdict)
+    if reason or verdict is None or verdict.ratio is None or verdict.ci95 is None:
+        return Outcome(matchup=result.matchup, pair=pair, word="not comparable", reason=reason)
+    return Outcome(
+        matchup=result.matchup,
+        pair=pair,
+        word=verdict.verdict,
+        ratio=verdict.ratio,
+        ci95=verdict.ci95,
+        margin=verdict.margin,
+        launches=verdict.launches,
+        reason=verdict.reason,
+    )
+
+
+def outcomes(run: Run, pair: Pair) -> tuple[Outcome, ...]:
+    """All that a run says about a pair, in the order of the run."""
+    found = (outcome(result, pair) for result in run.matchups)
+    return tuple(item for item in found if item is not None)
+
+
+def grid(run: Run, pair: Pair) -> Grid:
+    """Model by phase. Matchups that differ in anything else but batch and variant get own rows."""
+    shown = outcomes(run, pair)
+    phases = phase_order(o.matchup.phase for o in shown)
+    keys = dict.fromkeys(_condition(o.matchup) for o in shown)
+    rows = []
+    for key in keys:
+        members = [o for o in shown if _condition(o.matchup) == key]
+        cells = tuple(tuple(o for o in members if o.matchup.phase == phase) for phase in phases)
+        rows.append(Row(model=key[0], detail=_detail(key, keys, members), cells=cells))
+    return Grid(pair=pair, phases=phases, rows=tuple(rows))
+
+
+def summary(run: Run, pair: Pair) -> str:
+    """The answer in one sentence: counts, never a score."""
+    counts = Counter(o.word for o in outcomes(run, pair))
+    comparable = counts.total() - counts["not comparable"]
+    if not comparable:
+        return f"On this machine no matchup of {pair} is comparable."
+    return (
+        f"On this machine, of {text.plural(comparable, 'comparable matchup')}: "
+        f"{pair.a} faster in {counts['faster']}, {pair.b} faster in {counts['slower']}, "
+        f"no call in {counts['no call']}."
+    )
+
+
+def validity(run: Run) -> tuple[str, ...]:
+    """What the numbers stand on: valid cases, failures by status, proven models, comparability."""
+    cases = [case for result in run.matchups for case in result.cases]
+    failed: dict[str, list[str]] = {}
+    for case in cases:
+        if case.status != "ok":
+            failed.setdefault(case.status, []).append(case.id)
+    parts = [f"{len(cases) - sum(map(len, failed.values()))} of {len(cases)} cases valid"]
+    named = sum(map(len, failed.values())) <= MAX_NAMED  # all are named where they are explained
+    for status, ids in failed.items():
+        parts.append(f"{len(ids)} {status}" + (f" ({', '.join(ids)})" if named else ""))
+    parts.append(_proofs(run))
+    shown = [outcomes(run, pair) for pair in pairs(run)]
+    usable = [f"{sum(o.word != 'not comparable' for o in each)} of {len(each)}" for each in shown]
+    return (*parts, f"comparable: {' and '.join(usable)} matchups") if usable else tuple(parts)
+
+
+def withheld(run: Run) -> tuple[Withheld, ...]:
+    """Every case without a valid time, and every matchup without a verdict, with its reason."""
+    found = [
+        Withheld(case.id, f"{case.status}: {case.reason or 'no reason was recorded'}")
+        for result in run.matchups
+        for case in result.cases
+        if case.status != "ok"
+    ]
+    untimed = {
+        result.matchup: reason
+        for result in run.matchups
+        if not result.cases and (reason := _unproven(result))
+    }
+    found += [Withheld(m.id, f"not timed: {reason}") for m, reason in untimed.items()]
+    found += [
+        Withheld(f"{o.matchup.id} ({pair})", o.reason or "no reason was recorded")
+        for pair in pairs(run)
+        for o in outcomes(run, pair)
+        if o.word == "not comparable" and o.matchup not in untimed
+    ]
+    return tuple(found)
+
+
+def phase_order(phases: Iterable[str]) -> tuple[str, ...]:
+    """The phases that occur: the known ones from cheap to dear, then the rest as they come."""
+    found = dict.fromkeys(phases)
+    known = [phase for phase in PHASES if phase in found]
+    return (*known, *(phase for phase in found if phase not in PHASES))
+
+
+def conditions(matchup: Matchup) -> str:
+    """Everything about a matchup but its model and phase, in words."""
+    policy = matchup.policy if matchup.policy != "matched" else ""
+    batch = f"batch {matchup.batch}"
+    return text.items([batch, matchup.variant, matchup.precision, matchup.device, policy])
+
+
+def _obstacle(result: MatchupResult, cases: Iterable[Case]) -> str | None:
+    """What forbids a verdict whatever the record says."""
+    if reason := _unproven(result):
+        return reason
+    bad = [
+        f"{c.stack} {c.status}" + (f": {c.reason}" if c.reason else "")
+        for c in cases
+        if c.status != "ok"
+    ]
+    return "; ".join(bad) or None
+
+
+def _unproven(result: MatchupResult) -> str | None:
+    if result.parity is None or result.parity.status != "failed":
+        return None
+    return f"the twins are not proven identical ({result.parity.reason or 'the proof failed'})"
+
+
+def _defect(verdict: Verdict | None) -> str | None:
+    """Why a stored verdict cannot be shown."""
+    if verdict is None:
+        return "no verdict was recorded"
+    if verdict.verdict == "not comparable":
+        return verdict.reason or "no reason was recorded"
+    numbers = (verdict.ratio, *(verdict.ci95 or ()))
+    if len(numbers) != 3 or not all(x is not None and 0 < x < math.inf for x in numbers):  # noqa: PLR2004  ratio, low, high
+        return "the record holds no usable ratio and interval"
+    ratio = verdict.ratio or math.nan
+    if (verdict.verdict == "faster" and ratio <= 1) or (verdict.verdict == "slower" and ratio >= 1):
+        return f"the record contradicts itself: {verdict.verdict!r} with ratio {ratio:.3g}"
+    return None
+
+
+_Condition = tuple[str, str, str, str]
+
+
+def _condition(matchup: Matchup) -> _Condition:
+    return matchup.model, matchup.device, matchup.precision, matchup.policy
+
+
+def _detail(key: _Condition, keys: Iterable[_Condition], members: list[Outcome]) -> str:
+    """What tells this row from its neighbours, and the batch where all its matchups share one."""
+    columns = list(zip(*keys, strict=True))
+    varying = [
+        value for value, column in zip(key[1:], columns[1:], strict=True) if len(set(column)) > 1
+    ]
+    batches = {o.matchup.batch for o in members}
+    return text.items([*varying, f"batch {batches.pop()}" if len(batches) == 1 else ""])
+
+
+def _proofs(run: Run) -> str:
+    """How many models are proven; a model counts as the weakest of its matchups."""
+    strength = (
+        "failed",
+        "partial",
+        "proven",
+        None,
+    )  # a phase without a proof of its own says nothing
+    weakest: dict[str, str | None] = {}
+    for result in run.matchups:
+        status = result.parity.status if result.parity else None
+        model = result.matchup.model
+        weakest[model] = min(weakest.get(model), status, key=strength.index)
+    rest = [
+        f"{text.name(model)} {status or 'no proof'}"
+        for model, status in weakest.items()
+        if status != "proven"
+    ]
+    proven = f"{len(weakest) - len(rest)} of {text.plural(len(weakest), 'model')} proven identical"
+    return f"{proven} ({', '.join(rest)})" if rest else proven

@@ -1,0 +1,1 @@
+"""What must hold: every module of the suite, tried without a GPU and without a network."""

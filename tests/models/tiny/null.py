@@ -1,0 +1,1 @@
+"""The twin of the adapter that computes nothing."""
