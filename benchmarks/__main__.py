@@ -14,10 +14,7 @@ from rich.table import Table
 
 from benchmarks import conduct, environment, inputs, journal, options, plan, progress, registry
 from benchmarks.proving import proof
-from benchmarks.records import to_json
-
-USAGE, NOTHING, LOCKED, INTERRUPTED, PARITY = 2, 5, 75, 130, 4
-
+from benchmarks.records import Exit, to_json
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
@@ -37,12 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(asked.function(asked, Console(stderr=True)))
     except conduct.usage_errors() as error:
         print(f"twinbench: {error}", file=sys.stderr)
-        return USAGE
+        return Exit.USAGE
     except journal.Locked as error:
         print(f"twinbench: {error}", file=sys.stderr)
-        return LOCKED
+        return Exit.LOCKED
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return Exit.INTERRUPTED
 
 
 def run(asked: argparse.Namespace, console: Console) -> int:
@@ -59,7 +56,7 @@ def run(asked: argparse.Namespace, console: Console) -> int:
     done = conduct.carry_out(prepared, progress.Telling(console))
     page = conduct.report(prepared.folder)
     console.print(progress.summary(done))
-    if done.exit == INTERRUPTED:
+    if done.exit == Exit.INTERRUPTED:
         console.print(f"interrupted; go on with: {prepared.resume_command}", highlight=False)
     console.print(f"report: {page or 'could not be built'}", highlight=False, soft_wrap=True)
     if asked.json:
@@ -104,8 +101,8 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
     if asked.json:
         print(json.dumps(rows, allow_nan=False))
     if not rows:
-        return NOTHING
-    return PARITY if any(row["parity"]["status"] == "failed" for row in rows) else 0
+        return Exit.NOTHING
+    return Exit.PARITY if any(row["parity"]["status"] == "failed" for row in rows) else 0
 
 
 QUANTITIES = ("output", "loss", "gradients", "after_steps_sgd", "after_steps_adam")

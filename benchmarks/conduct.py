@@ -69,29 +69,50 @@ def prepare(chosen: plan.Selection, out: Path) -> Prepared:
 
 
 def reopen(out: Path, run_id: str) -> Prepared:
-    """Take up a run where its journal ends.
+    """Take up a run where its journal ends; ``latest`` is the newest that has a journal.
 
     Raises:
         SelectionError: there is no such run, or it was made on another machine.
     """
-    folder = out / run_id
-    if not (folder / JOURNAL).is_file():
-        raise plan.SelectionError(f"there is no run {run_id!r} to resume in {out}")
-    folder = folder.resolve() if folder.is_symlink() else folder
-    entries, _ = journal.read(folder / JOURNAL)
-    begun = next((e for e in entries if e["kind"] == "run"), None)
-    if begun is None:
-        raise plan.SelectionError(
-            f"the journal of {folder.name} does not say what was to be measured"
-        )
-    chosen = options.from_stored(begun["selection"])
+    folder, entries, begun = _begun(out, run_id)
     header = from_json(Run, begun["header"])
     here = environment.describe(threads=environment.usable_cores())
     if here["fingerprint"] != header.environment["fingerprint"]:
         raise plan.SelectionError(
             f"{folder.name} was made on another machine: launches would not compare"
         )
-    return Prepared(plan=plan.make(chosen), folder=folder, header=header, entries=entries)
+    return Prepared(plan=_stored_plan(begun), folder=folder, header=header, entries=entries)
+
+
+def stored_plan(out: Path, run_id: str) -> plan.Plan:
+    """The plan of a run that may be resumed.
+
+    Raises:
+        SelectionError: there is no such run.
+    """
+    return _stored_plan(_begun(out, run_id)[2])
+
+
+def _stored_plan(begun: dict[str, Any]) -> plan.Plan:
+    return plan.make(options.from_stored(begun["selection"])).only(begun["cases"])
+
+
+def _begun(out: Path, run_id: str) -> tuple[Path, list[dict[str, Any]], dict[str, Any]]:
+    """A run's folder, its journal's entries, and the one that says what was to be measured."""
+    if run_id == options.LATEST:
+        journals = sorted(p for p in out.glob(f"*/{JOURNAL}") if not p.parent.is_symlink())
+        folder = journals[-1].parent if journals else out / run_id
+    else:
+        folder = out / run_id
+    if not (folder / JOURNAL).is_file():
+        raise plan.SelectionError(f"there is no run {run_id!r} to resume in {out}")
+    entries, _ = journal.read(folder / JOURNAL)
+    begun = next((e for e in entries if e["kind"] == "run"), None)
+    if begun is None:
+        raise plan.SelectionError(
+            f"the journal of {folder.name} does not say what was to be measured"
+        )
+    return folder, entries, begun
 
 
 def carry_out(prepared: Prepared, listener: Listener) -> Run:
@@ -107,7 +128,12 @@ def carry_out(prepared: Prepared, listener: Listener) -> Run:
         journal.Journal.resume(folder / JOURNAL) as log,
     ):
         if not prepared.entries:
-            log.append("run", selection=options.to_stored(chosen), header=to_json(prepared.header))
+            log.append(
+                "run",
+                selection=options.to_stored(chosen),
+                cases=prepared.plan.case_ids(),
+                header=to_json(prepared.header),
+            )
         runner = Runner(
             plan=prepared.plan,
             header=prepared.header,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -102,6 +102,22 @@ class Plan:
         if not registry.has_twin(model, dialect, self.selection.models_dir):
             return f"the model has no {dialect} twin"
         return self.unsupported.get(str(stack))
+
+    def only(self, case_ids: Collection[str]) -> Plan:
+        """The same plan with no other cases; a group keeps every stack that one of them needs."""
+        groups = []
+        for group in self.groups:
+            matchups = tuple(
+                m
+                for m in group.matchups
+                if any(m.case_id(str(s)) in case_ids for s in group.stacks)
+            )
+            stacks = tuple(
+                s for s in group.stacks if any(m.case_id(str(s)) in case_ids for m in matchups)
+            )
+            if matchups:
+                groups.append(replace(group, matchups=matchups, stacks=stacks))
+        return replace(self, groups=tuple(groups))
 
     def case_ids(self) -> tuple[str, ...]:
         """Every case, in order."""

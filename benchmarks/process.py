@@ -62,6 +62,7 @@ class WorkerProcess:
             os.close(reading)
             os.close(writing)
         self._give, self._take, self._buffer = give, take, b""
+        self._last_words = ""
 
     @property
     def pid(self) -> int:
@@ -108,10 +109,12 @@ class WorkerProcess:
         except ProcessLookupError:
             pass
         self._process.wait()
-        for descriptor in (self._give, self._take):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._give = self._take = -1
+        if not self._log.closed:
+            self._last_words = self._tail()
+            self._log.close()
+            os.close(self._give)
+            os.close(self._take)
+            self._give = self._take = -1
 
     def _line(self, until: float) -> bytes | None:
         """The next line; empty at the end of the pipe, ``None`` when time is up."""
@@ -156,6 +159,8 @@ class WorkerProcess:
         return WorkerError(status, reason, failure)
 
     def _tail(self) -> str:
+        if self._log.closed:
+            return self._last_words
         size = os.fstat(self._log.fileno()).st_size
         return os.pread(self._log.fileno(), TAIL_BYTES, max(0, size - TAIL_BYTES)).decode(
             "utf-8", "replace"

@@ -14,6 +14,7 @@ import math
 import types
 import typing
 from dataclasses import dataclass, field
+from enum import IntEnum
 from statistics import median, quantiles
 from typing import Any, Literal, TypeVar
 
@@ -35,6 +36,19 @@ VerdictWord = Literal["faster", "slower", "no call", "not comparable"]
 ProofStatus = Literal["proven", "failed", "partial"]
 
 Record = TypeVar("Record")
+
+
+class Exit(IntEnum):
+    """Exit codes of every command; ``run.json`` repeats its own, because nox flattens codes to 1."""
+
+    OK = 0
+    REGRESSION = 1
+    USAGE = 2
+    INCOMPLETE = 3
+    PARITY = 4
+    NOTHING = 5
+    LOCKED = 75
+    INTERRUPTED = 130
 
 
 class RecordError(ValueError):

@@ -13,6 +13,7 @@ from benchmarks.plan import COLD, Group, Plan
 from benchmarks.records import (
     Case,
     ColdStart,
+    Exit,
     Failure,
     Launch,
     Learned,
@@ -92,18 +93,18 @@ def assemble(plan: Plan, ledger: Ledger, header: Run, *, interrupted: bool = Fal
         for matchup in group.matchups
     )
     environment = header.environment | {"fairness": fairness(ledger.settings)}
-    code = 130 if interrupted else exit_code(matchups)
+    code = Exit.INTERRUPTED if interrupted else exit_code(matchups)
     return replace(header, matchups=matchups, environment=environment, exit=code)
 
 
-def exit_code(matchups: Sequence[MatchupResult]) -> int:
-    """4 parity failed, 3 a case failed, 5 nothing could run, else 0."""
+def exit_code(matchups: Sequence[MatchupResult]) -> Exit:
+    """The gravest of what became of the cases; nothing measured is a code of its own."""
     statuses = {case.status for result in matchups for case in result.cases}
     if "parity_failed" in statuses:
-        return 4
+        return Exit.PARITY
     if statuses - {"ok", "unsupported", "skipped"}:
-        return 3
-    return 0 if "ok" in statuses else 5
+        return Exit.INCOMPLETE
+    return Exit.OK if "ok" in statuses else Exit.NOTHING
 
 
 def _matchup(

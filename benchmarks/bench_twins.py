@@ -1,0 +1,24 @@
+"""The pytest-benchmark cases: each replays what the runner measured, so that stock tools can store
+and compare it. Collected only from here: ``pytest benchmarks``.
+"""
+
+from __future__ import annotations
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from benchmarks.front import CLOCK, Measured, extra_info, replay
+
+
+@pytest.mark.benchmark(timer=CLOCK)
+def test_case(benchmark: BenchmarkFixture, case_id: str, measured: Measured) -> None:
+    """One stack in one matchup."""
+    result, case = measured.find(case_id)
+    if case.status in {"unsupported", "skipped"}:
+        pytest.skip(case.reason or case.status)
+    if case.status != "ok":
+        # Before the replay: pytest-benchmark would store the samples of a test that fails later.
+        pytest.fail(f"{case.status}: {case.reason}", pytrace=False)
+    benchmark.group = result.matchup.id
+    replay(benchmark, case.samples_s)
+    benchmark.extra_info.update(extra_info(measured.run, result, case))

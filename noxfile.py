@@ -1,0 +1,85 @@
+"""Everything a person or a CI does with twinbench; `nox -l` lists it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.sessions = ["lint", "types", "tests"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+CONSTRAINTS = ("-c", "constraints.txt")
+
+
+def device() -> str:
+    """`cuda` where an NVIDIA driver is there; TWINBENCH_DEVICE=cpu or cuda overrides."""
+    found = shutil.which("nvidia-smi") or Path("/proc/driver/nvidia").exists()
+    return os.environ.get("TWINBENCH_DEVICE") or ("cuda" if found else "cpu")
+
+
+def extras() -> str:
+    """The frameworks to install; TWINBENCH_FRAMEWORKS=torch installs that one alone."""
+    chosen = os.environ.get("TWINBENCH_FRAMEWORKS", "torch,tensorflow").split(",")
+    named = {"torch": "torch", "tensorflow": f"tensorflow-{device()}"}
+    return ",".join(named[name.strip()] for name in chosen if name.strip())
+
+
+def groups(*names: str) -> list[str]:
+    """The requirements of dependency groups."""
+    return [r for name in names for r in nox.project.dependency_groups(PROJECT, name)]
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Prove, measure, store and report: `nox -s bench -- --models resnet50 --device cuda`."""
+    session.install(*CONSTRAINTS, "-e", f".[{extras()}]")
+    session.run("pytest", "benchmarks", "--benchmark-autosave", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests; those of a framework that is not installed skip with the reason."""
+    session.install(*CONSTRAINTS, "-e", f".[{extras()}]", *groups("tests"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(default=False, python=PYTHONS)
+def pythons(session: nox.Session) -> None:
+    """Run the tests that need no framework on every supported Python."""
+    session.install(*CONSTRAINTS, "-e", ".", *groups("tests"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    session.install(*CONSTRAINTS, *groups("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types; no framework is needed."""
+    session.install(*CONSTRAINTS, "-e", ".", "nox", *groups("types", "tests"))
+    session.run("mypy")
+
+
+@nox.session(default=False)
+def verify(session: nox.Session) -> None:
+    """Prove the twins identical, and time nothing."""
+    session.install(*CONSTRAINTS, "-e", f".[{extras()}]")
+    session.run("python", "-m", "benchmarks", "verify", *session.posargs)
+
+
+@nox.session(default=False)
+def report(session: nox.Session) -> None:
+    """Build the report of a stored run again: `nox -s report -- RUN`."""
+    session.install(*CONSTRAINTS, "-e", ".")
+    session.run("python", "-m", "reports", "build", *session.posargs)
