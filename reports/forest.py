@@ -61,8 +61,13 @@ def _reach(outcomes: Sequence[Outcome]) -> float:
     """Half the width of the ratio axis, in doublings; a wild interval may run off the edge."""
     called = [o for o in outcomes if o.word != "not comparable"]
     points = max((abs(math.log2(o.ratio)) for o in called), default=0.0)
-    ends = max((abs(math.log2(end)) for o in called for end in o.ci95), default=0.0)
+    ends = max((abs(math.log2(end)) for o in called for end in _ends(o)), default=0.0)
     return max(0.2, points + 0.1, min(ends + 0.05, 2 * points + 0.5))
+
+
+def _ends(outcome: Outcome) -> tuple[float, ...]:
+    """The ends of the interval; nothing where one launch gave none."""
+    return tuple(end for end in outcome.ci95 if math.isfinite(end))
 
 
 def _ratio_axis(ax: Axes, reach: float) -> None:
@@ -116,8 +121,9 @@ def _whisker(ax: Axes, y: int, outcome: Outcome, *, hollow: bool) -> None:
     ax.barh(y, 2 * edge, left=-edge, height=1.0, color=LIGHT["band"], zorder=0)
     drawn = look(outcome.winner) if outcome.winner else None
     color = drawn.color if drawn else LIGHT["other"]
-    low, high = (math.log2(end) for end in outcome.ci95)
-    ax.plot([low, high], [y, y], color=color, linewidth=1.6, solid_capstyle="butt", zorder=2)
+    if ends := _ends(outcome):
+        spread = [math.log2(end) for end in ends]
+        ax.plot(spread, [y, y], color=color, linewidth=1.6, solid_capstyle="butt", zorder=2)
     ax.plot(
         [math.log2(outcome.ratio)],
         [y],

@@ -84,7 +84,8 @@ def render(run: Run) -> str:
             script=Markup(script),  # noqa: S704  our own file
             exit_words=EXITS.get(run.exit, f"exit {run.exit}"),
             command=shlex.join(run.command),
-            panels=_panels(run),
+            panels=_panels(run, verdicts.pairs(run)),
+            other_panels=_panels(run, verdicts.other_pairs(run)),
             details=_details(run),
             **_facts(run),
             **_figures(run),
@@ -106,6 +107,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "withheld": verdicts.withheld(run),
         "machine": machine.machine(run),
         "versions": machine.versions(run),
+        "gpu_reason": machine.gpu_reason(run),
         "fairness": machine.checks(run, "fairness"),
         "noise": machine.checks(run, "noise"),
         "failures": sections.failures(run),
@@ -145,10 +147,10 @@ def _inline(figure: Figure | None, key: str, label: str) -> Markup | None:
     return Markup(svg.inline(figure, key, text.name(label, 200)))  # noqa: S704  escaped by the XML writer
 
 
-def _panels(run: Run) -> list[Panel]:
+def _panels(run: Run, pairs: Iterable[Pair]) -> list[Panel]:
     targets = {result.matchup: f"m{i}" for i, result in enumerate(run.matchups)}
     panels = []
-    for pair in verdicts.pairs(run):
+    for pair in pairs:
         grid = verdicts.grid(run, pair)
         rows = [
             (row.model, row.detail, [_marks(cell, targets) for cell in row.cells])
@@ -224,7 +226,8 @@ def _details(run: Run) -> list[Detail]:
 
 def _spoken(run: Run, result: MatchupResult) -> list[tuple[str, str]]:
     """Per pair the outcome in words, and what it rests on."""
-    found = ((pair, verdicts.outcome(result, pair)) for pair in verdicts.pairs(run))
+    pairs = (*verdicts.pairs(run), *verdicts.other_pairs(run))
+    found = ((pair, verdicts.outcome(result, pair)) for pair in pairs)
     spoken = []
     for pair, outcome in found:
         if outcome is not None:

@@ -51,7 +51,6 @@ def machine(run: Run) -> tuple[str, ...]:
     """Processor, cores, memory, GPU and system; a GPU that is missing is said to be missing."""
     env = run.environment
     gpu = env.get("gpu")
-    reason = env.get("gpu_reason")
     cores, size = number(env.get("cores")), number(env.get("memory_bytes"))
     threads = number(env.get("threads"))
     parts = (
@@ -59,10 +58,24 @@ def machine(run: Run) -> tuple[str, ...]:
         text.plural(int(cores), "core") if cores else "",
         text.plural(int(threads), "thread") + " for each stack" if threads else "",
         f"{text.size(size)} memory" if size else "",
-        str(gpu) if gpu else "no GPU" + (f" ({reason})" if reason else ""),
+        _gpus(gpu) if gpu else "no GPU",
         str(env.get("os") or ""),
     )
     return tuple(part for part in parts if part)
+
+
+def gpu_reason(run: Run) -> str | None:
+    """Why there is no GPU, where that was recorded."""
+    reason = run.environment.get("gpu_reason")
+    return str(reason) if reason and not run.environment.get("gpu") else None
+
+
+def _gpus(found: object) -> str:
+    """The names of the GPUs, each once with its number."""
+    devices = found if isinstance(found, list) else [found]
+    names = [str(d.get("name") if isinstance(d, Mapping) else d) for d in devices]
+    counts = {name: names.count(name) for name in names}
+    return ", ".join(name if n == 1 else f"{n} x {name}" for name, n in counts.items())
 
 
 def versions(run: Run) -> tuple[tuple[str, str], ...]:

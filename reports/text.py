@@ -129,7 +129,9 @@ def error(value: float | None) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    """A confidence interval of a ratio: ``[1.18-1.29]``."""
+    """A confidence interval of a ratio: ``[1.18-1.29]``; the words for none where it is NaN."""
+    if math.isnan(low) or math.isnan(high):
+        return "[no interval]"
     return f"[{factor(low)}\N{EN DASH}{factor(high)}]"
 
 

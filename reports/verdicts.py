@@ -39,7 +39,8 @@ PHASES = ("forward", "backward", "train_step", "dataload", "epoch", "cold_start"
 class Outcome:
     """What one matchup says about one pair; ``ratio`` is time of b over time of a.
 
-    ``ratio`` and ``ci95`` are there unless ``word`` is ``not comparable``; then ``reason`` is.
+    ``ratio`` is there unless ``word`` is ``not comparable``; then ``reason`` is. One launch gives no
+    interval, and so no call: the ends of ``ci95`` are NaN then.
     """
 
     matchup: Matchup
@@ -101,12 +102,21 @@ class Withheld(NamedTuple):
 
 
 def pairs(run: Run) -> tuple[Pair, ...]:
-    """The pairs this run can speak about, the headline first."""
-    found = dict.fromkeys(Pair(v.a, v.b) for result in run.matchups for v in result.verdicts)
+    """The pairs that answer the question: as written and compiled; else the first there is."""
+    found = _compared(run)
     stacks = {case.stack for result in run.matchups for case in result.cases}
-    standard = (HEADLINE, COMPILED)
-    first = [pair for pair in standard if pair in found or stacks.issuperset(pair)]
-    return (*first, *(pair for pair in found if pair not in standard))
+    first = tuple(p for p in (HEADLINE, COMPILED) if p in found or stacks.issuperset(p))
+    return first or found[:1]
+
+
+def other_pairs(run: Run) -> tuple[Pair, ...]:
+    """Every other pair this run can speak about."""
+    shown = pairs(run)
+    return tuple(pair for pair in _compared(run) if pair not in shown)
+
+
+def _compared(run: Run) -> tuple[Pair, ...]:
+    return tuple(dict.fromkeys(Pair(v.a, v.b) for r in run.matchups for v in r.verdicts))
 
 
 def outcome(result: MatchupResult, pair: Pair) -> Outcome | None:
@@ -117,14 +127,14 @@ def outcome(result: MatchupResult, pair: Pair) -> Outcome | None:
     if verdict is None and not untimed and len({case.stack for case in cases}) < len(pair):
         return None
     reason = _obstacle(result, cases) or _defect(verdict)
-    if reason or verdict is None or verdict.ratio is None or verdict.ci95 is None:
+    if reason or verdict is None or verdict.ratio is None:
         return Outcome(matchup=result.matchup, pair=pair, word="not comparable", reason=reason)
     return Outcome(
         matchup=result.matchup,
         pair=pair,
         word=verdict.verdict,
         ratio=verdict.ratio,
-        ci95=verdict.ci95,
+        ci95=verdict.ci95 or (math.nan, math.nan),
         margin=verdict.margin,
         launches=verdict.launches,
         reason=verdict.reason,
@@ -175,9 +185,9 @@ def validity(run: Run) -> tuple[str, ...]:
     for status, ids in failed.items():
         parts.append(f"{len(ids)} {status}" + (f" ({', '.join(ids)})" if named else ""))
     parts.append(_proofs(run))
-    shown = [outcomes(run, pair) for pair in pairs(run)]
-    usable = [f"{sum(o.word != 'not comparable' for o in each)} of {len(each)}" for each in shown]
-    return (*parts, f"comparable: {' and '.join(usable)} matchups") if usable else tuple(parts)
+    shown = [o for pair in pairs(run) for o in outcomes(run, pair)]
+    usable = sum(o.word != "not comparable" for o in shown)
+    return (*parts, f"{usable} of {len(shown)} comparable") if shown else tuple(parts)
 
 
 def withheld(run: Run) -> tuple[Withheld, ...]:
@@ -241,7 +251,8 @@ def _defect(verdict: Verdict | None) -> str | None:
         return "no verdict was recorded"
     if verdict.verdict == "not comparable":
         return verdict.reason or "no reason was recorded"
-    numbers = (verdict.ratio, *(verdict.ci95 or ()))
+    alone = verdict.verdict == "no call" and verdict.ci95 is None
+    numbers = (verdict.ratio, *((1.0, 1.0) if alone else verdict.ci95 or ()))
     if len(numbers) != 3 or not all(x is not None and 0 < x < math.inf for x in numbers):  # noqa: PLR2004  ratio, low, high
         return "the record holds no usable ratio and interval"
     ratio = verdict.ratio or math.nan
