@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.table import Table
@@ -16,11 +16,12 @@ from benchmarks import conduct, environment, inputs, journal, options, plan, pro
 from benchmarks.proving import proof
 from benchmarks.records import Exit, to_json
 
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m benchmarks",
-        description="PyTorch or Keras/TensorFlow: which runs this model faster here, how sure, and why.",
+        description="PyTorch or Keras/TensorFlow: which runs this model faster here, and how sure.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (function, flags, text) in COMMANDS.items():
@@ -31,13 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.set_defaults(function=function)
     try:
         asked = parser.parse_args(arguments)
-        return int(asked.function(asked, Console(stderr=True)))
-    except conduct.usage_errors() as error:
-        print(f"twinbench: {error}", file=sys.stderr)
-        return Exit.USAGE
+        return int(asked.function(asked, _console()))
     except journal.Locked as error:
         print(f"twinbench: {error}", file=sys.stderr)
         return Exit.LOCKED
+    except conduct.usage_errors() as error:
+        print(f"twinbench: {error}", file=sys.stderr)
+        return Exit.USAGE
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
 
@@ -57,7 +58,7 @@ def run(asked: argparse.Namespace, console: Console) -> int:
     page = conduct.report(prepared.folder)
     console.print(progress.summary(done))
     if done.exit == Exit.INTERRUPTED:
-        console.print(f"interrupted; go on with: {prepared.resume_command}", highlight=False)
+        console.print(f"interrupted; go on with: {prepared.resume_command}", soft_wrap=True)
     console.print(f"report: {page or 'could not be built'}", highlight=False, soft_wrap=True)
     if asked.json:
         print(json.dumps(to_json(done), allow_nan=False))
@@ -157,6 +158,16 @@ def doctor(asked: argparse.Namespace, console: Console) -> int:
         )
     console.print(checks)
     return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise plan.SelectionError(f"{message} (see {self.prog} --help)")
+
+
+def _console() -> Console:
+    """Names are shown as they are: neither markup nor emoji."""
+    return Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 
 def _device(device: str) -> str:

@@ -1,5 +1,6 @@
-"""The pytest-benchmark cases: each replays what the runner measured, so that stock tools can store
-and compare it. Collected only from here: ``pytest benchmarks``.
+"""The pytest-benchmark cases: each replays what the runner measured into the stock store.
+
+Collected only from here: ``pytest benchmarks``.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,8 @@ def reopen(out: Path, run_id: str) -> Prepared:
         SelectionError: there is no such run, or it was made on another machine.
     """
     folder, entries, begun = _begun(out, run_id)
-    header = from_json(Run, begun["header"])
+    spent = max((e["seconds"] for e in entries if e["kind"] == "end"), default=0.0)
+    header = replace(from_json(Run, begun["header"]), seconds=spent)
     here = environment.describe(threads=environment.usable_cores())
     if here["fingerprint"] != header.environment["fingerprint"]:
         raise plan.SelectionError(
@@ -123,7 +124,7 @@ def carry_out(prepared: Prepared, listener: Listener) -> Run:
     """
     chosen, folder = prepared.plan.selection, prepared.folder
     with (
-        journal.DeviceLock(chosen.device),
+        _device_of(prepared),
         _terminated_like_interrupted(),
         journal.Journal.resume(folder / JOURNAL) as log,
     ):
@@ -172,6 +173,18 @@ def _check_data(made: plan.Plan) -> None:
 
 
 @contextmanager
+def _device_of(prepared: Prepared) -> Iterator[None]:
+    """Hold the device; a new run that cannot have it leaves no empty folder."""
+    try:
+        with journal.DeviceLock(prepared.plan.selection.device):
+            yield
+    except journal.Locked:
+        if not prepared.entries:
+            prepared.folder.rmdir()
+        raise
+
+
+@contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
     """A polite request to end keeps what is done, as an interrupt does."""
 
@@ -187,4 +200,10 @@ def _terminated_like_interrupted() -> Iterator[None]:
 
 def usage_errors() -> tuple[type[Exception], ...]:
     """The errors that a user can mend: one line, exit 2."""
-    return (plan.SelectionError, registry.UnknownNameError, inputs.DataError, journal.JournalError)
+    return (
+        plan.SelectionError,
+        registry.UnknownNameError,
+        registry.BadModelError,
+        inputs.DataError,
+        journal.JournalError,
+    )

@@ -35,7 +35,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
     """Measure everything that was selected before the first test replays its share."""
     wanted = {
-        item.callspec.params["case_id"]
+        str(item.callspec.params["case_id"])
         for item in session.items
         if isinstance(item, pytest.Function) and "case_id" in item.fixturenames
     }
@@ -58,7 +58,11 @@ def measured(request: pytest.FixtureRequest) -> Measured:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Say what the run says: pytest's "tests failed" hides whether a case or a proof did."""
     found = session.config.stash.get(MEASURED, None)
-    if found and found.run.exit and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+    if (
+        found
+        and found.run.exit
+        and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+    ):
         session.exitstatus = found.run.exit
 
 

@@ -26,6 +26,7 @@ class ReplayClock:
         self.time_s = 0.0
 
     def __call__(self) -> float:
+        """The virtual time, seconds."""
         return self.time_s
 
 
@@ -43,7 +44,7 @@ def replay(benchmark: BenchmarkFixture, samples_s: Sequence[float]) -> None:
         # With --benchmark-disable or cProfile there is one call more than there are samples.
         CLOCK.time_s += next(remaining, 0.0)
 
-    benchmark.pedantic(target, setup=setup, rounds=len(samples_s), iterations=1)
+    benchmark.pedantic(target, setup=setup, rounds=len(samples_s), iterations=1)  # type: ignore[no-untyped-call]  # pytest-benchmark is not typed
 
 
 @dataclass(frozen=True, slots=True)

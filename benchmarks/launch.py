@@ -50,7 +50,7 @@ def job(group: Group, selection: Selection, *, needs_data: bool) -> dict[str, An
 
 def settings(stack: Stack, selection: Selection, threads: int, **changed: Any) -> dict[str, Any]:
     """The settings of a timed worker; ``changed`` overrides some of them."""
-    base = {
+    base: dict[str, Any] = {
         "mode": stack.mode,
         "device": selection.device,
         "precision": selection.precision,
@@ -95,7 +95,7 @@ class Launch:
             self._start_all(rng.sample(stacks, len(stacks)))
             for stack in [s for s in self.workers if str(s) not in checked]:
                 self._check(stack, check)
-                if refused(stack):
+                if refused(stack) and stack in self.workers:
                     self.workers.pop(stack).quit()
             matchups = [m for m in self.wanted if m.phase != COLD]
             for matchup in rng.sample(matchups, len(matchups)):
@@ -122,7 +122,7 @@ class Launch:
         return asked and self.index < self.context.effort.cold_launches
 
     def _cache(self, stack: Stack) -> Path:
-        """Where a stack's compiler caches: a new folder for each cold launch, else the first one."""
+        """Where a stack's compiler caches: a new folder for a cold launch, else the first one."""
         launch = self.index if self._cold else 0
         return self.context.cache / self.group.model / str(launch) / str(stack)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.plan import EFFORTS, Selection, SelectionError
+from benchmarks.plan import EFFORTS, Selection
 
 LATEST = "latest"
 
@@ -19,7 +20,7 @@ def _names(text: str) -> tuple[str, ...]:
 def _shard(text: str) -> tuple[int, int]:
     index, slash, count = text.partition("/")
     if not (slash and index.isdecimal() and count.isdecimal()):
-        raise SelectionError(f"shard {text!r}; write i/n, for example 1/4")
+        raise argparse.ArgumentTypeError(f"{text!r} is not i/n, for example 1/4")
     return int(index), int(count)
 
 

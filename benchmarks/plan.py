@@ -28,9 +28,9 @@ class SelectionError(ValueError):
 class Effort:
     """How hard to try. ``launches`` is the sample size; the rest is the cost of each.
 
-    ``rounds`` per launch, a turn of at least ``turn_s``, warm-up up to ``warm_s``. ``cold_launches``
-    of the launches start one worker after the other with an empty compiler cache, which is what
-    measures a cold start; in the others they start side by side and find the cache full.
+    ``rounds`` per launch, a turn of at least ``turn_s``, warm-up up to ``warm_s``. In
+    ``cold_launches`` of the launches the workers start one after the other with an empty compiler
+    cache, which is what measures a cold start; else they start side by side and find it full.
     """
 
     launches: int
@@ -169,11 +169,12 @@ def _check(selection: Selection) -> None:
 
 
 def _models(selection: Selection) -> tuple[str, ...]:
-    """The named models; else every one of a user's own, and ours but for those on request."""
+    """The named models; else all, but for the heavy ones where a quick look is asked."""
     there = registry.names("models", selection.models_dir)
     if selection.models:
         return _chosen("model", selection.models, there)
-    return tuple(m for m in there if not registry.spec(m, selection.models_dir).on_request)
+    quick = selection.effort == "quick"
+    return tuple(m for m in there if not (quick and registry.spec(m, selection.models_dir).heavy))
 
 
 def _chosen(kind: str, asked: Sequence[str], allowed: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,6 +64,7 @@ class WorkerProcess:
             os.close(writing)
         self._give, self._take, self._buffer = give, take, b""
         self._last_words = ""
+        self._ending = threading.RLock()  # an interrupt ends it while another thread may, too
 
     @property
     def pid(self) -> int:
@@ -109,12 +111,13 @@ class WorkerProcess:
         except ProcessLookupError:
             pass
         self._process.wait()
-        if not self._log.closed:
-            self._last_words = self._tail()
-            self._log.close()
-            os.close(self._give)
-            os.close(self._take)
-            self._give = self._take = -1
+        with self._ending:
+            if not self._log.closed:
+                self._last_words = self._tail()
+                self._log.close()
+                os.close(self._give)
+                os.close(self._take)
+                self._give = self._take = -1
 
     def _line(self, until: float) -> bytes | None:
         """The next line; empty at the end of the pipe, ``None`` when time is up."""
@@ -159,12 +162,12 @@ class WorkerProcess:
         return WorkerError(status, reason, failure)
 
     def _tail(self) -> str:
-        if self._log.closed:
-            return self._last_words
-        size = os.fstat(self._log.fileno()).st_size
-        return os.pread(self._log.fileno(), TAIL_BYTES, max(0, size - TAIL_BYTES)).decode(
-            "utf-8", "replace"
-        )
+        with self._ending:
+            if self._log.closed:
+                return self._last_words
+            size = os.fstat(self._log.fileno()).st_size
+            last = os.pread(self._log.fileno(), TAIL_BYTES, max(0, size - TAIL_BYTES))
+        return last.decode("utf-8", "replace")
 
 
 def _environment(stack: Stack, cache: Path | None) -> Mapping[str, str]:

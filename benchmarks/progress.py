@@ -10,6 +10,7 @@ from typing import Protocol
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from benchmarks.plan import Group, Plan
 from benchmarks.records import MatchupResult, Parity, Run, Verdict
@@ -70,13 +71,12 @@ class Telling:
         per_group = [1 + self.launches * (1 + len(g.matchups)) for g in plan.groups]
         self.total = sum(per_group)
         cases = sum(len(g.matchups) * len(g.stacks) for g in plan.groups)
-        self.console.print(
+        self._say(
             f"{cases} cases in {sum(len(g.matchups) for g in plan.groups)} matchups of"
-            f" {len(plan.groups)} models, {self.launches} launches each",
-            highlight=False,
+            f" {len(plan.groups)} models, {self.launches} launches each"
         )
         for stack, reason in plan.unsupported.items():
-            self.console.print(f"  {stack}: unsupported, {reason}", highlight=False)
+            self._say(f"  {stack}: unsupported, {reason}")
 
     def proving(self, group: Group) -> None:
         """Show that the proof runs."""
@@ -86,7 +86,7 @@ class Telling:
         """One line: proven or not."""
         self.done += 1
         self._clear()
-        self.console.print(proof_line(group.model, parity), highlight=False)
+        self._say(proof_line(group.model, parity))
 
     def step(self, group: Group, launch: int, step: str) -> None:
         """Show which launch and phase runs."""
@@ -98,18 +98,20 @@ class Telling:
         """One line per headline pair, or the reasons where there is none."""
         self._clear()
         for line in verdict_lines(result):
-            self.console.print(line, highlight=False)
+            self._say(line)
+
+    def _say(self, line: str) -> None:
+        """One line, however long, of exactly these characters."""
+        self.console.print(Text(plain(line)), soft_wrap=True)
 
     def _status(self, text: str) -> None:
         left = self._left()
         shown = f"[{self.done}/{self.total}] {text}{left}"
         if self.console.is_terminal:
             self._clear()
-            self.console.print(
-                shown, end="\r", highlight=False, overflow="ellipsis", no_wrap=True, markup=False
-            )
+            self.console.print(Text(plain(shown)), end="\r", overflow="ellipsis", no_wrap=True)
         else:
-            self.console.print(shown, highlight=False, markup=False)
+            self._say(shown)
 
     def _left(self) -> str:
         """Time left, from the pace so far; silent until there is a pace."""
@@ -123,6 +125,11 @@ class Telling:
     def _clear(self) -> None:
         if self.console.is_terminal:
             self.console.print(" " * (self.console.width - 1), end="\r")
+
+
+def plain(text: str) -> str:
+    """The text with what would steer a terminal, or break the line, as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def proof_line(model: str, parity: Parity) -> str:
@@ -170,12 +177,15 @@ def verdict_lines(result: MatchupResult) -> list[str]:
 def summary(run: Run) -> Table:
     """Every matchup with the median of each stack and the headline verdicts."""
     stacks = list(dict.fromkeys(c.stack for r in run.matchups for c in r.cases))
-    table = Table(title=f"run {run.run_id}", title_justify="left", show_edge=False, pad_edge=False)
+    table = Table(title_justify="left", show_edge=False, pad_edge=False)
+    table.title = _cell(f"run {run.run_id}")
+    # Folded, however ugly: a narrow terminal, or a log of 80 columns, must not cost a figure.
     table.add_column("matchup", overflow="fold")
     for stack in stacks:
-        table.add_column(stack.replace("-", "-\n"), justify="right", no_wrap=True)
+        adapter, _, mode = stack.rpartition("-")
+        table.add_column(_cell(f"{adapter}-", mode), justify="right", overflow="fold")
     for a, b in _pairs(run):
-        table.add_column(f"{a}\nvs {b}", justify="right", no_wrap=True)
+        table.add_column(_cell(a, f"vs {b}"), justify="right", overflow="fold")
     for result in run.matchups:
         shown = {
             c.stack: _time(c.summary()["median_s"]) if c.status == "ok" else c.status
@@ -183,11 +193,15 @@ def summary(run: Run) -> Table:
         }
         words = {(v.a, v.b): _short(v) for v in result.verdicts}
         table.add_row(
-            result.matchup.id,
-            *(shown.get(s, "") for s in stacks),
-            *(words.get(pair, "") for pair in _pairs(run)),
+            _cell(result.matchup.id),
+            *(_cell(shown.get(s, "")) for s in stacks),
+            *(_cell(words.get(pair, "")) for pair in _pairs(run)),
         )
     return table
+
+
+def _cell(*lines: str) -> Text:
+    return Text("\n".join(map(plain, lines)))
 
 
 def _pairs(run: Run) -> list[tuple[str, str]]:

@@ -85,6 +85,10 @@ def _prove(
             facts = {adapter: answer.result() for adapter, answer in asked.items()}
         except WorkerError as error:
             return Parity(status="failed", reason=f"the proof could not run: {error.reason}"), {}
+        except BaseException:  # an interrupt must not wait for the proof to end
+            for worker in workers.values():
+                worker.kill()
+            raise
     written = {adapter: folder / f"{adapter}.npz" for adapter in adapters}
     result = parity.compare(small, written, facts)
     return result, references if result.status != "failed" else {}

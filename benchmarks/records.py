@@ -39,7 +39,7 @@ Record = TypeVar("Record")
 
 
 class Exit(IntEnum):
-    """Exit codes of every command; ``run.json`` repeats its own, because nox flattens codes to 1."""
+    """Exit codes of every command; ``run.json`` repeats its own, because nox flattens them."""
 
     OK = 0
     REGRESSION = 1
@@ -188,8 +188,9 @@ class Case:
         return tuple(s for launch in self.launches for s in launch.samples_s)
 
     def summary(self) -> dict[str, Any]:
-        """Median, interquartile range, minimum and throughput over all samples; ``None`` each
-        where there are no samples.
+        """Median, interquartile range, minimum and throughput over all samples.
+
+        Each is ``None`` where there are no samples.
         """
         samples = self.samples_s
         if not samples:

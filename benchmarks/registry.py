@@ -27,6 +27,10 @@ class UnknownNameError(ValueError):
     """A name that is not there; the text says which names are."""
 
 
+class BadModelError(TypeError):
+    """A model's folder does not hold what a model needs; the text says what is missing."""
+
+
 def names(kind: Kind, models_dir: Path | None = None) -> tuple[str, ...]:
     """Sorted names: files of ``adapters`` and ``phases``, folders of ``models``.
 
@@ -71,14 +75,14 @@ def spec(name: str, models_dir: Path | None = None) -> ModelSpec:
 
     Raises:
         UnknownNameError: there is no such model.
-        TypeError: its folder holds no ModelSpec of the name SPEC.
+        BadModelError: its folder holds no ModelSpec of the name SPEC.
     """
     from benchmarks.models._spec import ModelSpec
 
     check("model", name, names("models", models_dir))
     found: Any = getattr(_model_package(name, models_dir), "SPEC", None)
     if not isinstance(found, ModelSpec):
-        raise TypeError(f"model {name!r}: its __init__.py must define SPEC, a ModelSpec")
+        raise BadModelError(f"model {name!r}: its __init__.py must define SPEC, a ModelSpec")
     return found
 
 
@@ -134,7 +138,7 @@ def _model_package(name: str, models_dir: Path | None) -> ModuleType:
     folder = _model_folder(name, models_dir)
     if folder.parent == HERE / "models":
         return importlib.import_module(f"benchmarks.models.{name}")
-    # A package of its own keeps a user's `resnet50` apart from ours and needs no change to sys.path.
+    # A package of its own keeps a user's `resnet50` apart from ours and leaves sys.path alone.
     qualified = f"{USER_MODELS}_{name}"
     location = importlib.util.spec_from_file_location(
         qualified, folder / "__init__.py", submodule_search_locations=[str(folder)]

@@ -55,6 +55,8 @@ class Ledger:
         match entry["kind"]:
             case "proof":
                 self.proofs[entry["model"]] = from_json(Parity, entry["parity"])
+                # Its references are new, and an interrupt may have cut the checks of a stack short.
+                self.checks.pop(entry["model"], None)
             case "check":
                 self.checks.setdefault(entry["model"], []).append(
                     from_json(TimedCheck, entry["check"])

@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import IO, Any
@@ -30,7 +30,14 @@ from benchmarks.records import to_json
 from profilers import host
 
 OUT_OF_MEMORY = ("OutOfMemoryError", "ResourceExhaustedError", "MemoryError")
-OUT_OF_MEMORY_TEXTS = ("RESOURCE_EXHAUSTED", "can't allocate memory", "out of memory")
+OUT_OF_MEMORY_TEXTS = (
+    "resource_exhausted",
+    "out of memory",
+    "can't allocate memory",
+    "bad_alloc",
+    "alloc_failed",
+)
+HOST_MEMORY_TEXTS = ("defaultcpuallocator", "allocator cpu", "bad_alloc")
 PR_SET_PDEATHSIG = 1
 
 
@@ -38,10 +45,10 @@ PR_SET_PDEATHSIG = 1
 class Worker:
     """What a worker remembers between commands."""
 
+    device: str = "cpu"
     session: Session | None = None
     work: Work | None = None
     iterations: int = 1
-    counted: list[float] = field(default_factory=list)
 
     def start(
         self,
@@ -52,6 +59,7 @@ class Worker:
         job: dict[str, Any],
     ) -> dict[str, Any]:
         """Import and build, each stamped in seconds."""
+        self.device = settings["device"]
         chosen = registry.adapter(adapter)(Settings(**settings))
         imported = time.perf_counter()
         self.session = _build(chosen, Settings(**settings), job)
@@ -158,9 +166,10 @@ class Worker:
         synchronize = self._session().adapter.synchronize
         if work.warm_up is None:
             return clock.warm_up(run, synchronize, time.perf_counter, cap_s=cap_s)
-        samples = []
-        for _ in range(work.warm_up):
-            samples.append(clock.turn(run, synchronize, time.perf_counter, iterations=1, discard=0))
+        samples = (
+            clock.turn(run, synchronize, time.perf_counter, iterations=1, discard=0)
+            for _ in range(work.warm_up)
+        )
         return clock.WarmUp(samples_s=tuple(samples), steady=True)
 
     def _session(self) -> Session:
@@ -200,26 +209,27 @@ def _build(adapter: Adapter, settings: Settings, job: dict[str, Any]) -> Session
 def _data(spec: ModelSpec, seed: int, job: dict[str, Any]) -> inputs.Dataset:
     """The plan's data in the model's shape, cut to whole batches so that every stack sees all."""
     data_dir = Path(job["data_dir"]) if job["data_dir"] else None
-    data = inputs.fit_to(
-        inputs.load(job["data"], data_dir, seed), spec.kind, spec.input_shape, spec.vocabulary
-    )
-    batch = job["batch"]
+    data, batch = inputs.load(job["data"], data_dir, seed), int(job["batch"])
 
     def whole(available: int, wanted: int | None) -> int:
         return max(batch, min(available, wanted or available) // batch * batch)
 
-    return inputs.take(
+    cut = inputs.take(
         data,
         whole(len(data.y_train), job["train_samples"]),
         whole(len(data.y_test), job["test_samples"]),
     )
+    return inputs.fit_to(cut, spec.kind, spec.input_shape, spec.vocabulary)
 
 
-def _status(error: BaseException) -> str:
-    text = f"{type(error).__name__}: {error}"
-    if type(error).__name__ in OUT_OF_MEMORY or any(t in text for t in OUT_OF_MEMORY_TEXTS):
-        return "oom_device" if "CUDA" in text or "GPU" in text else "oom_host"
-    return "error"
+def _status(error: BaseException, device: str) -> str:
+    """``oom_device``, ``oom_host`` or ``error``; ``device`` is where the worker computes."""
+    name, text = type(error).__name__, str(error).lower()
+    if name not in OUT_OF_MEMORY and not any(t in text for t in OUT_OF_MEMORY_TEXTS):
+        return "error"
+    if name == "MemoryError" or any(t in text for t in HOST_MEMORY_TEXTS):
+        return "oom_host"
+    return "oom_device" if device != "cpu" or "cuda" in text or "gpu" in text else "oom_host"
 
 
 def serve(commands: IO[str], answers: IO[str]) -> None:
@@ -238,7 +248,7 @@ def serve(commands: IO[str], answers: IO[str]) -> None:
             reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
             answer = {
                 "ok": False,
-                "status": _status(error),
+                "status": _status(error, worker.device),
                 "reason": reason,
                 "stack": traceback.format_exc(),
             }

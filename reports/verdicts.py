@@ -39,8 +39,8 @@ PHASES = ("forward", "backward", "train_step", "dataload", "epoch", "cold_start"
 class Outcome:
     """What one matchup says about one pair; ``ratio`` is time of b over time of a.
 
-    ``ratio`` is there unless ``word`` is ``not comparable``; then ``reason`` is. One launch gives no
-    interval, and so no call: the ends of ``ci95`` are NaN then.
+    ``ratio`` is there unless ``word`` is ``not comparable``; then ``reason`` is. One launch gives
+    no interval, and so no call: the ends of ``ci95`` are NaN then.
     """
 
     matchup: Matchup
@@ -187,7 +187,7 @@ def validity(run: Run) -> tuple[str, ...]:
     parts.append(_proofs(run))
     shown = [o for pair in pairs(run) for o in outcomes(run, pair)]
     usable = sum(o.word != "not comparable" for o in shown)
-    return (*parts, f"{usable} of {len(shown)} comparable") if shown else tuple(parts)
+    return (*parts, f"{usable} of {len(shown)} comparisons stand") if shown else tuple(parts)
 
 
 def withheld(run: Run) -> tuple[Withheld, ...]:

@@ -1,9 +1,9 @@
 """No framework: fixed delays and, on request, every way in which a worker can fail.
 
-With it the whole pipeline runs in seconds where neither framework is installed. Mode ``a`` is always
-healthy; mode ``b`` does what the environment variable ``TWINBENCH_NULL`` says, a JSON object with
-``slow`` (a factor on its delays), ``fault`` (a name of ``FAULTS``) and ``at`` (the method in which
-the fault strikes, ``forward`` unless said).
+With it the whole pipeline runs in seconds where neither framework is installed. Mode ``a`` is
+always healthy; mode ``b`` does what the environment variable ``TWINBENCH_NULL`` says, a JSON object
+with ``slow`` (a factor on its delays), ``fault`` (a name of ``FAULTS``) and ``at`` (the method in
+which the fault strikes, ``forward`` unless said).
 """
 
 from __future__ import annotations

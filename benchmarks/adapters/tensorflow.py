@@ -1,4 +1,4 @@
-"""TensorFlow through Keras: the functions that ``fit`` and ``predict`` compile, with XLA or without."""
+"""TensorFlow through Keras: the functions that ``fit`` and ``predict`` compile."""
 
 from __future__ import annotations
 

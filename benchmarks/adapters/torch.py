@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Model:
-    """A module and the callables that its mode made of it."""
+    """A module and the callables that its mode made of it.
+
+    ``module`` runs; ``source`` is the Python module behind it, the same but for TorchScript.
+    """
 
     spec: ModelSpec
     weights: Weights
+    source: Any
     module: Any
     infer: Callable[[Any], Any]
     loss: Callable[[Any, Any], Any]
@@ -68,6 +72,7 @@ class Torch:
         return Model(
             spec=spec,
             weights=weights,
+            source=module,
             module=network,
             infer=self.torch.compile(network) if compiled else network,
             loss=self.torch.compile(loss) if compiled else loss,
@@ -86,10 +91,15 @@ class Torch:
         return x.to(self.device), self.torch.from_numpy(batch.y).to(self.device)
 
     def set_training(self, model: Model, *, training: bool) -> None:
-        model.module.train(training)
+        model.source.train(training)
+        if model.module is not model.source:
+            # TorchScript leaves an overridden train() behind, and so forgets what is frozen.
+            modes = {name: part.training for name, part in model.source.named_modules()}
+            for name, part in model.module.named_modules():
+                part.training = modes[name]
 
     def forward(self, model: Model, batch: Any) -> Any:
-        with self.torch.inference_mode():
+        with self._inference():
             return model.infer(batch[0])
 
     def loss(self, model: Model, batch: Any) -> Any:
@@ -117,7 +127,7 @@ class Torch:
 
         def run() -> tuple[float, float, float, float]:
             totals = torch.zeros(2, device=self.device)
-            model.module.train()
+            self.set_training(model, training=True)
             for x, y in train:
                 model.optimizer.zero_grad(set_to_none=True)
                 logits = model.infer(x)
@@ -128,8 +138,8 @@ class Torch:
                 totals += self._score(logits.detach(), y, loss.detach())
             learned = (totals / len(data.y_train)).tolist()
             totals = torch.zeros(2, device=self.device)
-            model.module.eval()
-            with torch.inference_mode():
+            self.set_training(model, training=False)
+            with self._inference():
                 for x, y in test:
                     logits = model.infer(x)
                     totals += self._score(logits, y, functional.cross_entropy(logits, y))
@@ -200,6 +210,11 @@ class Torch:
             "loader": "DataLoader in the training process (num_workers=0)",
         }
 
+    def _inference(self) -> Any:
+        """Inference mode; TorchScript, once it has trained, refuses that mode's tensors."""
+        script = self.asked.mode == "script"
+        return self.torch.no_grad() if script else self.torch.inference_mode()
+
     def _optimizer(self, module: Any, chosen: Optimizer) -> Any:
         parameters = [p for p in module.parameters() if p.requires_grad]
         if chosen.name == "adam":
@@ -230,7 +245,7 @@ class Torch:
         labels = torch.from_numpy(y)
         dtype, scale = self.dtype, data.scale
 
-        class Samples(torch.utils.data.Dataset):  # type: ignore[misc,name-defined]
+        class Samples(torch.utils.data.Dataset):  # type: ignore[name-defined]
             """Bytes in memory, made floats sample by sample, as a data set of files would."""
 
             def __len__(self) -> int:

@@ -6,6 +6,7 @@ type says which attribute holds a parameter and how its axes turn; gradients tur
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from benchmarks.models._spec import LSTM, BatchNorm, Conv2D, Dense, Embedding, L
 from benchmarks.weights import Weights
 
 Array = NDArray[Any]
+Grid = tuple[int, int, int]
 CANONICAL_RANK = 4  # images: the only tensors whose axes differ between the dialects
 
 
@@ -94,12 +96,13 @@ def trace(
     finally:
         for hook in hooks:
             hook.remove()
+    grids = _grids(list(seen), layers)
     return Trace(
         output=_numpy(output),
         loss=_numpy(value),
-        activations={name: channels_last(_numpy(kept)) for name, kept in seen.items()},
+        activations={name: _canonical(_numpy(kept), grids[name]) for name, kept in seen.items()},
         activation_gradients={
-            name: channels_last(_numpy(kept.grad))
+            name: _canonical(_numpy(kept.grad), grids[name])
             for name, kept in seen.items()
             if kept.grad is not None
         },
@@ -143,6 +146,26 @@ def channels_first(array: Array) -> Array:
     return np.ascontiguousarray(turned)
 
 
+def _grids(names: Sequence[str], layers: Sequence[Layer]) -> dict[str, Grid | None]:
+    """For each watched module, the grid that the next dense layer was flattened from."""
+    dense = {layer.name: layer.grid for layer in layers if isinstance(layer, Dense)}
+    grids: dict[str, Grid | None] = {}
+    grid: Grid | None = None
+    for name in reversed(names):
+        grids[name] = None if name in dense else grid
+        grid = dense.get(name, grid)
+    return grids
+
+
+def _canonical(array: Array, grid: Grid | None) -> Array:
+    """Channels last, in a flattened map too."""
+    if grid and array.shape[1:] == (math.prod(grid),):
+        height, width, channels = grid
+        maps = array.reshape(-1, channels, height, width)
+        return channels_last(maps).reshape(array.shape)
+    return channels_last(array)
+
+
 def _keeper(name: str, seen: dict[str, torch.Tensor]) -> Callable[..., torch.Tensor | None]:
     def keep(_module: Any, _inputs: Any, output: Any) -> torch.Tensor | None:
         # An LSTM gives (states, (last state, last cell)); Keras' gives its last state.
@@ -150,7 +173,7 @@ def _keeper(name: str, seen: dict[str, torch.Tensor]) -> Callable[..., torch.Ten
         seen[name] = tensor
         if tensor.requires_grad:
             tensor.retain_grad()
-        # The rest of the model goes on with a clone: an in-place ReLU would overwrite what was seen.
+        # The model goes on with a clone: an in-place ReLU would overwrite what was seen.
         return tensor.clone() if tensor is output else None
 
     return keep

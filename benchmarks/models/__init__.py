@@ -1,1 +1,1 @@
-"""One folder per model: its SPEC and a twin per dialect. Names with an underscore are shared parts."""
+"""One folder per model: its SPEC and a twin per dialect; an underscore marks shared parts."""

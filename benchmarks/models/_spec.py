@@ -247,7 +247,7 @@ class Size:
 class ModelSpec:
     """A model in no framework's terms.
 
-    ``on_request`` leaves it out of a run that names no models.
+    ``heavy`` leaves it out of a quick run that names no models.
     ``input_shape`` is one sample, channels last. ``architecture`` lists the layers for the input
     shape at hand. ``dropout`` says that training draws random masks; ``deterministic`` switches
     them off, which is how identity is proven.
@@ -265,7 +265,7 @@ class ModelSpec:
     proof_batch: int = 8
     dropout: bool = False
     deterministic: bool = False
-    on_request: bool = False
+    heavy: bool = False
 
     @property
     def layers(self) -> tuple[Layer, ...]:

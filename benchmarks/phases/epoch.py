@@ -7,7 +7,7 @@ NEEDS_DATA = True
 
 
 def prepare(session: Session) -> Work:
-    """One iteration is one epoch from the initial weights; nothing is discarded but a first pass."""
+    """One iteration is one epoch from the initial weights; only a first pass is discarded."""
     data = session.real_data()
     epoch = session.adapter.epoch(session.model, data, session.batch_size)
     learned: list[Learned] = []

@@ -1,6 +1,7 @@
 """The body of ResNet-50 v1.5 in PyTorch."""
 
 from collections import OrderedDict
+from typing import Final
 
 from torch import Tensor, nn
 
@@ -14,6 +15,8 @@ def norm(channels: int) -> nn.BatchNorm2d:
 
 class Bottleneck(nn.Module):
     """1x1, 3x3 (with the stride), 1x1, added to a shortcut."""
+
+    project: Final[bool]  # TorchScript leaves out the branch that a constant rules out
 
     def __init__(self, inputs: int, filters: int, stride: int, *, project: bool) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ def _layers(spec: ModelSpec) -> tuple[Layer, ...]:
 
 SPEC = ModelSpec(
     title="Digits CNN",
-    reference="LeCun et al.: Gradient-based learning applied to document recognition, 1998 (its small descendant)",
+    reference="after LeCun et al.: Gradient-based learning for document recognition, 1998",
     kind="image",
     input_shape=(28, 28, 1),
     classes=10,

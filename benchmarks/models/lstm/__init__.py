@@ -1,4 +1,4 @@
-"""Sequence classification with one LSTM: embedding, LSTM 128, dense."""
+"""Sequence classification: embedding, LSTM 128, dense; sizes of the IMDB examples of Keras."""
 
 from benchmarks.models._spec import LSTM, Dense, Embedding, Layer, ModelSpec, Size
 
@@ -13,7 +13,7 @@ def _layers(spec: ModelSpec) -> tuple[Layer, ...]:
 
 SPEC = ModelSpec(
     title="LSTM classifier",
-    reference="Hochreiter & Schmidhuber: Long short-term memory, 1997; sizes of the IMDB examples of Keras",
+    reference="Hochreiter & Schmidhuber: Long short-term memory, 1997",
     kind="tokens",
     input_shape=(80,),
     classes=10,

@@ -13,7 +13,7 @@ def _layers(spec: ModelSpec) -> tuple[Layer, ...]:
 
 SPEC = ModelSpec(
     title="MLP 784-512-256-10",
-    reference="Rumelhart, Hinton, Williams: Learning representations by back-propagating errors, 1986",
+    reference="Rumelhart et al.: Learning representations by back-propagating errors, 1986",
     kind="features",
     input_shape=(784,),
     classes=10,

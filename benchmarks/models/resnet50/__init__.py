@@ -20,4 +20,5 @@ SPEC = ModelSpec(
         "standard": Size(batch=32, train_samples=512, test_samples=128),
     },
     proof_batch=4,
+    heavy=True,
 )

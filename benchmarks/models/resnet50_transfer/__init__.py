@@ -24,5 +24,5 @@ SPEC = ModelSpec(
         "standard": Size(batch=32, train_samples=1024, test_samples=256),
     },
     proof_batch=4,
-    on_request=True,
+    heavy=True,
 )

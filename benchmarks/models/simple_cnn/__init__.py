@@ -17,7 +17,7 @@ def _layers(spec: ModelSpec) -> tuple[Layer, ...]:
 
 SPEC = ModelSpec(
     title="Simple CNN",
-    reference="Conv2D(32, 3), pool, Conv2D(16, 3), pool, dense: the introductory example of both frameworks",
+    reference="the introductory example of both frameworks",
     kind="image",
     input_shape=(32, 32, 3),
     classes=10,
