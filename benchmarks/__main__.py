@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import conduct, environment, inputs, journal, options, plan, progress, registry
-from benchmarks.proving import proof
+from benchmarks.proving import check_stacks, proof
 from benchmarks.records import Exit, to_json
 
 
@@ -66,47 +66,42 @@ def run(asked: argparse.Namespace, console: Console) -> int:
 
 
 def verify(asked: argparse.Namespace, console: Console) -> int:
-    """Prove the twins of each model identical; time nothing."""
-    made = plan.make(replace(options.selection(_value_of(asked)), phases=("forward",)))
-    rows, table = [], _table("model", "adapters", "parameters", "GFLOP", "proof")
-    for quantity in QUANTITIES:
-        table.add_column(quantity, justify="right")
-    for group in made.groups:
-        able = replace(
-            group, stacks=tuple(s for s in group.stacks if not made.lacking(group.model, s))
+    """Prove the twins of each model identical, in float64 and then as they would be timed."""
+    chosen = options.selection(_value_of(asked))
+    every = registry.names("models", chosen.models_dir)
+    made = plan.make(
+        replace(
+            chosen,
+            models=chosen.models or every,
+            phases=("forward",),
+            stacks=chosen.stacks or tuple(map(str, registry.plain_stacks())),
         )
-        if not able.stacks:
-            console.print(
-                f"{group.model}: no framework is installed that has a twin", highlight=False
-            )
-            continue
-        with proof(able, made.selection, environment.usable_cores(), timed=False) as (found, _):
+    )
+    cores, proofs = environment.usable_cores(), {}
+    for group in made.groups:
+        stacks = tuple(s for s in group.stacks if not made.lacking(group.model, s))
+        if stacks:
+            able = replace(group, stacks=stacks)
+            with proof(able, made.selection, cores) as (found, references):
+                checks = tuple(check_stacks(able, made.selection, cores, references))
+            proofs[group.model] = replace(found, timed=checks if references else ())
             console.print(progress.proof_line(group.model, found), highlight=False)
-            rows += [
-                {"model": group.model, "adapter": adapter, "parity": to_json(found)}
-                for adapter in found.adapters or (able.stacks[0].adapter,)
-            ]
-            flops = "-" if found.forward_flops is None else f"{found.forward_flops / 1e9:.4g}"
-            table.add_row(
-                group.model,
-                ", ".join(found.adapters),
-                f"{found.parameters:,}" if found.parameters else "-",
-                flops,
-                found.status,
-                *(
-                    f"{found.max_rel_error[q]:.1e}" if q in found.max_rel_error else "-"
-                    for q in QUANTITIES
-                ),
-            )
-    console.print(table)
+    console.print(progress.proof_table(proofs))
+    rows = [
+        {"model": model, "adapter": adapter, "parity": to_json(found)}
+        for model, found in proofs.items()
+        for adapter in found.adapters
+    ]
+    text = json.dumps(rows, allow_nan=False)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    journal.write_atomic(asked.out / "verify.json", text + "\n")
     if asked.json:
-        print(json.dumps(rows, allow_nan=False))
-    if not rows:
+        print(text)
+    if not proofs:
+        console.print("no installed framework has a twin of what was selected", highlight=False)
         return Exit.NOTHING
-    return Exit.PARITY if any(row["parity"]["status"] == "failed" for row in rows) else 0
-
-
-QUANTITIES = ("output", "loss", "gradients", "after_steps_sgd", "after_steps_adam")
+    refused = any(p.status == "failed" or not all(c.ok for c in p.timed) for p in proofs.values())
+    return Exit.PARITY if refused else Exit.OK
 
 
 def listing(asked: argparse.Namespace, console: Console) -> int:
@@ -209,7 +204,11 @@ COMMANDS: dict[
         (options.SELECTION, options.PLACE),
         "prove the twins identical, time them, write the report",
     ),
-    "verify": (verify, (_PROOF,), "prove the twins identical in float64, and time nothing"),
+    "verify": (
+        verify,
+        (_PROOF, {"--out": options.PLACE["--out"]}),
+        "prove the twins identical in float64, then check each as timed; time nothing",
+    ),
     "doctor": (doctor, ({},), "show the machine, what is noisy on it, and how to mend it"),
 }
 

@@ -45,6 +45,7 @@ CONFIDENCE = 8.0
 def write_proof(session: Session, path: Path, *, seed: int) -> dict[str, Any]:
     """In the worker: write every compared array to ``path`` (npz) and return the counted facts."""
     adapter, model, batch = session.adapter, session.model, session.batch
+    adapter.set_training(model, training=False)  # or counting would move running statistics
     flops = adapter.flops(model, batch)
     adapter.set_training(model, training=True)
     trace = adapter.trace(model, batch)

@@ -5,18 +5,24 @@ Nothing is redrawn while a worker is being timed: on two cores the drawing itsel
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping
 from typing import Protocol
 
 from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.plan import Group, Plan
-from benchmarks.records import MatchupResult, Parity, Run, Verdict
+from benchmarks.plan import COLD, Group, Plan
+from benchmarks.records import MatchupResult, Parity, Run, TimedCheck, Verdict
 
 PAIRS = (("torch-eager", "tensorflow-graph"), ("torch-compile", "tensorflow-xla"))
 """The pairs whose verdicts make the headline: as written, and compiled."""
+
+
+PROVEN = ("output", "loss", "gradients", "after_steps_sgd", "after_steps_adam")
+"""The quantities of a proof, in the order of a training step."""
 
 
 class Listener(Protocol):
@@ -37,6 +43,9 @@ class Listener(Protocol):
     def finished(self, result: MatchupResult) -> None:
         """A matchup has all its launches."""
 
+    def end(self) -> None:
+        """The run is over, however it ended."""
+
 
 class Silent:
     """Says nothing."""
@@ -56,20 +65,32 @@ class Silent:
     def finished(self, result: MatchupResult) -> None:
         """Nothing."""
 
+    def end(self) -> None:
+        """Nothing."""
+
 
 class Telling:
-    """Tells a console: one status line redrawn between steps, or plain lines without a terminal."""
+    """Tells a console: a bar with the time left at a terminal, plain lines elsewhere."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.began = time.monotonic()
-        self.total = self.done = self.launches = 0
+        self.launches = 0
+        self.bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            auto_refresh=False,  # a thread that redraws would run beside what is being timed
+            transient=True,
+        )
+        self.task = self.bar.add_task("", total=None)
 
     def begin(self, plan: Plan) -> None:
         """Say what will be measured."""
         self.launches = plan.effort.launches
-        per_group = [1 + self.launches * (1 + len(g.matchups)) for g in plan.groups]
-        self.total = sum(per_group)
+        phases = [sum(m.phase != COLD for m in g.matchups) for g in plan.groups]
+        self.bar.update(self.task, total=sum(1 + self.launches * (1 + n) for n in phases))
         cases = sum(len(g.matchups) * len(g.stacks) for g in plan.groups)
         self._say(
             f"{cases} cases in {sum(len(g.matchups) for g in plan.groups)} matchups of"
@@ -77,6 +98,8 @@ class Telling:
         )
         for stack, reason in plan.unsupported.items():
             self._say(f"  {stack}: unsupported, {reason}")
+        if self.console.is_terminal:
+            self.bar.start()
 
     def proving(self, group: Group) -> None:
         """Show that the proof runs."""
@@ -84,47 +107,37 @@ class Telling:
 
     def proved(self, group: Group, parity: Parity) -> None:
         """One line: proven or not."""
-        self.done += 1
-        self._clear()
+        self.bar.advance(self.task)
         self._say(proof_line(group.model, parity))
 
     def step(self, group: Group, launch: int, step: str) -> None:
         """Show which launch and phase runs."""
-        self.done += 1
         what = "starting workers" if step == "start" else step
         self._status(f"{group.model}: launch {launch + 1}/{self.launches}, {what}")
+        self.bar.advance(self.task)
 
     def finished(self, result: MatchupResult) -> None:
         """One line per headline pair, or the reasons where there is none."""
-        self._clear()
         for line in verdict_lines(result):
             self._say(line)
+
+    def end(self) -> None:
+        """Take the bar away."""
+        self.bar.stop()
 
     def _say(self, line: str) -> None:
         """One line, however long, of exactly these characters."""
         self.console.print(Text(plain(line)), soft_wrap=True)
 
     def _status(self, text: str) -> None:
-        left = self._left()
-        shown = f"[{self.done}/{self.total}] {text}{left}"
+        self.bar.update(self.task, description=plain(text))
         if self.console.is_terminal:
-            self._clear()
-            self.console.print(Text(plain(shown)), end="\r", overflow="ellipsis", no_wrap=True)
-        else:
-            self._say(shown)
-
-    def _left(self) -> str:
-        """Time left, from the pace so far; silent until there is a pace."""
-        share = self.done / self.total if self.total else 0.0
-        spent = time.monotonic() - self.began
-        if share < 0.05:  # noqa: PLR2004 - too early to tell
-            return ""
-        minutes, seconds = divmod(round(spent / share - spent), 60)
-        return f", about {minutes}:{seconds:02d} left"
-
-    def _clear(self) -> None:
-        if self.console.is_terminal:
-            self.console.print(" " * (self.console.width - 1), end="\r")
+            self.bar.refresh()
+            return
+        shown = self.bar.tasks[self.task]
+        left = shown.time_remaining
+        eta = f", about {left // 60:.0f}:{left % 60:02.0f} left" if left else ""
+        self._say(f"[{shown.completed:.0f}/{shown.total or 0:.0f}] {text}{eta}")
 
 
 def plain(text: str) -> str:
@@ -141,6 +154,38 @@ def proof_line(model: str, parity: Parity) -> str:
             f" largest error {worst:.1e} over output, loss, gradients and 3 optimizer steps"
         )
     return f"{model}: {parity.status}: {parity.reason}"
+
+
+def proof_table(proofs: Mapping[str, Parity]) -> Table:
+    """A column per model: what was counted, the relative L2 errors, and each stack as timed.
+
+    A stack's figure is the error that uses up most of its bound, beside that bound.
+    """
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("")
+    for model in proofs:
+        table.add_column(escape(plain(model)), justify="right", overflow="fold")
+    found = list(proofs.values())
+    table.add_row("proof", *(p.status for p in found))
+    table.add_row("parameters", *(f"{p.parameters:,}" if p.parameters else "-" for p in found))
+    table.add_row(
+        "forward GFLOP",
+        *("-" if p.forward_flops is None else f"{p.forward_flops / 1e9:.4g}" for p in found),
+    )
+    for quantity in PROVEN:
+        errors = (p.max_rel_error.get(quantity) for p in found)
+        table.add_row(quantity, *("-" if error is None else f"{error:.1e}" for error in errors))
+    for stack in dict.fromkeys(check.stack for p in found for check in p.timed):
+        worst = (
+            max((c for c in p.timed if c.stack == stack), key=_share, default=None) for p in found
+        )
+        table.add_row(stack, *(f"{c.error:.0e} of {c.bound:.0e}" if c else "-" for c in worst))
+    return table
+
+
+def _share(check: TimedCheck) -> float:
+    """How much of its bound an error uses up."""
+    return check.error / check.bound
 
 
 def verdict_phrase(verdict: Verdict) -> str:

@@ -13,23 +13,21 @@ from typing import Any
 from benchmarks import launch, parity, registry
 from benchmarks.plan import Group, Selection
 from benchmarks.process import WorkerError, WorkerProcess
-from benchmarks.records import Parity, Stack
+from benchmarks.records import Parity, Stack, TimedCheck
 
 References = dict[str, Path]
 """Where the float64 reference of each part lies."""
 
 
 @contextmanager
-def proof(
-    group: Group, selection: Selection, threads: int, *, timed: bool = True
-) -> Iterator[tuple[Parity, References]]:
+def proof(group: Group, selection: Selection, threads: int) -> Iterator[tuple[Parity, References]]:
     """Prove a group's twins; the float64 references of the timed checks live as long as the block.
 
-    There are none where the proof failed, and where ``timed`` says that nothing will be timed.
+    There are none where the proof failed.
     """
     adapters = tuple(dict.fromkeys(stack.adapter for stack in group.stacks))
     with tempfile.TemporaryDirectory(prefix="twinbench-proof-") as folder:
-        yield _prove(group, selection, threads, adapters, Path(folder), timed=timed)
+        yield _prove(group, selection, threads, adapters, Path(folder))
 
 
 def _prove(
@@ -38,12 +36,10 @@ def _prove(
     threads: int,
     adapters: Sequence[str],
     folder: Path,
-    *,
-    timed: bool,
 ) -> tuple[Parity, References]:
     spec = registry.spec(group.model, selection.models_dir)
     small = replace(spec.at(spec.size("quick")), deterministic=True)
-    references = {part: folder / f"reference-{part}.npz" for part in parity.PARTS if timed}
+    references = {part: folder / f"reference-{part}.npz" for part in parity.PARTS}
 
     def one(adapter: str, worker: WorkerProcess) -> dict[str, Any]:
         on_cpu = {"device": "cpu", "precision": "float64"}
@@ -53,7 +49,7 @@ def _prove(
             "batch": small.proof_batch,
             "deterministic": True,
         }
-        leads = timed and adapter == adapters[0]
+        leads = adapter == adapters[0]
         try:
             answer = worker.ask(
                 "prove",
@@ -92,3 +88,38 @@ def _prove(
     written = {adapter: folder / f"{adapter}.npz" for adapter in adapters}
     result = parity.compare(small, written, facts)
     return result, references if result.status != "failed" else {}
+
+
+def check_stacks(
+    group: Group, selection: Selection, threads: int, references: References
+) -> Iterator[TimedCheck]:
+    """Hold each stack of a group, as it would be timed, against the float64 references.
+
+    Raises:
+        WorkerError: a stack could not compute them.
+    """
+    for stack in group.stacks:
+        worker = WorkerProcess(stack)
+        try:
+            worker.ask(
+                "start",
+                deadline_s=selection.timeout_s,
+                spawned=worker.spawned,
+                adapter=stack.adapter,
+                settings=launch.settings(stack, selection, threads),
+                job=launch.job(group, selection, needs_data=False),
+            )
+            for part, reference in references.items():
+                written = reference.with_name(f"{stack}-{part}.npz")
+                worker.ask("check", deadline_s=selection.timeout_s, part=part, path=str(written))
+                yield from parity.timed_checks(
+                    group.spec,
+                    str(stack),
+                    precision=selection.precision,
+                    batch=group.size.batch,
+                    seed=selection.seed,
+                    reference=reference,
+                    written=written,
+                )
+        finally:
+            worker.quit()

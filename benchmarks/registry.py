@@ -116,6 +116,14 @@ def default_stacks() -> tuple[Stack, ...]:
     return tuple(s for s in stacks() if adapter(s.adapter).modes[s.mode])
 
 
+def plain_stacks() -> tuple[Stack, ...]:
+    """One stack per adapter: its first mode, which changes the model least."""
+    first: dict[str, Stack] = {}
+    for stack in default_stacks():
+        first.setdefault(stack.adapter, stack)
+    return tuple(first.values())
+
+
 def unsupported(stack: Stack, device: str) -> str | None:
     """Why a stack cannot run here, or ``None``."""
     missing = framework_status(adapter(stack.adapter).requires)

@@ -45,6 +45,8 @@ class Runner:
                     self._group(group, Path(cache))
             except KeyboardInterrupt:
                 interrupted = True
+            finally:
+                self.listener.end()
         spent = self.header.seconds + time.monotonic() - began
         self._record("end", seconds=spent, interrupted=interrupted)
         run = self._assembled(interrupted=interrupted)

@@ -122,6 +122,7 @@ class TensorFlow:
         return model.backward(*batch)
 
     def train_step(self, model: Model, batch: Any) -> Any:
+        """As the protocol says; after the first step since a reset, Keras gives the mean loss."""
         return model.step(iter((batch,)))["loss"]
 
     def loader(self, data: Dataset, batch: int) -> Iterable[Any]:
