@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import conduct, environment, inputs, journal, options, plan, progress, registry
+from benchmarks.process import WorkerError
 from benchmarks.proving import check_stacks, proof
-from benchmarks.records import Exit, to_json
+from benchmarks.records import Exit, Parity, to_json
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +55,13 @@ def run(asked: argparse.Namespace, console: Console) -> int:
         prepared = conduct.reopen(asked.out, asked.resume)
     else:
         prepared = conduct.prepare(options.selection(_value_of(asked)), asked.out)
-    done = conduct.carry_out(prepared, progress.Telling(console))
+    try:
+        done = conduct.carry_out(prepared, progress.Telling(console))
+    except journal.Locked:
+        raise
+    except journal.JournalError as error:
+        console.print(f"twinbench: {error}; go on with: {prepared.resume_command}", soft_wrap=True)
+        return Exit.INCOMPLETE
     page = conduct.report(prepared.folder)
     console.print(progress.summary(done))
     if done.exit == Exit.INTERRUPTED:
@@ -77,15 +84,20 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
             stacks=chosen.stacks or tuple(map(str, registry.plain_stacks())),
         )
     )
-    cores, proofs = environment.usable_cores(), {}
+    cores, failed, proofs = environment.usable_cores(), False, dict[str, Parity]()
     for group in made.groups:
         stacks = tuple(s for s in group.stacks if not made.lacking(group.model, s))
         if stacks:
             able = replace(group, stacks=stacks)
-            with proof(able, made.selection, cores) as (found, references):
-                checks = tuple(check_stacks(able, made.selection, cores, references))
+            try:
+                with proof(able, made.selection, cores) as (found, references):
+                    checks = tuple(check_stacks(able, made.selection, cores, references))
+            except WorkerError as error:
+                console.print(f"{group.model}: {error.status}: {error.reason}", soft_wrap=True)
+                failed = True
+                continue
             proofs[group.model] = replace(found, timed=checks if references else ())
-            console.print(progress.proof_line(group.model, found), highlight=False)
+            console.print(progress.proof_line(group.model, found), soft_wrap=True)
     console.print(progress.proof_table(proofs))
     rows = [
         {"model": model, "adapter": adapter, "parity": to_json(found)}
@@ -93,15 +105,14 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
         for adapter in found.adapters
     ]
     text = json.dumps(rows, allow_nan=False)
-    asked.out.mkdir(parents=True, exist_ok=True)
-    journal.write_atomic(asked.out / "verify.json", text + "\n")
+    conduct.store(asked.out / "verify.json", text + "\n")
     if asked.json:
         print(text)
-    if not proofs:
+    if not proofs and not failed:
         console.print("no installed framework has a twin of what was selected", highlight=False)
         return Exit.NOTHING
     refused = any(p.status == "failed" or not all(c.ok for c in p.timed) for p in proofs.values())
-    return Exit.PARITY if refused else Exit.OK
+    return Exit.PARITY if refused else Exit.INCOMPLETE if failed else Exit.OK
 
 
 def listing(asked: argparse.Namespace, console: Console) -> int:

@@ -150,6 +150,19 @@ def carry_out(prepared: Prepared, listener: Listener) -> Run:
     return run
 
 
+def store(path: Path, text: str) -> None:
+    """Write a file, and the folder it lies in.
+
+    Raises:
+        JournalError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        journal.write_atomic(path, text)
+    except OSError as error:
+        raise journal.JournalError(f"cannot write {path}: {error.strerror}") from error
+
+
 def report(folder: Path) -> Path | None:
     """Build the report in a process of its own, because reports know no measuring."""
     built = subprocess.run(

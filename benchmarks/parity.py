@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
+Norms = tuple[float, float, float]
+"""Of one side, of the other, and of what lies between them."""
 
 TOLERANCE = 1e-9
 STEPS = 3
@@ -138,10 +140,7 @@ def _failed(base: Parity, errors: dict[str, float], difference: Difference | Non
 
 def relative_error(a: Array, b: Array, floor: float = 0.0) -> float:
     """``|a - b| / max(|a|, |b|, floor)`` in the L2 norm; NaN where either holds one."""
-    scale = max(float(np.linalg.norm(a)), float(np.linalg.norm(b)), floor)
-    with np.errstate(invalid="ignore"):  # two infinities differ by NaN, which no bound accepts
-        apart = float(np.linalg.norm(a - b))
-    return apart / scale if scale > 0 else apart
+    return _share(_norms(a, b), floor)
 
 
 def first_difference(a: Arrays, b: Arrays, name_a: str, name_b: str) -> Difference | None:
@@ -227,12 +226,35 @@ def _errors(a: Arrays, b: Arrays) -> dict[str, float]:
     """The largest relative error of each quantity that identity rests on."""
     kinds = {"output": "output", "loss": "loss", "gradient": "gradients"}
     kinds |= {f"after_steps_{o}": f"after_steps_{o}" for o in OPTIMIZERS}
-    floors, errors = _floors(a), {}
+    errors = {}
     for kind, keys in _by_quantity(dict.fromkeys([*a, *b])).items():
         if kind in kinds:
-            errors[kinds[kind]] = max(_error(a, b, key, floors.get(kind, 0.0)) for key in keys)
+            norms = [_norms_of(a, b, key) for key in keys]
+            floor = FLOOR * max(of_a for of_a, _, _ in norms)
+            shares = [_share(each, floor) for each in norms]
+            errors[kinds[kind]] = math.inf if any(map(math.isnan, shares)) else max(shares)
     errors["after_steps"] = max(errors.get(f"after_steps_{o}", math.inf) for o in OPTIMIZERS)
     return errors
+
+
+def _norms_of(a: Arrays, b: Arrays, key: str) -> Norms:
+    """Each side is read once: an array in a file is read anew whenever it is asked for."""
+    left, right = a[key] if key in a else None, b[key] if key in b else None
+    if left is None or right is None or left.shape != right.shape:
+        return 0.0, 0.0, math.inf
+    return _norms(left, right)
+
+
+def _norms(a: Array, b: Array) -> Norms:
+    with np.errstate(invalid="ignore"):  # two infinities differ by NaN, which no bound accepts
+        apart = float(np.linalg.norm(a - b))
+    return float(np.linalg.norm(a)), float(np.linalg.norm(b)), apart
+
+
+def _share(norms: Norms, floor: float) -> float:
+    of_a, of_b, apart = norms
+    scale = max(of_a, of_b, floor)
+    return apart / scale if scale > 0 else apart
 
 
 def _floors(arrays: Arrays) -> dict[str, float]:
@@ -241,13 +263,6 @@ def _floors(arrays: Arrays) -> dict[str, float]:
         kind: FLOOR * max(float(np.linalg.norm(arrays[key])) for key in keys)
         for kind, keys in _by_quantity(arrays).items()
     }
-
-
-def _error(a: Arrays, b: Arrays, key: str, floor: float) -> float:
-    if key not in a or key not in b or a[key].shape != b[key].shape:
-        return math.inf
-    error = relative_error(a[key], b[key], floor)
-    return math.inf if math.isnan(error) else error
 
 
 def _in_order(arrays: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -164,7 +163,7 @@ def proof_table(proofs: Mapping[str, Parity]) -> Table:
     table = Table(show_edge=False, pad_edge=False)
     table.add_column("")
     for model in proofs:
-        table.add_column(escape(plain(model)), justify="right", overflow="fold")
+        table.add_column(_cell(model), justify="right", overflow="fold")
     found = list(proofs.values())
     table.add_row("proof", *(p.status for p in found))
     table.add_row("parameters", *(f"{p.parameters:,}" if p.parameters else "-" for p in found))
@@ -265,6 +264,6 @@ def _time(seconds: float | None) -> str:
     if seconds is None:
         return "-"
     for unit, factor in (("s", 1.0), ("ms", 1e3)):
-        if seconds * factor >= 1:
+        if seconds * factor >= 0.9995:  # noqa: PLR2004 - what three digits round up to 1
             return f"{seconds * factor:.3g} {unit}"
     return f"{seconds * 1e6:.3g} us"

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks import launch, parity, registry
 from benchmarks.plan import Group, Selection
-from benchmarks.process import WorkerError, WorkerProcess
+from benchmarks.process import WorkerProcess
 from benchmarks.records import Parity, Stack, TimedCheck
 
 References = dict[str, Path]
@@ -24,6 +24,9 @@ def proof(group: Group, selection: Selection, threads: int) -> Iterator[tuple[Pa
     """Prove a group's twins; the float64 references of the timed checks live as long as the block.
 
     There are none where the proof failed.
+
+    Raises:
+        WorkerError: a framework could not run it, which says nothing about identity.
     """
     adapters = tuple(dict.fromkeys(stack.adapter for stack in group.stacks))
     with tempfile.TemporaryDirectory(prefix="twinbench-proof-") as folder:
@@ -79,8 +82,6 @@ def _prove(
         asked = {a: pool.submit(one, a, worker) for a, worker in workers.items()}
         try:
             facts = {adapter: answer.result() for adapter, answer in asked.items()}
-        except WorkerError as error:
-            return Parity(status="failed", reason=f"the proof could not run: {error.reason}"), {}
         except BaseException:  # an interrupt must not wait for the proof to end
             for worker in workers.values():
                 worker.kill()

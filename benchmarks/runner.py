@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks import parity
 from benchmarks.launch import Context, Launch
 from benchmarks.plan import Group, Plan
+from benchmarks.process import WorkerError
 from benchmarks.progress import Listener
 from benchmarks.proving import References, proof
 from benchmarks.records import Matchup, Run, Stack, to_json
@@ -57,14 +58,31 @@ class Runner:
         able = replace(group, stacks=tuple(s for s in group.stacks if not lacking(group.model, s)))
         if any(self._wanted(able, index) for index in range(self.plan.effort.launches)):
             self.listener.proving(group)
-            with proof(able, self.plan.selection, self.threads) as (found, references):
-                self._record("proof", model=group.model, parity=to_json(found))
-                self.listener.proved(group, found)
-                if references:
-                    self._launches(able, cache, references)
+            try:
+                with proof(able, self.plan.selection, self.threads) as (found, references):
+                    self._record("proof", model=group.model, parity=to_json(found))
+                    self.listener.proved(group, found)
+                    if references:
+                        self._launches(able, cache, references)
+            except WorkerError as error:
+                self._unproven(able, error)
         for result in self._assembled().matchups:
             if result.matchup in group.matchups:
                 self.listener.finished(result)
+
+    def _unproven(self, group: Group, error: WorkerError) -> None:
+        """A proof that could not run costs every case of its model, but refutes nothing."""
+        for matchup in group.matchups:
+            for stack in group.stacks:
+                self._record(
+                    "failure",
+                    matchup=matchup.id,
+                    stack=str(stack),
+                    launch=None,
+                    status=error.status,
+                    reason=f"the proof could not run: {error.reason}",
+                    failure=to_json(error.failure),
+                )
 
     def _launches(self, group: Group, cache: Path, references: References) -> None:
         context = Context(

@@ -143,7 +143,7 @@ class Worker:
         if work.baseline:
             sample -= timed(work.baseline)
             if sample <= 0:
-                raise clock.ClockError("the difference of two timings is not positive")
+                raise clock.ClockError("took no longer than its baseline: too noisy to tell apart")
         return {"sample_s": sample}
 
     def finish(self) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def test_the_summary_counts_each_word_once() -> None:
         "On this machine, of 6 comparable matchups: torch-eager faster in 3, "
         "tensorflow-graph faster in 2, no call in 1."
     )
-    assert "comparable: 6 of 10 matchups" in verdicts.validity(run)
+    assert "6 of 10 comparisons stand" in verdicts.validity(run)
     assert sum(w.reason == "x" for w in verdicts.withheld(run)) == 4
 
 
@@ -113,9 +113,17 @@ def test_pairs_come_from_the_run_headline_first() -> None:
     other = Pair("jax-xla", "torch-compile")
     made = (_verdict(a=other.a, b=other.b), _verdict(a=COMPILED.a, b=COMPILED.b), _verdict())
     run = samples.run((_result(made[0], verdicts=made),))
-    assert verdicts.pairs(run) == (HEADLINE, COMPILED, other)
+    assert verdicts.pairs(run) == (HEADLINE, COMPILED)
+    assert verdicts.other_pairs(run) == (other,)
     assert verdicts.pairs(samples.run((_result(made[0], verdicts=(made[0],)),))) == (other,)
     assert verdicts.pairs(samples.run(())) == ()
+
+
+def test_one_launch_is_shown_without_an_interval_and_called_by_nobody() -> None:
+    run = samples.run((_result(_verdict(ratio=1.25, ci95=None, verdict="no call", launches=1)),))
+    (found,) = verdicts.outcomes(run, HEADLINE)
+    assert (found.word, found.winner, found.ratio) == ("no call", None, 1.25)
+    assert found.phrase == "no call: 1.25\N{MULTIPLICATION SIGN} [no interval]"
 
 
 def test_the_grid_is_model_by_phase() -> None:
@@ -153,7 +161,7 @@ def test_validity_counts_statuses_and_proofs() -> None:
     assert parts[0] == "57 of 66 cases valid"
     assert "1 oom_host" in parts
     assert "11 of 12 models proven identical (unequal failed)" in parts
-    assert "comparable: 12 of 22 and 12 of 13 matchups" in parts
+    assert "24 of 35 comparisons stand" in parts
 
 
 def test_a_few_failures_are_named_at_once() -> None:

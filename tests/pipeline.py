@@ -1,0 +1,170 @@
+"""Whole runs in about a second each: the null adapter, a tiny model, a small effort.
+
+As a program it is the command line at that effort, for tests that must interrupt or kill it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from benchmarks import conduct, journal, launch, plan, proving
+from benchmarks.__main__ import main
+from benchmarks.process import WorkerProcess
+from benchmarks.records import Case, MatchupResult, Run, read_run
+
+ROOT = Path(__file__).parent.parent
+MODELS = Path(__file__).parent / "models"
+TINY = ("--models-dir", str(MODELS), "--models", "tiny", "--stacks", "null-a,null-b")
+EFFORTS = {
+    name: plan.Effort(
+        launches=launches, cold_launches=1, rounds=4, epoch_rounds=1, turn_s=0.01, warm_s=0.02
+    )
+    for name, launches in (("quick", 2), ("standard", 4), ("release", 1))
+}
+PATIENCE_S = 60.0
+WITH, WITHOUT = "with-report", "without-report"
+
+
+@dataclass
+class Outcome:
+    """What one call of the command line left behind."""
+
+    code: int
+    out: Path
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the latest run."""
+        return (self.out / "latest").resolve()
+
+    @property
+    def run(self) -> Run:
+        """The summary, as any reader reads it."""
+        return read_run(json.loads((self.folder / conduct.SUMMARY).read_text()))
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        """The journal, which must have no damaged line."""
+        entries, damaged = journal.read(self.folder / conduct.JOURNAL)
+        assert damaged == 0
+        return entries
+
+    def matchup(self, phase: str) -> MatchupResult:
+        """The only matchup of a phase."""
+        (found,) = (r for r in self.run.matchups if r.matchup.phase == phase)
+        return found
+
+    def case(self, phase: str, stack: str) -> Case:
+        """A stack in the only matchup of a phase."""
+        (found,) = (c for c in self.matchup(phase).cases if c.stack == stack)
+        return found
+
+
+@dataclass
+class Pipeline:
+    """Runs the command line in this process, at the small effort and with a lock of its own."""
+
+    monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path
+    groups: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.out = self.tmp_path / "results"
+        self.monkeypatch.setattr(tempfile, "tempdir", str(self.tmp_path))
+        self.monkeypatch.delenv("TWINBENCH_NULL", raising=False)
+        for name, effort in EFFORTS.items():
+            self.monkeypatch.setitem(plan.EFFORTS, name, effort)
+        self.monkeypatch.setattr(conduct, "report", _no_report)
+        for module in (launch, proving):
+            self.monkeypatch.setattr(module, "WorkerProcess", self._worker)
+
+    def run(self, *arguments: str, **control: Any) -> Outcome:
+        """Measure the tiny model; ``control`` tells mode b of the null adapter what to do."""
+        return self.call(*TINY, *arguments, **control)
+
+    def call(self, *arguments: str, **control: Any) -> Outcome:
+        """``run`` with these arguments alone."""
+        with self.monkeypatch.context() as patch:
+            patch.setenv("TWINBENCH_NULL", json.dumps(control))
+            code = main(["run", "--out", str(self.out), *arguments])
+        return Outcome(code, self.out)
+
+    def start(self, *arguments: str, report: bool = False) -> "subprocess.Popen[bytes]":
+        """The same in a process of its own, its stderr in the file ``stderr``."""
+        words = ["run", *TINY, "--out", str(self.out), *arguments]
+        with self.stderr.open("wb") as stderr:
+            return subprocess.Popen(
+                [sys.executable, "-m", __name__, WITH if report else WITHOUT, *words],
+                cwd=ROOT,
+                env=os.environ | {"TMPDIR": str(self.tmp_path)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                start_new_session=True,
+            )
+
+    @property
+    def stderr(self) -> Path:
+        """Where ``start`` lets its process write."""
+        return self.tmp_path / "stderr"
+
+    def journals(self) -> list[Path]:
+        """The journals of all runs."""
+        return sorted(self.out.glob(f"*-*/{conduct.JOURNAL}"))
+
+    def launches_done(self) -> int:
+        """How many launches the only run has finished so far."""
+        return sum(path.read_bytes().count(b'{"kind":"launch"') for path in self.journals())
+
+    def survivors(self) -> list[psutil.Process]:
+        """Processes still alive in the group of any worker that was started here."""
+        return [p for p in psutil.process_iter() if alive(p) and _group(p.pid) in self.groups]
+
+    def _worker(self, *arguments: Any) -> WorkerProcess:
+        worker = WorkerProcess(*arguments)
+        self.groups.append(worker.pid)
+        return worker
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether a process still does anything; one that only waits to be reaped does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for something that another process does."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "what the test waits for did not happen"
+        time.sleep(0.01)
+
+
+def _no_report(folder: Path) -> Path:
+    return folder / "report.html"
+
+
+def _group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
+
+
+if __name__ == "__main__":
+    plan.EFFORTS.update(EFFORTS)
+    if sys.argv[1] == WITHOUT:
+        conduct.report = _no_report
+    sys.exit(main(sys.argv[2:]))

@@ -1,0 +1,175 @@
+"""Who may import whom, held by reading the source: one wrong import ends isolation quietly."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from tests.pipeline import ROOT
+
+FOLDERS = ("benchmarks", "profilers", "reports")
+OURS = (*FOLDERS, "tests")
+FRAMEWORK_FILES = {
+    "torch": {"torch.py", "keras_torch.py"},
+    "tensorflow": {"tensorflow.py"},
+    "jax": {"jax.py"},
+    "keras": {"keras.py", "tensorflow.py", "jax.py", "keras_torch.py"},
+}
+KINDS = ("adapters", "models", "phases")
+REPORTS_MAY_IMPORT = ("benchmarks.records", "benchmarks.stats")
+MAX_LINES = 320
+LONGER = {"benchmarks/records.py": 420}  # the data contract reads best in one piece
+PRINTING = {"benchmarks/conduct.py": 1}  # why a report could not be built, after the run stands
+
+SOURCES = {
+    path.relative_to(ROOT).as_posix(): path.read_text()
+    for folder in FOLDERS
+    for path in sorted((ROOT / folder).rglob("*.py"))
+}
+
+
+def imported(source: str, path: str) -> Iterator[str]:
+    """Every module that a file names in an import, absolute, and by a literal dynamic import."""
+    package = PurePosixPath(path).with_suffix("").parts
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = ".".join(package[: -node.level]) if node.level else ""
+            base = ".".join(filter(None, [above, node.module]))
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and node.args:
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            name = node.func.id if isinstance(node.func, ast.Name) else name
+            first = node.args[0]
+            if name in {"import_module", "__import__"} and isinstance(first, ast.Constant):
+                yield str(first.value)
+
+
+def violations(source: str, path: str) -> list[str]:
+    """What a file imports and must not."""
+    return [module for module in imported(source, path) if not _may_import(path, module)]
+
+
+def _may_import(path: str, module: str) -> bool:
+    place, top = PurePosixPath(path), module.partition(".")[0]
+    if top in FRAMEWORK_FILES:
+        return place.name in FRAMEWORK_FILES[top]
+    if top not in OURS:
+        return True
+    folder = place.parts[0]
+    if folder == "profilers":
+        return top == "profilers"
+    if folder == "reports":
+        return top == "reports" or _within(module, REPORTS_MAY_IMPORT)
+    return top in {"benchmarks", "profilers"} and not _concrete(place, module)
+
+
+def _within(module: str, allowed: tuple[str, ...]) -> bool:
+    # `from benchmarks import records` names the package, too, which imports nothing itself.
+    return module == "benchmarks" or any(f"{module}.".startswith(f"{name}.") for name in allowed)
+
+
+def _concrete(place: PurePosixPath, module: str) -> bool:
+    """Whether it is an adapter, a model or a phase itself: the registry loads those by name."""
+    parts = module.split(".")
+    if len(parts) < 3 or parts[1] not in KINDS or parts[2].startswith("_"):
+        return False
+    own = place.parts[:3] == tuple(parts[:3])  # a model's own files
+    return not own
+
+
+@pytest.mark.parametrize("path", SOURCES)
+def test_a_file_imports_only_what_it_may(path: str) -> None:
+    assert violations(SOURCES[path], path) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("benchmarks/runner.py", "import torch"),
+        ("benchmarks/adapters/tensorflow.py", "from torch import nn"),
+        ("benchmarks/models/mlp/keras.py", "import torch.nn.functional as F"),
+        ("benchmarks/models/mlp/torch.py", "import keras"),
+        ("benchmarks/models/mlp/keras.py", "import tensorflow as tf"),
+        ("benchmarks/models/mlp/__init__.py", "import keras"),
+        ("benchmarks/adapters/torch.py", "def f():\n    import jax"),
+        ("benchmarks/worker.py", "if TYPE_CHECKING:\n    import tensorflow"),
+        ("benchmarks/worker.py", "import importlib\nimportlib.import_module('torch')"),
+        ("benchmarks/worker.py", "__import__('keras')"),
+        ("profilers/host.py", "from benchmarks import records"),
+        ("profilers/nvml.py", "import reports.text"),
+        ("reports/load.py", "from benchmarks.journal import read"),
+        ("reports/load.py", "from benchmarks import plan"),
+        ("reports/load.py", "import profilers"),
+        ("benchmarks/plan.py", "from reports import text"),
+        ("benchmarks/plan.py", "from tests.pipeline import TINY"),
+        ("benchmarks/models/mlp/torch.py", "from benchmarks.models.lstm.torch import build"),
+        ("benchmarks/models/mlp/torch.py", "from ..lstm import SPEC"),
+        ("benchmarks/models/mlp/__init__.py", "from benchmarks.models import lstm"),
+        ("benchmarks/models/mlp/torch.py", "from benchmarks.adapters.torch import Torch"),
+        ("benchmarks/models/mlp/torch.py", "from benchmarks.phases import epoch"),
+        ("benchmarks/adapters/torch.py", "from benchmarks.adapters import null"),
+        ("benchmarks/adapters/torch.py", "from . import tensorflow"),
+        ("benchmarks/adapters/torch.py", "from benchmarks.models.mlp import SPEC"),
+        ("benchmarks/adapters/torch.py", "from benchmarks.phases.epoch import prepare"),
+        ("benchmarks/phases/epoch.py", "from benchmarks.phases.forward import prepare"),
+        ("benchmarks/phases/epoch.py", "from benchmarks.adapters.null import Null"),
+        ("benchmarks/runner.py", "from benchmarks.adapters.null import Null"),
+    ],
+)
+def test_a_planted_violation_is_caught(path: str, source: str) -> None:
+    assert violations(source, path)
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("benchmarks/adapters/keras_torch.py", "import torch, keras"),
+        ("benchmarks/adapters/jax.py", "import jax, keras"),
+        ("benchmarks/adapters/tensorflow.py", "import tensorflow, keras"),
+        ("profilers/ops/torch.py", "from torch.profiler import profile"),
+        ("benchmarks/phases/epoch.py", "from benchmarks.phases._protocol import Session"),
+        ("benchmarks/adapters/torch.py", "from benchmarks.adapters._protocol import Adapter"),
+        ("benchmarks/models/a/torch.py", "from benchmarks.models._resnet.torch import body"),
+        ("benchmarks/models/a/torch.py", "from benchmarks.models.a import SPEC"),
+        ("reports/load.py", "from benchmarks.records import Run\nfrom benchmarks import stats"),
+        ("benchmarks/environment.py", "from profilers import host"),
+        ("profilers/sampler.py", "from profilers import nvml"),
+    ],
+)
+def test_what_is_allowed_is_not_taken_for_a_violation(path: str, source: str) -> None:
+    assert violations(source, path) == []
+
+
+def test_the_packages_themselves_import_nothing() -> None:
+    for folder in FOLDERS:
+        assert list(imported(SOURCES[f"{folder}/__init__.py"], f"{folder}/__init__.py")) == []
+
+
+@pytest.mark.parametrize("path", SOURCES)
+def test_a_module_is_short_enough_to_read_and_says_why_it_exists(path: str) -> None:
+    assert SOURCES[path].count("\n") <= LONGER.get(path, MAX_LINES)
+    assert ast.get_docstring(ast.parse(SOURCES[path]))
+
+
+def _calls(source: str, name: str) -> int:
+    return sum(
+        isinstance(node, ast.Call) and ast.unparse(node.func) == name
+        for node in ast.walk(ast.parse(source))
+    )
+
+
+@pytest.mark.parametrize("path", SOURCES)
+def test_only_a_main_prints_and_exits(path: str) -> None:
+    if PurePosixPath(path).name != "__main__.py":
+        assert _calls(SOURCES[path], "print") == PRINTING.get(path, 0)
+        assert _calls(SOURCES[path], "sys.exit") == 0
+
+
+def test_every_folder_with_code_is_a_package() -> None:
+    for path in SOURCES:
+        for parent in list(Path(path).parents)[:-1]:
+            assert (ROOT / parent / "__init__.py").is_file()

@@ -1,0 +1,191 @@
+"""What a user types is understood, or answered in one line; text and data do not mix."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import environment, options, plan, registry
+from benchmarks.__main__ import COMMANDS, main
+from tests.pipeline import MODELS, ROOT, TINY, Pipeline
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pipeline:
+    return Pipeline(monkeypatch, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--models", "nope"], r"unknown model 'nope'; there are: .*mlp"),
+        (["--phases", "nope"], r"unknown phase 'nope'; there are: .*forward"),
+        (["--stacks", "nope"], r"unknown stack 'nope'; there are: torch-eager, "),
+        (["--effort", "nope"], "unknown effort 'nope'; there are: quick, standard, release$"),
+        (["--device", "nope"], "unknown device 'nope'; there are: cpu, cuda$"),
+        (["--precision", "nope"], "unknown precision 'nope'; there are: .*float32"),
+        (["--data", "nope", "--phases", "epoch"], "'nope'.*digits.*fashion-mnist"),
+        (["--models-dir", "nope"], "--models-dir nope: there is no such folder$"),
+        (["--batch", "0"], "batch is 0; it must be at least 1$"),
+        (["--batch", "many"], r"argument --batch: invalid int value: 'many'"),
+        (["--timeout", "-1"], r"timeout is -1\.0; it must be more than 0 seconds$"),
+        (["--shard", "half"], r"argument --shard: 'half' is not i/n, for example 1/4"),
+        (["--shard", "3/2"], "shard 3/2; write i/n with 1 <= i <= n, for example 1/4$"),
+        (["--resume", "no-such-run"], "there is no run 'no-such-run' to resume in "),
+        (["--resume"], "there is no run 'latest' to resume in "),
+        (
+            ["--resume", "x", "--models", "mlp", "--seed", "1"],
+            "--resume goes on with the run's own selection: leave out --models, --seed$",
+        ),
+        (["--frobnicate"], "unrecognized arguments: --frobnicate"),
+    ],
+)
+def test_bad_input_is_one_line_and_a_code(
+    pipeline: Pipeline, capsys: Capture, arguments: list[str], message: str
+) -> None:
+    assert pipeline.call(*arguments).code == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    (line,) = shown.err.splitlines()
+    assert line.startswith("twinbench: ")
+    with pytest.raises(AssertionError, match=message):
+        raise AssertionError(line)
+    assert pipeline.groups == []
+    assert not pipeline.out.exists()
+
+
+def test_no_command_is_one_line_that_names_the_commands(capsys: Capture) -> None:
+    assert main([]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "COMMAND" in line
+    assert main(["dance"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    for command in COMMANDS:
+        assert command in line
+
+
+def test_help_names_every_flag_once(capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    for flag in (*options.SELECTION, *options.PLACE, "--json"):
+        assert text.count(f"\n  {flag} ") == 1
+
+
+def test_a_users_broken_model_is_answered_in_one_line(
+    pipeline: Pipeline, capsys: Capture, tmp_path: Path
+) -> None:
+    (tmp_path / "mine" / "hollow").mkdir(parents=True)
+    (tmp_path / "mine" / "hollow" / "__init__.py").touch()
+    selection = ("--models-dir", str(tmp_path / "mine"), "--models", "hollow")
+    assert pipeline.call(*selection).code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "twinbench: model 'hollow': its __init__.py must define SPEC, a ModelSpec"
+
+
+def test_list_shows_everything_there_is(capsys: Capture) -> None:
+    assert main(["list", "--json", "--models-dir", str(MODELS)]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    found = json.loads(shown.out)
+    assert tuple(found["models"]) == registry.names("models", MODELS)
+    assert found["models"]["tiny"] == "Tiny"
+    assert tuple(found["phases"]) == registry.names("phases")
+    assert tuple(found["stacks"]) == tuple(map(str, registry.stacks()))
+    assert tuple(found["devices"]) == plan.DEVICES
+    assert "digits" in found["data"]
+
+
+def test_names_are_listed_as_they_are(capsys: Capture, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(
+        "from dataclasses import replace\n"
+        "from tests.models.tiny import SPEC\n"
+        "SPEC = replace(SPEC, title='[red]x[/nope] :smile:')\n"
+    )
+    assert main(["list", "--models-dir", str(tmp_path)]) == 0
+    assert "[red]x[/nope] :smile:" in capsys.readouterr().err
+
+
+def test_list_says_what_would_be_skipped_and_why(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "framework_status", lambda requires: f"no {requires[0]}")
+    assert main(["list"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "no torch" in shown.err
+    assert "no tensorflow" in shown.err
+
+
+def test_doctor_describes_the_machine(capsys: Capture) -> None:
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["machine"]["cores"] == environment.usable_cores()
+    assert {row["state"] for row in found["noise"]} <= {"ok", "warn", "unknown"}
+    assert {"load", "governor"} <= {row["check"] for row in found["noise"]}
+
+
+def test_verify_proves_and_checks_and_times_nothing(pipeline: Pipeline, capsys: Capture) -> None:
+    assert main(["verify", "--json", "--out", str(pipeline.out), *TINY]) == 0
+    shown = capsys.readouterr()
+    (row,) = json.loads(shown.out)
+    assert (row["model"], row["adapter"]) == ("tiny", "null")
+    assert row["parity"]["status"] == "partial"
+    assert row["parity"]["parameters"] == 16 * 10 + 10
+    assert {check["stack"] for check in row["parity"]["timed"]} == {"null-a", "null-b"}
+    assert "tiny: partial" in shown.err
+    assert json.loads((pipeline.out / "verify.json").read_text()) == [row]
+    assert pipeline.journals() == []
+    assert pipeline.survivors() == []
+
+
+def test_verify_refuses_a_stack_that_computes_something_else(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWINBENCH_NULL", json.dumps({"fault": "wrong"}))
+    assert main(["verify", "--out", str(pipeline.out), *TINY]) == 4
+
+
+def test_verify_without_any_framework_is_a_code_of_its_own(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(registry, "framework_status", lambda requires: f"no {requires}")
+    assert main(["verify", "--json", "--out", str(tmp_path), "--models", "mlp"]) == 5
+    shown = capsys.readouterr()
+    assert json.loads(shown.out) == []
+    assert "no installed framework has a twin" in shown.err
+
+
+def test_the_module_exits_with_the_code() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "run", "--models", "nope"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words", [(), TINY, ("--shard", "1/3", "--batch", "5", "--timeout", "2.5")]
+)
+def test_a_selection_is_written_as_the_flags_that_make_it(words: tuple[str, ...]) -> None:
+    given = dict(zip(words[::2], words[1::2], strict=True))
+
+    def value_of(flag: str) -> object:
+        kind = options.SELECTION[flag].get("type", str)
+        return kind(given[flag]) if flag in given else None
+
+    chosen = options.selection(value_of)
+    again = options.as_command(chosen)
+    assert dict(zip(again[::2], again[1::2], strict=True)) == given
+    assert set(options.given(value_of)) == set(given)

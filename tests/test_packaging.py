@@ -1,0 +1,114 @@
+"""Installing brings dependencies and nothing else, and every place that names versions agrees."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from benchmarks.environment import PACKAGES
+from tests.pipeline import ROOT
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
+CORE = [Requirement(line) for line in PROJECT["dependencies"]]
+EXTRAS = [Requirement(line) for line in chain(*PROJECT["optional-dependencies"].values())]
+GROUPS = [
+    Requirement(line)
+    for line in chain(*PYPROJECT["dependency-groups"].values())
+    if isinstance(line, str)
+]
+CONSTRAINTS = ROOT / "constraints.txt"
+
+
+def _pins() -> dict[str, list[Version]]:
+    """The versions of constraints.txt by canonical name; markers may give one name several."""
+    if not CONSTRAINTS.exists():
+        pytest.skip("there is no constraints.txt yet")
+    pins: dict[str, list[Version]] = {}
+    for line in CONSTRAINTS.read_text().splitlines():
+        text = line.partition("#")[0].strip()
+        if text:
+            requirement = Requirement(text)
+            (exact,) = requirement.specifier
+            assert exact.operator == "==", f"not a pin: {text}"
+            pins.setdefault(canonicalize_name(requirement.name), []).append(Version(exact.version))
+    return pins
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_metadata_alone(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling")
+    copy = tmp_path / "checkout"
+    for name in ("benchmarks", "profilers", "reports", "tests"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", PROJECT["readme"], "LICENSE"):
+        shutil.copy(ROOT / name, copy / name)
+    build = "import hatchling.build; print(hatchling.build.build_wheel('dist'))"
+    done = subprocess.run(
+        [sys.executable, "-c", build], cwd=copy, check=True, capture_output=True, text=True
+    )
+    with zipfile.ZipFile(copy / "dist" / done.stdout.split()[-1]) as wheel:
+        names = wheel.namelist()
+        folder = f"twinbench-{PROJECT['version']}.dist-info"
+        metadata = wheel.read(f"{folder}/METADATA").decode()
+    assert {name.split("/")[0] for name in names} == {folder}
+    assert "Classifier: Private :: Do Not Upload" in metadata
+    assert f"Requires-Python: {','.join(sorted(PROJECT['requires-python'].split(',')))}" in metadata
+
+
+def test_what_was_tested_together_lies_within_what_is_declared() -> None:
+    pins = _pins()
+    for requirement in (*CORE, *EXTRAS, *GROUPS):
+        for version in pins.get(canonicalize_name(requirement.name), []):
+            assert version in requirement.specifier, f"{requirement} against {version}"
+
+
+def test_every_dependency_is_pinned() -> None:
+    pins = _pins()
+    for requirement in (*CORE, *GROUPS):
+        assert canonicalize_name(requirement.name) in pins, requirement
+    assert {"torch", "keras"} <= pins.keys()
+    assert {"tensorflow", "tensorflow-cpu"} & pins.keys()
+
+
+def test_a_pin_names_no_registry() -> None:
+    _pins()
+    assert not re.search(r"https?:|--(extra-)?index-url|--find-links", CONSTRAINTS.read_text())
+
+
+def test_every_python_that_is_declared_is_classified_and_no_other() -> None:
+    prefix = "Programming Language :: Python :: "
+    classified = {
+        text.removeprefix(prefix) for text in PROJECT["classifiers"] if text.startswith(prefix)
+    }
+    allowed = SpecifierSet(PROJECT["requires-python"])
+    assert classified == {f"3.{minor}" for minor in range(40) if f"3.{minor}" in allowed}
+    oldest = min(map(Version, classified))
+    assert PYPROJECT["tool"]["ruff"]["target-version"] == f"py{oldest.major}{oldest.minor}"
+
+
+def test_neither_framework_is_a_dependency_of_everyone() -> None:
+    names = {canonicalize_name(requirement.name) for requirement in CORE}
+    assert not names & {"torch", "tensorflow", "tensorflow-cpu", "keras", "jax"}
+
+
+def test_the_versions_that_a_run_records_are_of_packages_that_we_declare() -> None:
+    declared = {canonicalize_name(requirement.name) for requirement in (*CORE, *EXTRAS)}
+    recorded = {canonicalize_name(name) for names in PACKAGES.values() for name in names}
+    assert recorded - declared <= {"jax", "twinbench"}
+
+
+def test_the_checkout_is_what_an_editable_install_puts_on_the_path() -> None:
+    hatch = PYPROJECT["tool"]["hatch"]["build"]
+    assert hatch["dev-mode-dirs"] == ["."]
+    assert hatch["targets"]["wheel"]["bypass-selection"] is True

@@ -1,0 +1,166 @@
+"""Phases: what each of them runs, in which mode, and what it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import inputs, registry
+from benchmarks.adapters._protocol import Epoch
+from benchmarks.phases._protocol import Session, Work
+from benchmarks.records import Learned
+
+DATA = inputs.Dataset(
+    name="counted",
+    x_train=np.arange(8, dtype=np.uint8)[:, None],
+    y_train=np.zeros(8, np.int64),
+    x_test=np.arange(4, dtype=np.uint8)[:, None],
+    y_test=np.zeros(4, np.int64),
+    classes=2,
+    scale=8.0,
+)
+
+
+class Recorder:
+    """An adapter that only writes down what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.epochs = 0
+
+    def set_training(self, _model: Any, *, training: bool) -> None:
+        self.asked.append("training" if training else "inference")
+
+    def reset(self, _model: Any, weights: Any) -> None:
+        self.asked.append(("reset", weights))
+
+    def forward(self, model: Any, batch: Any) -> None:
+        self.asked.append(("forward", model, batch))
+
+    def loss(self, model: Any, batch: Any) -> None:
+        self.asked.append(("loss", model, batch))
+
+    def backward(self, model: Any, batch: Any) -> None:
+        self.asked.append(("backward", model, batch))
+
+    def train_step(self, model: Any, batch: Any) -> None:
+        self.asked.append(("train_step", model, batch))
+
+    def loader(self, data: inputs.Dataset, batch: int) -> Any:
+        class Loader:
+            def __iter__(self) -> Iterator[list[int]]:
+                for start in range(0, len(data.x_train), batch):
+                    yield data.x_train[start : start + batch, 0].tolist()
+
+        return Loader()
+
+    def epoch(self, _model: Any, _data: inputs.Dataset, batch: int) -> Epoch:
+        self.asked.append(("epoch", batch))
+
+        def run() -> tuple[float, float, float, float]:
+            self.epochs += 1
+            return 1.0 / self.epochs, 0.5, 2.0, 0.25
+
+        return Epoch(run=run)
+
+
+def _prepared(phase: str, data: inputs.Dataset | None = None) -> tuple[Recorder, Work]:
+    recorder = Recorder()
+    session = Session(
+        adapter=recorder,  # type: ignore[arg-type] # a phase asks for no more than this
+        model="model",
+        spec=None,  # type: ignore[arg-type] # no phase looks at it
+        weights={"w": np.zeros(1)},
+        batch="batch",
+        batch_size=4,
+        data=data,
+    )
+    work: Work = registry.load("phases", phase).prepare(session)
+    return recorder, work
+
+
+def test_forward_runs_in_inference_mode() -> None:
+    recorder, work = _prepared("forward")
+    work.run()
+    assert recorder.asked == ["inference", ("forward", "model", "batch")]
+    assert (work.before, work.baseline, work.discard, work.items) == (None, None, 2, 4)
+
+
+def test_backward_is_what_gradients_cost_beyond_the_loss() -> None:
+    recorder, work = _prepared("backward")
+    assert work.baseline is not None
+    work.run()
+    work.baseline()
+    assert recorder.asked == [
+        "training",
+        ("backward", "model", "batch"),
+        ("loss", "model", "batch"),
+    ]
+    assert work.items == 4
+
+
+def test_every_turn_of_training_starts_from_the_same_weights() -> None:
+    recorder, work = _prepared("train_step")
+    assert work.before is not None
+    work.before()
+    work.run()
+    assert recorder.asked == [
+        "training",
+        ("reset", {"w": np.zeros(1)}),
+        ("train_step", "model", "batch"),
+    ]
+    assert (work.baseline, work.items) == (None, 4)
+
+
+def test_dataload_gives_batch_after_batch_and_starts_over() -> None:
+    _, work = _prepared("dataload", DATA)
+    assert [work.run() for _ in range(5)] == [
+        [0, 1, 2, 3],
+        [4, 5, 6, 7],
+        [0, 1, 2, 3],
+        [4, 5, 6, 7],
+        [0, 1, 2, 3],
+    ]
+    assert (work.items, work.discard) == (4, 4)
+
+
+def test_an_epoch_is_timed_once_per_turn_from_the_first_weights() -> None:
+    recorder, work = _prepared("epoch", DATA)
+    assert work.before is not None
+    work.before()
+    work.run()
+    work.run()
+    assert recorder.asked == [("epoch", 4), ("reset", {"w": np.zeros(1)})]
+    assert recorder.epochs == 2
+    assert (work.iterations, work.warm_up, work.discard, work.items) == (1, 1, 0, 8)
+    assert work.learned == [
+        Learned(
+            train_loss=loss,
+            train_accuracy=0.5,
+            test_loss=2.0,
+            test_accuracy=0.25,
+            train_samples=8,
+            test_samples=4,
+        )
+        for loss in (1.0, 0.5)
+    ]
+
+
+@pytest.mark.parametrize("phase", ["dataload", "epoch"])
+def test_real_data_must_be_named(phase: str) -> None:
+    assert registry.load("phases", phase).NEEDS_DATA
+    with pytest.raises(ValueError, match="the plan names none"):
+        _prepared(phase)
+
+
+def test_a_cold_start_is_no_turn() -> None:
+    with pytest.raises(NotImplementedError, match="by starting a worker"):
+        _prepared("cold_start")
+
+
+@pytest.mark.parametrize("phase", ["forward", "backward", "train_step", "cold_start"])
+def test_synthetic_phases_need_no_data(phase: str) -> None:
+    assert not registry.load("phases", phase).NEEDS_DATA

@@ -1,0 +1,270 @@
+"""A run from the command line to its last file, on workers that compute nothing."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import pytest
+
+from benchmarks import conduct, environment, registry
+from benchmarks.__main__ import main
+from benchmarks.process import WorkerProcess
+from benchmarks.records import Launch
+from tests.pipeline import EFFORTS, TINY, Outcome, Pipeline
+
+QUICK = EFFORTS["quick"]
+BUILD_REPORT = conduct.report
+WITH_TORCH_TWIN = (
+    '"""As tiny, with a second twin."""\n\nfrom tests.models.tiny import SPEC as SPEC\n'
+)
+
+
+@pytest.fixture
+def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pipeline:
+    return Pipeline(monkeypatch, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
+    """One run that several tests look at: every phase, with its report."""
+    with pytest.MonkeyPatch.context() as patch:
+        pipeline = Pipeline(patch, tmp_path_factory.mktemp("healthy"))
+        patch.setattr(conduct, "report", BUILD_REPORT)
+        yield pipeline.run()
+
+
+def _rounds(launches: tuple[Launch, ...]) -> list[int]:
+    return [len(launch.samples_s) for launch in launches]
+
+
+def test_a_healthy_run_is_complete(healthy: Outcome) -> None:
+    assert healthy.code == healthy.run.exit == 0
+    cases = [case for result in healthy.run.matchups for case in result.cases]
+    assert {case.status for case in cases} == {"ok"}
+    assert {case.reason for case in cases} == {None}
+    assert healthy.run.effort == "quick"
+    assert healthy.run.seconds > 0
+    assert set(healthy.run.environment) >= {"fingerprint", "cores", "versions", "fairness"}
+
+
+def test_every_launch_has_its_rounds_and_samples_pair_up(healthy: Outcome) -> None:
+    for phase in ("forward", "backward", "train_step", "dataload"):
+        for case in healthy.matchup(phase).cases:
+            assert [launch.index for launch in case.launches] == list(range(QUICK.launches))
+            assert _rounds(case.launches) == [QUICK.rounds] * QUICK.launches
+    for case in healthy.matchup("epoch").cases:
+        assert _rounds(case.launches) == [QUICK.epoch_rounds] * QUICK.launches
+        assert [known.train_samples for known in case.learned] == [1436] * QUICK.launches
+
+
+def test_a_sample_is_the_time_of_one_iteration(healthy: Outcome) -> None:
+    # Sleeps last at least as long as they say; the upper bound leaves room for a busy machine.
+    delays = {"forward": 1, "backward": 1, "train_step": 3, "dataload": 1, "epoch": 10}
+    for phase, count in delays.items():
+        for case in healthy.matchup(phase).cases:
+            measured = median(case.samples_s)
+            assert measured == pytest.approx(0.002 * count, rel=0.6), (phase, case.stack)
+            if phase != "backward":  # a difference of two timings may come out a little short
+                assert min(case.samples_s) >= 0.002 * count
+
+
+def test_cold_starts_are_split_and_measured_once(healthy: Outcome) -> None:
+    for case in healthy.matchup("cold_start").cases:
+        (start,) = case.cold_starts
+        assert (start.launch, start.cache) == (0, "empty")
+        assert min(start.import_s, start.build_s) > 0
+        assert start.first_step_s >= 0.006
+        assert case.samples_s == (start.total_s,)
+
+
+def test_twins_of_one_adapter_are_compared_though_only_partly_proven(healthy: Outcome) -> None:
+    result = healthy.matchup("forward")
+    assert result.parity is not None
+    assert (result.parity.status, result.parity.adapters) == ("partial", ("null",))
+    assert {(check.stack, check.ok) for check in result.parity.timed} == {
+        ("null-a", True),
+        ("null-b", True),
+    }
+    (verdict,) = result.verdicts
+    assert (verdict.a, verdict.b, verdict.launches) == ("null-a", "null-b", QUICK.launches)
+    assert verdict.ratio == pytest.approx(1.0, rel=0.2)
+
+
+def test_case_ids_key_the_history_and_must_never_change(healthy: Outcome) -> None:
+    assert [case.id for result in healthy.run.matchups for case in result.cases] == [
+        "tiny.forward.b4.float32.cpu.null-a",
+        "tiny.forward.b4.float32.cpu.null-b",
+        "tiny.backward.b4.float32.cpu.null-a",
+        "tiny.backward.b4.float32.cpu.null-b",
+        "tiny.train_step.b4.float32.cpu.null-a",
+        "tiny.train_step.b4.float32.cpu.null-b",
+        "tiny.dataload.b4.digits.float32.cpu.null-a",
+        "tiny.dataload.b4.digits.float32.cpu.null-b",
+        "tiny.epoch.b4.digits.float32.cpu.null-a",
+        "tiny.epoch.b4.digits.float32.cpu.null-b",
+        "tiny.cold_start.b4.float32.cpu.null-a",
+        "tiny.cold_start.b4.float32.cpu.null-b",
+    ]
+
+
+def test_the_journal_holds_everything_in_order(healthy: Outcome) -> None:
+    kinds = [entry["kind"] for entry in healthy.entries]
+    assert kinds[:2] == ["run", "proof"]
+    assert kinds[-1] == "end"
+    turned = len(healthy.run.matchups) - 1  # cold starts are entries of their own
+    assert kinds.count("launch") == turned * QUICK.launches
+    assert kinds.count("cold") == 2
+    assert kinds.count("check") == 2 * 3  # output, loss and update of each stack
+    assert kinds.index("check") < kinds.index("launch")
+
+
+def test_the_newest_run_and_its_report_are_where_readers_look(healthy: Outcome) -> None:
+    assert healthy.folder.parent == healthy.out
+    assert healthy.folder.name == healthy.run.run_id
+    page = (healthy.folder / "report.html").read_text()
+    assert healthy.run.run_id in page
+    for name in ("report.md", "cases.csv", "cold_start.png"):
+        assert (healthy.folder / name).stat().st_size > 0
+
+
+def test_a_stack_that_is_half_as_slow_again_is_called_so(pipeline: Pipeline) -> None:
+    done = pipeline.run("--phases", "forward", "--effort", "standard", slow=1.5)
+    (verdict,) = done.matchup("forward").verdicts
+    assert verdict.verdict == "faster"
+    assert verdict.ratio == pytest.approx(1.5, rel=0.15)
+    assert verdict.ci95 is not None
+    assert 1.02 < verdict.ci95[0] < 1.5 * 1.15
+    assert verdict.launches == EFFORTS["standard"].launches
+
+
+class Turn(NamedTuple):
+    """Who took a turn, in which process, and how many were at it."""
+
+    stack: str
+    pid: int
+    together: int
+
+
+@pytest.fixture(scope="module")
+def turns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Turn]]:
+    """Every turn of a run, as the parent asked for it."""
+    taken: list[Turn] = []
+    running = 0
+    ask = WorkerProcess.ask
+
+    def watched(worker: WorkerProcess, verb: str, **arguments: Any) -> dict[str, Any]:
+        nonlocal running
+        running += 1
+        if verb == "turn":
+            taken.append(Turn(str(worker.stack), worker.pid, running))
+        answer = ask(worker, verb, **arguments)
+        running -= 1
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WorkerProcess, "ask", watched)
+        pipeline = Pipeline(patch, tmp_path_factory.mktemp("turns"))
+        assert pipeline.run("--phases", "forward,train_step").code == 0
+        yield taken
+
+
+def test_turns_alternate_in_balanced_order_and_never_overlap(turns: list[Turn]) -> None:
+    assert {turn.together for turn in turns} == {1}
+    assert len(turns) == 2 * 2 * QUICK.rounds * QUICK.launches
+    for start in range(0, len(turns), 4):
+        first, second, third, fourth = (turn.stack for turn in turns[start : start + 4])
+        assert {first, second} == {"null-a", "null-b"}
+        assert (third, fourth) == (second, first)
+
+
+def test_each_launch_has_one_fresh_worker_per_stack_for_all_its_phases(turns: list[Turn]) -> None:
+    workers = [turn.pid for turn in turns]
+    assert len({(turn.stack, turn.pid) for turn in turns}) == 2 * QUICK.launches
+    half = len(turns) // 2
+    assert not set(workers[:half]) & set(workers[half:])
+
+
+def test_a_batch_of_ones_own_is_part_of_the_id(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = pipeline.run("--phases", "forward", "--batch", "16", "--json")
+    shown = capsys.readouterr()
+    assert json.loads(shown.out) == json.loads((done.folder / "run.json").read_text())
+    assert "proving" in shown.err
+    (result,) = done.run.matchups
+    assert result.matchup.id == "tiny.forward.b16.float32.cpu"
+    assert {case.items_per_iteration for case in result.cases} == {16}
+    assert {case.flops_per_iteration for case in result.cases} == {2.0 * 16 * 10 * 16}
+
+
+def _without(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def status(requires: tuple[str, ...]) -> str | None:
+        return f"{missing} is not installed" if missing in requires else None
+
+    monkeypatch.setattr(registry, "framework_status", status)
+
+
+def _with_torch_twin(folder: Path) -> Path:
+    (folder / "both").mkdir(parents=True)
+    (folder / "both" / "__init__.py").write_text(WITH_TORCH_TWIN)
+    for dialect in ("torch", "null"):
+        (folder / "both" / f"{dialect}.py").write_text('"""Never built by torch here."""\n')
+    return folder
+
+
+def test_a_missing_framework_costs_its_own_cases_alone(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _without("torch", monkeypatch)
+    models = _with_torch_twin(tmp_path / "mine")
+    selection = ("--models-dir", str(models), "--models", "both", "--phases", "forward")
+    done = pipeline.call(*selection, "--stacks", "torch-eager,null-a")
+    assert done.code == 0
+    torch, null = done.case("forward", "torch-eager"), done.case("forward", "null-a")
+    assert (torch.status, torch.reason) == ("unsupported", "torch is not installed")
+    assert (null.status, len(null.samples_s)) == ("ok", QUICK.rounds * QUICK.launches)
+    (verdict,) = done.matchup("forward").verdicts
+    assert verdict.verdict == "not comparable"
+    assert "torch is not installed" in (verdict.reason or "")
+
+
+def test_nothing_that_could_run_is_a_code_of_its_own(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _without("torch", monkeypatch)
+    models = _with_torch_twin(tmp_path / "mine")
+    selection = ("--models-dir", str(models), "--models", "both", "--phases", "forward")
+    done = pipeline.call(*selection, "--stacks", "torch-eager")
+    assert done.code == done.run.exit == 5
+    assert pipeline.groups == []
+
+
+def test_a_finished_run_resumed_measures_nothing_again(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = pipeline.run("--phases", "forward")
+    shown = capsys.readouterr()
+    assert shown.out == ""  # data was not asked for, and text goes to stderr
+    assert "null-a vs null-b" in shown.err
+
+    before, started = done.run, len(pipeline.groups)
+    again = pipeline.call("--resume")
+    assert (again.code, len(pipeline.groups)) == (0, started)
+    assert again.run.matchups == before.matchups
+    assert again.run.run_id == before.run_id
+
+    # On another machine its launches would not compare.
+    here = environment.describe()
+    monkeypatch.setattr(
+        environment, "describe", lambda threads=None: {**here, "fingerprint": f"other{threads}"}
+    )
+    assert main(["run", "--resume", "--out", str(pipeline.out)]) == 2
+    assert "made on another machine" in capsys.readouterr().err
+
+
+def test_the_stored_command_makes_the_same_selection_again(healthy: Outcome) -> None:
+    assert healthy.run.command[:4] == ("python", "-m", "benchmarks", "run")
+    stored = dict(zip(healthy.run.command[4::2], healthy.run.command[5::2], strict=True))
+    assert stored == dict(zip(TINY[::2], TINY[1::2], strict=True))

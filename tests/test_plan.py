@@ -1,0 +1,155 @@
+"""What is asked becomes an ordered list of cases, or one line that says what could be asked."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks import options, plan, registry
+from benchmarks.models._spec import ModelSpec
+from benchmarks.plan import Selection, SelectionError, make
+from benchmarks.records import Stack
+from benchmarks.registry import UnknownNameError
+from tests.pipeline import MODELS
+
+ALL = registry.names("models")
+LIGHT = tuple(name for name in ALL if not registry.spec(name).heavy)
+TINY = Selection(models_dir=MODELS, models=("tiny",), stacks=("null-a", "null-b"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (Selection(models=("nope",)), r"^unknown model 'nope'; there are: .*\bmlp\b"),
+        (Selection(phases=("nope",)), r"^unknown phase 'nope'; there are: .*\bforward\b"),
+        (
+            Selection(stacks=("torch-nope",)),
+            r"^unknown stack 'torch-nope'; there are: .*\btorch-eager\b.*\btensorflow-graph\b",
+        ),
+        (Selection(effort="nope"), "^unknown effort 'nope'; there are: quick, standard, release$"),
+        (Selection(device="tpu"), "^unknown device 'tpu'; there are: cpu, cuda$"),
+        (Selection(precision="int1"), "^unknown precision 'int1'; there are: .*float32"),
+        (Selection(batch=0), "^batch is 0; it must be at least 1$"),
+        (Selection(timeout_s=0), "^timeout is 0; it must be more than 0 seconds$"),
+        (Selection(shard=(3, 2)), "^shard 3/2; write i/n with 1 <= i <= n, for example 1/4$"),
+        (Selection(shard=(0, 2)), "^shard 0/2; "),
+        (Selection(models_dir=Path("no-such-folder")), "no-such-folder: there is no such folder$"),
+    ],
+)
+def test_bad_input_is_one_line_that_says_what_is_allowed(asked: Selection, message: str) -> None:
+    with pytest.raises((SelectionError, UnknownNameError), match=message) as caught:
+        make(asked)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_test_adapter_is_not_offered_to_users() -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        make(Selection(stacks=("null-c",)))
+    assert "null" not in str(caught.value).partition("there are:")[2]
+
+
+def test_an_empty_selection_is_everything_but_what_is_heavy() -> None:
+    made = make(Selection())
+    assert tuple(group.model for group in made.groups) == LIGHT
+    assert 0 < len(LIGHT) < len(ALL)
+    for group in made.groups:
+        assert group.stacks == registry.default_stacks()
+        assert set(group.phases()) == set(registry.names("phases"))
+        assert group.phases()[: len(plan.ORDER)] == plan.ORDER
+    assert made.effort == plan.EFFORTS["quick"]
+
+
+def test_a_heavy_model_is_planned_when_it_is_named_or_time_is_given() -> None:
+    for name in set(ALL) - set(LIGHT):
+        (group,) = make(Selection(models=(name,))).groups
+        assert group.model == name
+    assert tuple(group.model for group in make(Selection(effort="standard")).groups) == ALL
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, len(LIGHT), len(LIGHT) + 2])
+def test_shards_part_the_models_exactly(count: int) -> None:
+    shards = [make(Selection(shard=(i, count))).groups for i in range(1, count + 1)]
+    names = [group.model for groups in shards for group in groups]
+    assert sorted(names) == sorted(LIGHT)
+    sizes = [len(groups) for groups in shards]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_shard_plans_a_model_as_the_whole_does() -> None:
+    whole = {group.model: group for group in make(Selection()).groups}
+    for group in make(Selection(shard=(2, 3))).groups:
+        assert group.matchups == whole[group.model].matchups
+
+
+def test_names_given_twice_count_once() -> None:
+    made = make(replace(TINY, models=("tiny", "tiny"), phases=("forward", "forward")))
+    assert made.case_ids() == (
+        "tiny.forward.b4.float32.cpu.null-a",
+        "tiny.forward.b4.float32.cpu.null-b",
+    )
+
+
+def test_the_order_of_stacks_is_the_users() -> None:
+    (group,) = make(replace(TINY, stacks=("null-b", "null-a"))).groups
+    assert group.stacks == (Stack("null", "b"), Stack("null", "a"))
+
+
+def test_phases_come_in_the_order_in_which_they_are_shown() -> None:
+    (group,) = make(replace(TINY, phases=("train_step", "forward"))).groups
+    assert group.phases() == ("forward", "train_step")
+
+
+def test_an_id_names_the_data_and_the_shape_that_are_not_the_published_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec = registry.spec("tiny", MODELS)
+    small = replace(spec.sizes["quick"], input_shape=(8,), train_samples=64)
+
+    def smaller(_name: str, _models_dir: Path | None) -> ModelSpec:
+        return replace(spec, sizes={"quick": small})
+
+    monkeypatch.setattr(registry, "spec", smaller)
+    (group,) = make(replace(TINY, phases=("forward", "dataload", "epoch"))).groups
+    assert [matchup.id for matchup in group.matchups] == [
+        "tiny.forward.b4.8.float32.cpu",
+        "tiny.dataload.b4.8-digits.float32.cpu",
+        "tiny.epoch.b4.8-digits-64.float32.cpu",
+    ]
+
+
+def test_what_a_stack_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        registry, "framework_status", lambda requires: "no torch" if "torch" in requires else None
+    )
+    made = make(replace(TINY, models=("mlp", "tiny"), stacks=("torch-eager", "null-a")))
+    assert made.unsupported == {"torch-eager": "no torch"}
+    torch, null = made.groups[0].stacks
+    assert made.lacking("mlp", torch) == "no torch"
+    assert made.lacking("mlp", null) == "the model has no null twin"
+    assert made.lacking("tiny", torch) == "the model has no torch twin"
+    assert made.lacking("tiny", null) is None
+
+
+def test_a_plan_is_cut_to_the_cases_that_are_wanted() -> None:
+    whole = make(replace(TINY, phases=("forward", "train_step")))
+    cut = whole.only({"tiny.train_step.b4.float32.cpu.null-b"})
+    assert cut.case_ids() == ("tiny.train_step.b4.float32.cpu.null-b",)
+    assert whole.only(set(whole.case_ids())).groups == whole.groups
+    assert whole.only(set()).groups == ()
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        Selection(),
+        replace(TINY, phases=("forward",), batch=3, seed=5, timeout_s=1.5, shard=(1, 2)),
+        Selection(effort="standard", device="cuda", data="digits", data_dir=Path("somewhere")),
+    ],
+)
+def test_a_selection_survives_the_journal(chosen: Selection) -> None:
+    assert options.from_stored(options.to_stored(chosen)) == chosen
+
+
+def test_more_effort_is_more_launches() -> None:
+    launches = [plan.EFFORTS[name].launches for name in ("quick", "standard", "release")]
+    assert launches == [3, 7, 15]

@@ -1,0 +1,291 @@
+"""What a person reads during a run, and the table at its end: nothing hidden, nothing lost."""
+
+import io
+import threading
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from benchmarks import plan, progress
+from benchmarks.progress import Silent, Telling, verdict_phrase
+from benchmarks.records import (
+    Case,
+    Launch,
+    Matchup,
+    MatchupResult,
+    Parity,
+    Run,
+    Status,
+    TimedCheck,
+    Verdict,
+    VerdictWord,
+)
+from tests.pipeline import MODELS
+
+EAGER, GRAPH, COMPILE, XLA = "torch-eager", "tensorflow-graph", "torch-compile", "tensorflow-xla"
+STACKS = (EAGER, COMPILE, GRAPH, XLA)
+HOSTILE = "[red]x[/] :smile: [/nope] a\x1b[31mb\nc"
+HOSTILE_SHOWN = r"[red]x[/] :smile: [/nope] a\x1b[31mb\nc"
+
+
+def _verdict(word: VerdictWord, ratio: float | None, a: str = EAGER, b: str = GRAPH) -> Verdict:
+    ci95 = (ratio * 0.9, ratio * 1.1) if ratio else None
+    reason = None if word in {"faster", "slower"} else "why"
+    return Verdict(
+        a=a, b=b, ratio=ratio, ci95=ci95, launches=3, margin=0.02, verdict=word, reason=reason
+    )
+
+
+def _result(
+    model: str,
+    stacks: tuple[str, ...] = STACKS,
+    verdicts: tuple[Verdict, ...] = (),
+    status: Status = "ok",
+    reason: str | None = None,
+) -> MatchupResult:
+    matchup = Matchup(model=model, phase="forward", batch=32)
+    launches = (Launch(index=0, samples_s=(0.01234,)),)
+    cases = tuple(
+        Case(
+            id=matchup.case_id(stack),
+            stack=stack,
+            status="ok" if i else status,
+            reason=None if i else reason,
+            launches=launches,
+        )
+        for i, stack in enumerate(stacks)
+    )
+    return MatchupResult(matchup=matchup, parity=None, cases=cases, verdicts=verdicts)
+
+
+def _run(*results: MatchupResult, run_id: str = "20261121T081500Z-3f2a") -> Run:
+    return Run(
+        run_id=run_id,
+        started="2026-11-21T08:15:00Z",
+        seconds=1.0,
+        exit=0,
+        command=(),
+        environment={},
+        matchups=results,
+    )
+
+
+def _console(*, width: int = 80, terminal: bool = False) -> Console:
+    return Console(file=io.StringIO(), width=width, force_terminal=terminal, color_system=None)
+
+
+def _text(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def _cells(run: Run, width: int) -> list[tuple[str, ...]]:
+    """The rows of the summary as shown, each cell put together again from its folded lines."""
+    console = _console(width=width)
+    table = progress.summary(run)
+    table.show_lines = True  # so that the end of a row shows
+    console.print(table)
+    lines = _text(console).splitlines()
+    assert all(len(line) <= width for line in lines)
+    rows: list[list[str]] = [[]]
+    for line in lines[1:]:
+        if "┼" in line or "╇" in line:
+            rows.append([])
+            continue
+        parts = [part.strip() for part in line.replace("┃", "│").split("│")]
+        rows[-1] = [a + b for a, b in zip(rows[-1] or [""] * len(parts), parts, strict=True)]
+    return [tuple(row) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "phrase"),
+    [
+        (
+            _verdict("faster", 1.5),
+            "torch-eager 1.50x faster than tensorflow-graph [1.35, 1.65]",
+        ),
+        # A slower first stack is said as a faster second one: the interval turns over with it.
+        (
+            _verdict("slower", 0.5),
+            "tensorflow-graph 2.00x faster than torch-eager [1.82, 2.22]",
+        ),
+        (
+            _verdict("no call", 1.0),
+            "torch-eager vs tensorflow-graph: no call (1.00 [0.90, 1.10]: why)",
+        ),
+        (
+            _verdict("not comparable", None),
+            "torch-eager vs tensorflow-graph: not comparable (why)",
+        ),
+        (
+            _verdict("not comparable", 1.3),
+            "torch-eager vs tensorflow-graph: not comparable (1.30 [1.17, 1.43]: why)",
+        ),
+    ],
+)
+def test_a_verdict_is_said_with_the_faster_stack_first(verdict: Verdict, phrase: str) -> None:
+    assert verdict_phrase(verdict) == phrase
+
+
+def test_the_headline_is_as_written_and_compiled() -> None:
+    written = _verdict("faster", 1.5)
+    compiled = _verdict("slower", 0.5, COMPILE, XLA)
+    mixed = _verdict("faster", 9.0, EAGER, XLA)
+    assert progress.headline(_result("m", verdicts=(mixed, compiled, written))) == [
+        written,
+        compiled,
+    ]
+    assert progress.headline(_result("m", verdicts=(mixed,))) == [mixed]
+    assert progress.headline(_result("m")) == []
+
+
+def test_every_case_that_failed_is_named_with_its_reason() -> None:
+    failed = _result("m", status="oom_device", reason="too big", verdicts=(_verdict("faster", 2),))
+    assert progress.verdict_lines(failed) == [
+        "  m.forward.b32.float32.cpu: torch-eager 2.00x faster than tensorflow-graph [1.80, 2.20]",
+        "  m.forward.b32.float32.cpu: torch-eager: oom_device: too big",
+    ]
+    absent = _result("m", status="unsupported", reason="no torch")
+    assert progress.verdict_lines(absent) == []
+
+
+def test_a_proof_is_said_in_one_line() -> None:
+    proven = Parity(
+        status="proven",
+        adapters=("torch", "tensorflow"),
+        max_rel_error={"output": 1e-15, "loss": 3e-14},
+    )
+    line = progress.proof_line("m", proven)
+    assert line.startswith("m: proven identical in float64 (torch and tensorflow): largest error 3")
+    failed = replace(proven, status="failed", reason="loss differs")
+    assert progress.proof_line("m", failed) == "m: failed: loss differs"
+
+
+@pytest.mark.parametrize("width", [60, 120])
+@pytest.mark.parametrize("stacks", [(EAGER, GRAPH), (*STACKS, "jax-xla", "keras_torch-eager")])
+def test_the_summary_loses_nothing_at_any_width(width: int, stacks: tuple[str, ...]) -> None:
+    verdicts = (_verdict("faster", 1.5), _verdict("slower", 0.5, COMPILE, XLA))
+    models = ("resnet50_transfer", "mlp", HOSTILE)
+    results = [_result(model, stacks, verdicts, status="parity_failed") for model in models]
+    header, *rows = _cells(_run(*results), width)
+    pairs = [f"{a}vs{b}" for a, b in ((EAGER, GRAPH), (COMPILE, XLA))]
+    assert [cell.replace(" ", "") for cell in header] == ["matchup", *stacks, *pairs]
+    assert len(rows) == len(models)
+    for row, model in zip(rows, models, strict=True):
+        name = HOSTILE_SHOWN if model == HOSTILE else model
+        assert row[0].replace(" ", "") == f"{name}.forward.b32.float32.cpu".replace(" ", "")
+        cells = [cell.replace(" ", "") for cell in row[1:]]
+        assert cells == [
+            "parity_failed",
+            *["12.3ms"] * (len(stacks) - 1),
+            "faster1.50x",
+            "slower2.00x",
+        ]
+
+
+def test_a_matchup_without_a_stack_leaves_its_cell_empty() -> None:
+    rows = _cells(_run(_result("m", (EAGER,)), _result("n", (GRAPH,))), 120)[1:]
+    assert rows == [
+        ("m.forward.b32.float32.cpu", "12.3 ms", ""),
+        ("n.forward.b32.float32.cpu", "", "12.3 ms"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(None, "-"), (12.34, "12.3 s"), (0.0021, "2.1 ms"), (4.2e-5, "42 us")],
+)
+def test_a_time_is_shown_in_its_unit(seconds: float | None, shown: str) -> None:
+    assert progress._time(seconds) == shown
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_hostile_names_are_printed_as_they_are(terminal: bool) -> None:
+    console = _console(width=300, terminal=terminal)
+    made = plan.make(plan.Selection(models_dir=MODELS, models=("tiny",), stacks=("null-a",)))
+    hostile = replace(made.groups[0], model=HOSTILE)
+    telling = Telling(console)
+    telling.begin(replace(made, groups=(hostile,), unsupported={HOSTILE: HOSTILE}))
+    telling.proving(hostile)
+    telling.proved(hostile, Parity(status="failed", reason=HOSTILE))
+    telling.step(hostile, 0, HOSTILE)
+    telling.finished(_result(HOSTILE, status="crash", reason=HOSTILE))
+    telling.end()
+    console.print(progress.summary(_run(_result(HOSTILE), run_id=HOSTILE)))
+    shown = _text(console)
+    # A bar is drawn over and over; plain lines are written once each.
+    assert shown.count(HOSTILE_SHOWN) >= 11 if terminal else shown.count(HOSTILE_SHOWN) == 11
+    assert "\x1b[31m" not in shown
+
+
+def test_without_a_terminal_every_step_is_a_line_of_its_own() -> None:
+    console = _console()
+    made = plan.make(
+        plan.Selection(
+            models_dir=MODELS, models=("tiny",), phases=("forward",), stacks=("null-a", "null-b")
+        )
+    )
+    (group,) = made.groups
+    telling = Telling(console)
+    telling.begin(made)
+    telling.proving(group)
+    telling.proved(group, Parity(status="partial", reason="only null is here"))
+    telling.step(group, 0, "start")
+    telling.step(group, 0, "forward")
+    telling.finished(_result("tiny", verdicts=(_verdict("faster", 1.5),)))
+    lines = _text(console).splitlines()
+    assert lines[0] == "2 cases in 1 matchups of 1 models, 3 launches each"
+    assert lines[1:3] == [
+        "[0/7] tiny: proving the twins identical",
+        "tiny: partial: only null is here",
+    ]
+    assert lines[3].startswith("[1/7] tiny: launch 1/3, starting workers")
+    assert lines[4].startswith("[2/7] tiny: launch 1/3, forward")
+    # Longer than the 80 columns of a log, and still one line.
+    assert lines[5:] == [
+        f"  tiny.forward.b32.float32.cpu: {verdict_phrase(_verdict('faster', 1.5))}",
+    ]
+    assert "\r" not in _text(console)
+
+
+def test_at_a_terminal_a_bar_is_drawn_at_each_step_and_taken_away_at_the_end() -> None:
+    console = _console(width=100, terminal=True)
+    made = plan.make(plan.Selection(models_dir=MODELS, models=("tiny",), stacks=("null-a",)))
+    threads = threading.active_count()
+    telling = Telling(console)
+    telling.begin(made)
+    telling.step(made.groups[0], 2, "train_step")
+    assert "tiny: launch 3/3, train_step" in _text(console)
+    assert threading.active_count() == threads  # nothing draws while a worker is being timed
+    telling.end()
+    assert _text(console).endswith("\x1b[2K")  # the line of the bar, erased
+
+
+def test_the_proofs_are_shown_one_column_per_model() -> None:
+    checks = (TimedCheck(stack=EAGER, quantity="output", error=2e-7, bound=1e-6),)
+    proven = Parity(
+        status="proven",
+        adapters=("torch", "tensorflow"),
+        parameters=1234,
+        forward_flops=2.5e9,
+        max_rel_error={"output": 1e-15},
+        timed=checks,
+    )
+    console = _console(width=200)
+    console.print(progress.proof_table({HOSTILE: proven, "n": Parity(status="failed")}))
+    text = _text(console)
+    for shown in (HOSTILE_SHOWN, "proven", "failed", "1,234", "2.5", "1.0e-15", "2e-07 of 1e-06"):
+        assert shown in text
+
+
+def test_silence_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    made = plan.make(plan.Selection(models_dir=MODELS, models=("tiny",), stacks=("null-a",)))
+    silent = Silent()
+    silent.begin(made)
+    silent.proving(made.groups[0])
+    silent.proved(made.groups[0], Parity(status="partial"))
+    silent.step(made.groups[0], 0, "start")
+    silent.finished(_result("m"))
+    silent.end()
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,163 @@
+"""Adding a folder or a file is all it takes, and looking at what there is imports no framework."""
+
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from benchmarks import registry
+from benchmarks.records import Stack
+from benchmarks.registry import BadModelError, UnknownNameError
+from tests.pipeline import MODELS, ROOT
+
+FRAMEWORKS = ("torch", "tensorflow", "keras", "jax")
+USER_SPEC = "from dataclasses import replace\nfrom tests.models.tiny import SPEC\n"
+
+
+def _user_model(folder: Path, name: str, code: str) -> Path:
+    (folder / name).mkdir(parents=True)
+    (folder / name / "__init__.py").write_text(code)
+    return folder
+
+
+def test_a_model_is_found_by_its_folder(tmp_path: Path) -> None:
+    code = f"{USER_SPEC}SPEC = replace(SPEC, title='Mine')\n"
+    folder = _user_model(tmp_path, "brand_new", code)
+    ours = registry.names("models")
+    assert registry.names("models", folder) == tuple(sorted([*ours, "brand_new"]))
+    assert registry.spec("brand_new", folder).title == "Mine"
+    assert not registry.has_twin("brand_new", "torch", folder)
+    (folder / "brand_new" / "torch.py").write_text("def build(spec): ...\n")
+    assert registry.has_twin("brand_new", "torch", folder)
+    assert registry.twin("brand_new", "torch", folder).__name__.endswith("brand_new.torch")
+
+
+def test_a_users_model_stands_before_ours_of_the_same_name(tmp_path: Path) -> None:
+    folder = _user_model(tmp_path, "mlp", f"{USER_SPEC}SPEC = replace(SPEC, title='My own')\n")
+    assert registry.names("models", folder) == registry.names("models")
+    assert registry.spec("mlp", folder).title == "My own"
+    assert registry.spec("mlp").title != "My own"
+    assert not registry.has_twin("mlp", "torch", folder)
+    assert registry.has_twin("mlp", "torch")
+
+
+def test_shared_parts_are_no_models() -> None:
+    there = {path.parent.name for path in (registry.HERE / "models").glob("*/__init__.py")}
+    assert "_resnet" in there
+    assert set(registry.names("models")) == {name for name in there if name[0] != "_"}
+
+
+@pytest.mark.parametrize("code", ["", "SPEC = 3\n"])
+def test_a_folder_without_a_spec_says_what_it_lacks(tmp_path: Path, code: str) -> None:
+    folder = _user_model(tmp_path, "hollow", code)
+    with pytest.raises(BadModelError, match=r"'hollow': its __init__\.py must define SPEC"):
+        registry.spec("hollow", folder)
+
+
+def test_a_phase_and_an_adapter_are_found_by_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in ("phases", "adapters"):
+        shutil.copytree(registry.HERE / kind, tmp_path / kind)
+    (tmp_path / "phases" / "warp.py").write_text('"""A new phase."""\nNEEDS_DATA = False\n')
+    (tmp_path / "adapters" / "mxnet.py").write_text('"""A new framework."""\n')
+    monkeypatch.setattr(registry, "HERE", tmp_path)
+    assert "warp" in registry.names("phases")
+    assert "mxnet" in registry.names("adapters")
+    monkeypatch.setattr("benchmarks.phases.__path__", [str(tmp_path / "phases")])
+    monkeypatch.delitem(sys.modules, "benchmarks.phases.warp", raising=False)
+    importlib.invalidate_caches()
+    assert registry.load("phases", "warp").__doc__ == "A new phase."
+    del sys.modules["benchmarks.phases.warp"]
+
+
+@pytest.mark.parametrize("kind", ["adapters", "phases"])
+def test_an_unknown_name_is_answered_with_the_known_ones(kind: registry.Kind) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        registry.load(kind, "nope")
+    assert str(caught.value) == (
+        f"unknown {kind.removesuffix('s')} 'nope'; there are: {', '.join(registry.names(kind))}"
+    )
+
+
+def test_an_unknown_model_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(UnknownNameError, match=r"^unknown model 'nope'; there are: .*tiny"):
+        registry.spec("nope", MODELS)
+
+
+def test_the_test_adapter_is_hidden_unless_asked_for() -> None:
+    assert not [stack for stack in registry.stacks() if stack.adapter == "null"]
+    assert Stack("null", "a") in registry.stacks(hidden=True)
+
+
+def test_a_frameworks_own_dialect_comes_first_and_defaults_are_among_the_stacks() -> None:
+    stacks = registry.stacks()
+    own = [registry.adapter(stack.adapter).dialect == stack.adapter for stack in stacks]
+    assert own == sorted(own, reverse=True)
+    assert stacks[0].adapter == "torch"
+    defaults = registry.default_stacks()
+    assert set(defaults) < set(stacks)
+    assert {"torch-eager", "tensorflow-graph"} <= set(map(str, defaults))
+
+
+def test_a_stack_without_its_framework_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "framework_status", lambda requires: f"lacks {requires[0]}")
+    assert registry.unsupported(Stack("torch", "eager"), "cpu") == "lacks torch"
+    assert registry.unsupported(Stack("tensorflow", "graph"), "cpu") == "lacks tensorflow"
+
+
+@pytest.mark.parametrize("name", registry.names("models"))
+def test_every_model_is_complete(name: str) -> None:
+    spec = registry.spec(name)
+    assert spec.title
+    assert spec.reference
+    assert spec.parameters > 0
+    assert registry.has_twin(name, "torch")
+    assert registry.has_twin(name, "keras")
+
+
+def _imports(modules: Iterable[str]) -> str:
+    return "import " + ", ".join(modules)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import benchmarks.__main__, benchmarks.runner",
+        "import reports.__main__, reports.build",
+        _imports(f"benchmarks.adapters.{name}" for name in registry.names("adapters")),
+        _imports(f"benchmarks.phases.{name}" for name in registry.names("phases")),
+        "from benchmarks.plan import Selection, make; make(Selection())",
+    ],
+)
+def test_nothing_but_a_worker_imports_a_framework(program: str) -> None:
+    report = (
+        "\nimport sys, json; print(json.dumps(sorted(m.partition('.')[0] for m in sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program + report],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert not set(json.loads(done.stdout)) & set(FRAMEWORKS)
+
+
+def test_where_frameworks_cannot_be_imported_everything_but_a_worker_still_works() -> None:
+    program = (
+        "import sys\n"
+        f"for name in {FRAMEWORKS!r}: sys.modules[name] = None\n"
+        "from benchmarks.__main__ import main\n"
+        "sys.exit(main(['list', '--json']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert set(registry.names("models")) == set(json.loads(done.stdout)["models"])

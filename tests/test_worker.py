@@ -1,0 +1,311 @@
+"""The child's side: its protocol over real pipes, what it feeds, and how it names a failure."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pytest
+
+from benchmarks import inputs, registry, weights, worker
+from benchmarks.adapters._protocol import Settings
+from benchmarks.models._spec import ModelSpec
+
+ROOT = Path(__file__).parent.parent
+MODELS = ROOT / "tests" / "models"
+
+
+def _job(**changed: Any) -> dict[str, Any]:
+    return {
+        "model": "tiny",
+        "models_dir": str(MODELS),
+        "input_shape": [16],
+        "batch": 4,
+        "deterministic": False,
+        "data": None,
+        "data_dir": None,
+        "train_samples": None,
+        "test_samples": None,
+    } | changed
+
+
+def _settings(mode: str = "a", **changed: Any) -> dict[str, Any]:
+    return asdict(Settings(mode=mode, **changed))
+
+
+class Child:
+    """A worker process, the two pipes to it, and the file that its stdout and stderr go to."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], give: IO[str], take: IO[str], log: IO[bytes]
+    ) -> None:
+        self.process, self.give, self.take, self.log = process, give, take, log
+
+    def tell(self, verb: str, **arguments: Any) -> None:
+        self.give.write(json.dumps({"do": verb, "deadline_s": 30, **arguments}) + "\n")
+        self.give.flush()
+
+    def ask(self, verb: str, **arguments: Any) -> dict[str, Any]:
+        self.tell(verb, **arguments)
+        answer: dict[str, Any] = json.loads(self.take.readline())
+        return answer
+
+    def start(self, mode: str = "a", **job: Any) -> dict[str, Any]:
+        return self.ask(
+            "start", spawned=0.0, adapter="null", settings=_settings(mode), job=_job(**job)
+        )
+
+
+@contextmanager
+def _child(**control: Any) -> Iterator[Child]:
+    reading, give = os.pipe()
+    take, writing = os.pipe()
+    with tempfile.TemporaryFile() as log, os.fdopen(give, "w") as out, os.fdopen(take) as into:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.worker", str(reading), str(writing)],
+            cwd=ROOT,
+            env=dict(os.environ) | {"TWINBENCH_NULL": json.dumps(control)},
+            pass_fds=(reading, writing),
+            stdout=log,
+            stderr=log,
+        )
+        os.close(reading)
+        os.close(writing)
+        try:
+            yield Child(process, out, into, log)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_a_whole_conversation(tmp_path: Path) -> None:
+    written = tmp_path / "inference.npz"
+    with _child() as child:
+        started = child.start()
+        assert started["ok"]
+        assert started["settings"] == {"threads": 1, "precision": "float32"}
+        assert started["import_s"] > 0
+        assert started["build_s"] >= 0
+        assert child.ask("first_step")["first_step_s"] >= 3 * 0.002
+
+        assert child.ask("check", part="inference", path=str(written)) == {"ok": True}
+        with np.load(written) as arrays:
+            assert arrays["output"].shape == (4, 10)
+
+        ready = child.ask("prepare", phase="train_step", turn_s=0.05, warm_s=0.1)
+        assert ready["ok"]
+        assert ready["items"] == 4
+        assert len(ready["warmup_s"]) >= 3
+        assert 2 <= ready["iterations"] <= 9  # 0.05 s in steps of 0.006 s
+
+        for _ in range(3):
+            sample = child.ask("turn")["sample_s"]
+            assert 0.006 <= sample < 0.1
+
+        done = child.ask("finish")
+        assert done["memory"]["device_peak_bytes"] is None
+        assert done["memory"]["device_reason"] == "not a CUDA device"
+        assert done["learned"] == []
+        child.tell("quit")
+        assert child.process.wait(10) == 0
+
+
+def test_the_proof_is_made_by_a_worker_too(tmp_path: Path) -> None:
+    paths = {part: str(tmp_path / f"{part}.npz") for part in ("inference", "training")}
+    with _child() as child:
+        facts = child.ask(
+            "prove",
+            adapter="null",
+            settings=_settings(precision="float64", seed=5),
+            job=_job(),
+            path=str(tmp_path / "proof.npz"),
+            reference={"job": _job(batch=2), "paths": paths},
+        )
+    made = weights.generate(registry.spec("tiny", MODELS).layers, 5)
+    assert facts == {
+        "ok": True,
+        "parameters": 170,
+        "flops": None,
+        "weights_sha256": weights.digest(made),
+    }
+    with np.load(tmp_path / "proof.npz") as proof:
+        assert np.array_equal(proof["gradient/dense.kernel"], made["dense.kernel"])
+        assert proof["after_steps_adam/dense.bias"] == pytest.approx(0.97 * made["dense.bias"])
+    with np.load(paths["inference"]) as inference, np.load(paths["training"]) as training:
+        assert inference["output"].shape == (2, 10)
+        assert training["update/dense.bias"] == pytest.approx(-0.01 * made["dense.bias"])
+
+
+def test_a_difference_of_two_timings() -> None:
+    with _child() as child:
+        child.start()
+        assert child.ask("prepare", phase="backward", turn_s=0.02, warm_s=0.1)["ok"]
+        assert 0.001 < child.ask("turn")["sample_s"] < 0.02  # two delays less one
+
+
+def test_an_epoch_is_one_iteration_and_says_what_it_learned() -> None:
+    with _child() as child:
+        child.start(data="digits", train_samples=50, test_samples=20)
+        ready = child.ask("prepare", phase="epoch", turn_s=9, warm_s=9)
+        assert (ready["iterations"], ready["items"], len(ready["warmup_s"])) == (1, 48, 1)
+        assert child.ask("turn")["ok"]
+        learned = child.ask("finish")["learned"]
+        assert len(learned) == 2  # the warm-up, and the turn
+        assert learned[0]["train_samples"] == 48
+        assert learned[0]["test_samples"] == 20
+
+
+def test_an_error_is_answered_with_status_reason_and_stack() -> None:
+    with _child(fault="error") as child:
+        child.start("b")
+        answer = child.ask("prepare", phase="forward", turn_s=0.02, warm_s=0.1)
+        assert answer["ok"] is False
+        assert answer["status"] == "error"
+        assert answer["reason"] == "RuntimeError: the null adapter was told to fail"
+        assert answer["stack"].startswith("Traceback")
+        assert "_strike" in answer["stack"]
+        # The worker lives on and serves the phases that the fault does not touch.
+        assert child.ask("prepare", phase="train_step", turn_s=0.02, warm_s=0.1)["ok"]
+
+
+def test_memory_that_ran_out_has_a_status_of_its_own() -> None:
+    with _child(fault="memory", at="build") as child:
+        answer = child.start("b")
+        assert (answer["ok"], answer["status"]) == (False, "oom_host")
+        assert "MemoryError" in answer["reason"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "reason"),
+    [
+        ("dance", "AttributeError: 'Worker' object has no attribute 'dance'"),
+        ("turn", "RuntimeError: no phase has been prepared"),
+        ("first_step", "RuntimeError: the worker has not been started"),
+    ],
+)
+def test_an_order_that_cannot_be_obeyed(verb: str, reason: str) -> None:
+    with _child() as child:
+        answer = child.ask(verb)
+        assert (answer["status"], answer["reason"]) == ("error", reason)
+        assert child.start()["ok"]
+
+
+def test_noise_on_stdout_does_not_reach_the_answers() -> None:
+    with _child(fault="noise") as child:
+        child.start("b")
+        ready = child.ask("prepare", phase="forward", turn_s=0.002, warm_s=0.01)
+        assert ready["ok"]
+        assert child.ask("turn")["ok"]
+        assert os.fstat(child.log.fileno()).st_size > 3 * len(b"noise") * 100_000
+
+
+def test_a_worker_ends_when_its_parent_is_gone() -> None:
+    with _child() as child:
+        child.start()
+        child.give.close()
+        assert child.process.wait(10) == 0
+
+
+# --- out of memory --------------------------------------------------------------------------------
+
+
+def _error(name: str, text: str) -> BaseException:
+    kind: type[BaseException] = type(name, (RuntimeError,), {})
+    return kind(text)
+
+
+@pytest.mark.parametrize(
+    ("error", "device", "status"),
+    [
+        (_error("OutOfMemoryError", "CUDA out of memory. Tried to allocate 2 GiB"), "cuda", "d"),
+        (_error("RuntimeError", "CUDA error: out of memory"), "cuda", "d"),
+        (_error("RuntimeError", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED"), "cuda", "d"),
+        (_error("ResourceExhaustedError", "OOM when allocating, device:GPU:0"), "cuda", "d"),
+        (_error("ResourceExhaustedError", "failed to allocate memory"), "cuda", "d"),
+        (_error("XlaRuntimeError", "RESOURCE_EXHAUSTED: Out of memory allocating 9"), "cuda", "d"),
+        (_error("ResourceExhaustedError", "OOM when allocating by allocator cpu"), "cuda", "h"),
+        (_error("ResourceExhaustedError", "OOM when allocating by allocator cpu"), "cpu", "h"),
+        (_error("XlaRuntimeError", "RESOURCE_EXHAUSTED: Out of memory allocating 9"), "cpu", "h"),
+        (_error("RuntimeError", "DefaultCPUAllocator: can't allocate memory"), "cpu", "h"),
+        (_error("RuntimeError", "DefaultCPUAllocator: can't allocate memory"), "cuda", "h"),
+        (MemoryError(), "cpu", "h"),
+        (MemoryError("std::bad_alloc"), "cuda", "h"),
+        (_error("RuntimeError", "CUDA error: an illegal memory access"), "cuda", "error"),
+        (ValueError("the shapes do not fit"), "cpu", "error"),
+    ],
+)
+def test_who_ran_out_of_memory(error: BaseException, device: str, status: str) -> None:
+    expected = {"d": "oom_device", "h": "oom_host"}.get(status, status)
+    assert worker._status(error, device) == expected
+
+
+# --- what a worker is fed -------------------------------------------------------------------------
+
+
+def _spec(shape: tuple[int, ...] = (16,)) -> ModelSpec:
+    return dataclasses.replace(registry.spec("tiny", MODELS), input_shape=shape)
+
+
+@pytest.mark.parametrize(
+    ("batch", "train", "test", "expected"),
+    [
+        (4, None, None, (1436, 356)),  # of 1438 and 359
+        (64, None, None, (1408, 320)),
+        (4, 50, 10, (48, 8)),
+        (32, 10, 10, (32, 32)),  # never less than one batch
+        (4, 10**6, 10**6, (1436, 356)),
+    ],
+)
+def test_data_is_cut_to_whole_batches(
+    batch: int, train: int | None, test: int | None, expected: tuple[int, int]
+) -> None:
+    job = _job(data="digits", batch=batch, train_samples=train, test_samples=test)
+    data = worker._data(_spec(), 0, job)
+    assert (len(data.y_train), len(data.y_test)) == expected
+    assert data.x_train.shape == (expected[0], 16)
+    assert data.x_test.shape == (expected[1], 16)
+
+
+def test_data_is_cut_before_it_is_enlarged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixty thousand images at 224x224 would take 9 GB, of which a run needs a few hundred."""
+    seen = []
+    enlarge = inputs.fit_to
+
+    def spy(data: inputs.Dataset, *rest: Any) -> inputs.Dataset:
+        seen.append(len(data.y_train))
+        return enlarge(data, *rest)
+
+    monkeypatch.setattr(inputs, "fit_to", spy)
+    worker._data(_spec(), 0, _job(data="digits", train_samples=8, test_samples=8))
+    assert seen == [8]
+
+
+def test_two_stacks_get_the_same_weights_batch_and_data_in_the_same_order() -> None:
+    job = _job(data="digits", train_samples=40, test_samples=8)
+    one, two = (
+        worker._build(registry.adapter("null")(Settings(mode=m)), Settings(mode=m, seed=3), job)
+        for m in ("a", "b")
+    )
+    assert weights.digest(one.weights) == weights.digest(two.weights)
+    assert np.array_equal(one.batch.x, two.batch.x)
+    assert np.array_equal(one.batch.y, two.batch.y)
+    for x, y in zip(
+        one.adapter.loader(one.real_data(), 4), two.adapter.loader(two.real_data(), 4), strict=True
+    ):
+        assert np.array_equal(x, y)
+    assert np.array_equal(one.real_data().y_train, two.real_data().y_train)
+    other = worker._build(
+        registry.adapter("null")(Settings(mode="a")), Settings(mode="a", seed=4), job
+    )
+    assert not np.array_equal(one.batch.x, other.batch.x)
+    assert not np.array_equal(one.real_data().x_train, other.real_data().x_train)
