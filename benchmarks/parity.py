@@ -239,7 +239,7 @@ def _errors(a: Arrays, b: Arrays) -> dict[str, float]:
 
 def _norms_of(a: Arrays, b: Arrays, key: str) -> Norms:
     """Each side is read once: an array in a file is read anew whenever it is asked for."""
-    left, right = a[key] if key in a else None, b[key] if key in b else None
+    left, right = a.get(key), b.get(key)
     if left is None or right is None or left.shape != right.shape:
         return 0.0, 0.0, math.inf
     return _norms(left, right)
