@@ -12,7 +12,7 @@ from benchmarks.front import CLOCK, Measured, extra_info, replay
 
 
 @pytest.mark.benchmark(timer=CLOCK)
-def test_case(benchmark: BenchmarkFixture, case_id: str, measured: Measured) -> None:
+def test_case(request: pytest.FixtureRequest, case_id: str, measured: Measured) -> None:
     """One stack in one matchup."""
     result, case = measured.find(case_id)
     if case.status in {"unsupported", "skipped"}:
@@ -20,6 +20,8 @@ def test_case(benchmark: BenchmarkFixture, case_id: str, measured: Measured) -> 
     if case.status != "ok":
         # Before the replay: pytest-benchmark would store the samples of a test that fails later.
         pytest.fail(f"{case.status}: {case.reason}", pytrace=False)
+    # Asked for only now: pytest-benchmark complains of a fixture that a test did not use.
+    benchmark: BenchmarkFixture = request.getfixturevalue("benchmark")
     benchmark.group = result.matchup.id
     replay(benchmark, case.samples_s)
     benchmark.extra_info.update(extra_info(measured.run, result, case))

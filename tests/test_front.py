@@ -98,6 +98,7 @@ def test_k_selects_cases_and_a_failed_case_is_not_stored(tmp_path: Path) -> None
     done = bench(tmp_path, "--benchmark-autosave", control={"fault": "segv"})
     assert done.returncode == Exit.INCOMPLETE
     assert "crash: the worker died of SIGSEGV" in done.stdout
+    assert "1 failed, 1 passed" in done.stdout
     (session,) = stored(tmp_path)
     assert [b["extra_info"]["case"] for b in session["benchmarks"]] == [
         "tiny.forward.b4.float32.cpu.null-a"

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import pytest
 from benchmarks import parity, registry
 from benchmarks.adapters._protocol import Settings
 from benchmarks.environment import framework_status
+from benchmarks.models._spec import ModelSpec
 from benchmarks.records import Parity, from_json, read_run
 
 pytestmark = pytest.mark.slow
@@ -36,14 +37,18 @@ BLAMED = {
     "swapped_gates": ("lstm", "output of the layer"),
     "bn_momentum": ("bn.mean", "value after 3 steps of sgd"),
 }
-Proofs = tuple[int, dict[str, Parity]]
+ADAPTERS = ("torch", "tensorflow")
+
+
+def _skip_without_both() -> None:
+    missing = framework_status(("torch", "tensorflow", "keras"))
+    if missing:
+        pytest.skip(missing)
 
 
 @pytest.fixture(autouse=True)
 def _both_frameworks() -> None:
-    missing = framework_status(("torch", "tensorflow", "keras"))
-    if missing:
-        pytest.skip(missing)
+    _skip_without_both()
 
 
 def _call(*words: str, scratch: Path) -> subprocess.CompletedProcess[str]:
@@ -59,35 +64,132 @@ def _call(*words: str, scratch: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _verified(scratch: Path, *words: str) -> Proofs:
+def _verified(scratch: Path, *words: str) -> tuple[int, dict[str, Parity]]:
     """The exit code of a verification and, by model, what it found."""
-    done = _call("verify", "--json", *words, scratch=scratch)
+    done = _call("verify", "--json", *words, "--out", str(scratch), scratch=scratch)
     assert done.stdout, done.stderr
     rows = json.loads(done.stdout)
     return done.returncode, {row["model"]: from_json(Parity, row["parity"]) for row in rows}
 
 
-def _assert_proven(proofs: Proofs, expected: dict[str, int]) -> None:
-    code, found = proofs
+_PROVE = """
+import gc, json, sys
+from pathlib import Path
+from benchmarks import parity, registry, worker
+from benchmarks.adapters._protocol import Settings
+asked = json.loads(sys.argv[1])
+settings = Settings(**asked["settings"])
+adapter = registry.adapter(asked["adapter"])(settings)
+facts = {}
+for name, order in asked["orders"].items():
+    if order["unmatched"]:  # the last one
+        adapter._match_epsilon = lambda optimizer, chosen: None
+    session = worker._build(adapter, settings, order["job"])
+    facts[name] = parity.write_proof(session, Path(order["path"]), seed=settings.seed)
+    del session
+    gc.collect()
+Path(asked["facts"]).write_text(json.dumps(facts))
+"""
+UNMATCHED = "unmatched epsilon"
+
+
+def _spec(model: str) -> ModelSpec:
+    """A model of the tests or a shipped one, of the size that a verification proves."""
+    spec = registry.spec(model, WRONG)
+    return spec.at(spec.size("quick"))
+
+
+def _order(model: str, path: Path, *, unmatched: bool) -> dict[str, Any]:
+    spec = _spec(model)
+    job = {
+        "model": model,
+        "models_dir": str(WRONG),
+        "input_shape": spec.input_shape,
+        "batch": spec.proof_batch,
+        "deterministic": True,
+        "data": None,
+        "data_dir": None,
+    }
+    return {"job": job, "path": str(path), "unmatched": unmatched}
+
+
+@pytest.fixture(scope="module")
+def direct() -> dict[str, Parity]:
+    """The proofs of many models from one process per framework, which saves starting them all.
+
+    ``UNMATCHED`` is the control with PyTorch's Adam left to an epsilon of its own.
+    """
+    _skip_without_both()
+    # Not pytest's folder, which would keep these gigabytes for three runs.
+    with tempfile.TemporaryDirectory(prefix="twinbench-test-") as scratch:
+        return _proven(Path(scratch))
+
+
+def _proven(scratch: Path) -> dict[str, Parity]:
+    chosen = {name: name for name in (*LARGE, "honest", *BLAMED)} | {UNMATCHED: "honest"}
+    processes, paths = {}, {a: {n: scratch / f"{a}-{n}.npz" for n in chosen} for a in ADAPTERS}
+    for name in ADAPTERS:
+        adapter = registry.adapter(name)
+        asked = {
+            "adapter": name,
+            "settings": asdict(Settings(mode=adapter.proof_mode, precision="float64")),
+            "facts": str(scratch / f"{name}.json"),
+            "orders": {
+                n: _order(model, paths[name][n], unmatched=n == UNMATCHED and name == "torch")
+                for n, model in chosen.items()
+            },
+        }
+        processes[name] = subprocess.Popen(
+            [sys.executable, "-c", _PROVE, json.dumps(asked)],
+            cwd=ROOT,
+            env=dict(os.environ) | dict(adapter.env) | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    facts = {}
+    for name, process in processes.items():
+        _, errors = process.communicate(timeout=400)
+        assert process.returncode == 0, errors[-3000:]
+        facts[name] = json.loads((scratch / f"{name}.json").read_text())
+    return {
+        n: parity.compare(
+            _spec(model), {a: paths[a][n] for a in ADAPTERS}, {a: facts[a][n] for a in ADAPTERS}
+        )
+        for n, model in chosen.items()
+    }
+
+
+def _assert_proven(model: str, proof: Parity, parameters: int) -> None:
+    assert (proof.status, proof.reason) == ("proven", None), model
+    assert proof.adapters == ADAPTERS
+    assert set(proof.max_rel_error) == set(QUANTITIES)
+    assert max(proof.max_rel_error.values()) <= 1e-9, proof.max_rel_error
+    assert proof.parameters == parameters
+    spec = registry.spec(model)
+    assert proof.forward_flops == spec.at(spec.size("quick")).flops("forward")
+    assert len(proof.weights_sha256 or "") == 64
+
+
+def test_every_small_model_is_proven_and_computes_the_same_as_timed(tmp_path: Path) -> None:
+    code, found = _verified(
+        tmp_path, "--models", ",".join(SMALL), "--stacks", "torch-eager,tensorflow-graph"
+    )
     assert code == 0
-    assert found.keys() == expected.keys()
+    assert found.keys() == SMALL.keys()
     for model, proof in found.items():
-        assert (proof.status, proof.reason) == ("proven", None), model
-        assert proof.adapters == ("torch", "tensorflow")
-        assert set(proof.max_rel_error) == set(QUANTITIES)
-        assert max(proof.max_rel_error.values()) <= 1e-9, proof.max_rel_error
-        assert proof.parameters == expected[model]
-        spec = registry.spec(model)
-        assert proof.forward_flops == spec.at(spec.size("quick")).flops("forward")
-        assert len(proof.weights_sha256 or "") == 64
+        _assert_proven(model, proof, SMALL[model])
+        stacks = {check.stack for check in proof.timed}
+        assert stacks == {"torch-eager", "tensorflow-graph"}
+        assert all(check.ok for check in proof.timed)
+        quantities = {check.quantity for check in proof.timed}
+        dropout = registry.spec(model).dropout  # each framework draws masks of its own
+        assert quantities == ({"output"} if dropout else {"output", "loss", "update"})
 
 
-def test_every_small_model_is_proven(tmp_path: Path) -> None:
-    _assert_proven(_verified(tmp_path, "--models", ",".join(SMALL)), SMALL)
-
-
-def test_every_large_model_is_proven(tmp_path: Path) -> None:
-    _assert_proven(_verified(tmp_path, "--models", ",".join(LARGE)), LARGE)
+@pytest.mark.parametrize("model", LARGE)
+def test_every_large_model_is_proven(direct: dict[str, Parity], model: str) -> None:
+    _assert_proven(model, direct[model], LARGE[model])
 
 
 def test_no_shipped_model_escapes_the_proof() -> None:
@@ -101,30 +203,27 @@ def test_one_framework_alone_is_checked_against_the_spec(tmp_path: Path) -> None
     assert found["simple_cnn"].parameters == SMALL["simple_cnn"]
 
 
-@pytest.fixture(scope="module")
-def wrong(tmp_path_factory: pytest.TempPathFactory) -> Proofs:
-    missing = framework_status(("torch", "tensorflow", "keras"))
-    if missing:
-        pytest.skip(missing)
-    models = ("honest", *BLAMED)
-    scratch = tmp_path_factory.mktemp("wrong")
-    return _verified(scratch, "--models-dir", str(WRONG), "--models", ",".join(models))
-
-
-def test_the_control_is_proven(wrong: Proofs) -> None:
+def test_the_control_is_proven(direct: dict[str, Parity]) -> None:
     """Else a refusal below would prove nothing."""
-    proof = wrong[1]["honest"]
+    proof = direct["honest"]
     assert (proof.status, proof.reason) == ("proven", None)
     assert max(proof.max_rel_error.values()) <= 1e-9
 
 
-def test_a_wrong_twin_among_right_ones_decides_the_exit_code(wrong: Proofs) -> None:
-    assert wrong[0] == 4
+def test_a_wrong_twin_fails_the_verification(tmp_path: Path) -> None:
+    code, found = _verified(tmp_path, "--models-dir", str(WRONG), "--models", "gelu_form")
+    assert code == 4
+    assert found["gelu_form"].status == "failed"
+    assert found["gelu_form"].timed == ()
+    assert found["gelu_form"].first_difference is not None
+    assert found["gelu_form"].first_difference.where == "gelu"
 
 
 @pytest.mark.parametrize("model", BLAMED)
-def test_a_wrong_twin_is_refused_and_its_first_wrong_layer_named(wrong: Proofs, model: str) -> None:
-    proof = wrong[1][model]
+def test_a_wrong_twin_is_refused_and_its_first_wrong_layer_named(
+    direct: dict[str, Parity], model: str
+) -> None:
+    proof = direct[model]
     assert proof.status == "failed"
     assert max(proof.max_rel_error.values()) > 1e-6
     difference = proof.first_difference
@@ -139,8 +238,8 @@ def test_a_wrong_twin_is_refused_and_its_first_wrong_layer_named(wrong: Proofs, 
     assert f"they part first at {difference.where}" in (proof.reason or "")
 
 
-def test_wrong_training_alone_leaves_forward_and_backward_proven(wrong: Proofs) -> None:
-    errors = wrong[1]["bn_momentum"].max_rel_error
+def test_wrong_training_alone_leaves_forward_and_backward_proven(direct: dict[str, Parity]) -> None:
+    errors = direct["bn_momentum"].max_rel_error
     assert max(errors[q] for q in ("output", "loss", "gradients")) <= 1e-9
     assert min(errors[q] for q in ("after_steps_sgd", "after_steps_adam")) > 0.01
 
@@ -167,65 +266,9 @@ def test_a_wrong_twin_is_reported_and_never_timed(tmp_path: Path) -> None:
     assert (verdict.verdict, verdict.ratio) == ("not comparable", None)
 
 
-_PROVE = """
-import json, sys
-from benchmarks.worker import Worker
-order = json.loads(sys.argv[1])
-if order["adapter"] == "torch":
-    from benchmarks.adapters.torch import Torch
-    Torch._match_epsilon = staticmethod(lambda optimizer, chosen: None)
-print(json.dumps(Worker().prove(**order)))
-"""
-
-
-@pytest.fixture
-def proof_without_matched_epsilon(tmp_path: Path) -> Callable[[str], Parity]:
-    """The proof of a model, were PyTorch's Adam left with an epsilon of its own."""
-
-    def prove(model: str) -> Parity:
-        spec = registry.spec(model, WRONG)
-        job = {
-            "model": model,
-            "models_dir": str(WRONG),
-            "input_shape": spec.input_shape,
-            "batch": spec.proof_batch,
-            "deterministic": True,
-            "data": None,
-            "data_dir": None,
-            "train_samples": None,
-            "test_samples": None,
-        }
-        asked: dict[str, Any] = {}
-        for name in ("torch", "tensorflow"):
-            adapter = registry.adapter(name)
-            settings = asdict(Settings(mode=adapter.proof_mode, precision="float64"))
-            order = {"adapter": name, "settings": settings, "job": job, "reference": None}
-            asked[name] = subprocess.Popen(
-                [sys.executable, "-c", _PROVE, json.dumps(order | {"path": _npz(name)})],
-                cwd=ROOT,
-                env=dict(os.environ) | dict(adapter.env) | {"PYTHONPATH": str(ROOT)},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        facts = {}
-        for name, process in asked.items():
-            out, errors = process.communicate(timeout=120)
-            assert process.returncode == 0, errors[-3000:]
-            facts[name] = json.loads(out.splitlines()[-1])
-        return parity.compare(spec, {name: Path(_npz(name)) for name in asked}, facts)
-
-    def _npz(name: str) -> str:
-        return str(tmp_path / f"{name}.npz")
-
-    return prove
-
-
-def test_an_unmatched_epsilon_of_adam_is_found(
-    proof_without_matched_epsilon: Callable[[str], Parity],
-) -> None:
+def test_an_unmatched_epsilon_of_adam_is_found(direct: dict[str, Parity]) -> None:
     """The two frameworks add epsilon at different places: unmatched, 'Adam' is two optimizers."""
-    proof = proof_without_matched_epsilon("honest")
+    proof = direct[UNMATCHED]
     assert proof.status == "failed"
     errors = proof.max_rel_error
     assert errors["after_steps_adam"] > 1e-9
