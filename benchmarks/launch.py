@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import clock, parity, registry
+from benchmarks import clock, registry, rounding
 from benchmarks.adapters._protocol import Settings
 from benchmarks.plan import COLD, Effort, Group, Selection
 from benchmarks.process import WorkerError, WorkerProcess
@@ -109,7 +109,7 @@ class Launch:
 
     def _check(self, stack: Stack, check: Callable[[Stack, str, Path], None]) -> None:
         with tempfile.TemporaryDirectory(prefix="twinbench-check-") as folder:
-            for part in parity.PARTS:
+            for part in rounding.PARTS:
                 path = Path(folder) / f"{part}.npz"
                 on = [m for m in self.wanted if _part(m.phase) == part]
                 if on and self._ask(on, stack, "check", part=part, path=str(path)) is not None:

@@ -1,4 +1,4 @@
-"""The proof that twins are one function, and the check that a timed stack still computes it.
+"""The proof that twins are one function.
 
 The proof runs in float64 on the CPU, where honest twins differ by rounding alone (1e-15) and every
 other difference (an epsilon, a padding, a gate) stands out by many orders of magnitude.
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks import inputs, weights
 from benchmarks.models._spec import ModelSpec
-from benchmarks.records import Difference, Parity, TimedCheck
+from benchmarks.records import Difference, Parity
 
 if TYPE_CHECKING:
     from benchmarks.phases._protocol import Session
@@ -29,19 +29,12 @@ Norms = tuple[float, float, float]
 
 TOLERANCE = 1e-9
 STEPS = 3
-PARTS = ("inference", "training")
-"""What a timed stack is checked on, each by itself, so that a failure of one spares the other."""
 OPTIMIZERS = ("sgd", "adam")
-ROUNDOFF = {"float32": 2.0**-24, "float64": 2.0**-53}
-"""Unit roundoff of each precision."""
 FLOOR = 1e-4
 """A tensor whose norm is below this share of the largest of its kind is compared with that share:
 the relative error of a gradient that is zero but for rounding means nothing. Such a gradient (of a
 bias that normalisation takes away again) is 1e-16 to 1e-14 of the largest one."""
 SHOWN = 4
-CONFIDENCE = 8.0
-"""Factor of the rounding bound; Higham & Mary (2019) put the chance of a sum exceeding theirs at
-2 exp(-factor^2 / 2)."""
 
 
 def write_proof(session: Session, path: Path, *, seed: int) -> dict[str, Any]:
@@ -68,27 +61,6 @@ def write_proof(session: Session, path: Path, *, seed: int) -> dict[str, Any]:
         "flops": None if flops is None else flops / session.batch_size,
         "weights_sha256": weights.digest(session.weights),
     }
-
-
-def write_check(session: Session, path: Path, part: str) -> None:
-    """In a worker: write what the timed callables compute from the start, to ``path`` (npz).
-
-    ``part`` is one of ``PARTS``; training with dropout has nothing to compare and writes nothing.
-    """
-    adapter, model, spec = session.adapter, session.model, session.spec
-    adapter.reset(model, session.weights)
-    arrays: dict[str, Array] = {}
-    if part == "inference":
-        adapter.set_training(model, training=False)
-        arrays["output"] = adapter.numpy(adapter.forward(model, session.batch))
-    elif not spec.dropout:
-        adapter.set_training(model, training=True)
-        arrays["loss"] = adapter.numpy(adapter.train_step(model, session.batch))
-        after = adapter.export(model)
-        moved = [f"{la.name}.{p}" for la in spec.layers if la.trainable for p in la.parameters]
-        arrays |= {f"update/{name}": after[name] - session.weights[name] for name in moved}
-    adapter.reset(model, session.weights)
-    np.savez(path, allow_pickle=False, **arrays)
 
 
 def compare(
@@ -176,46 +148,8 @@ def first_difference(a: Arrays, b: Arrays, name_a: str, name_b: str) -> Differen
     return None
 
 
-def rounding_bound(spec: ModelSpec, precision: str, quantity: str, batch: int) -> float:
-    """What the relative error may be when nothing but rounding happened.
-
-    A sum of n terms errs by about sqrt(n) u (Higham & Mary 2019), and a chain of layers adds up:
-    ``CONFIDENCE * depth * sqrt(n) * u``, with u the unit roundoff and n the longest sum. A training
-    step goes through the layers three times and sums gradients over the batch and its positions.
-    """
-    depth = len(spec.layers)
-    terms = max(layer.reduction for layer in spec.layers)
-    if quantity != "output":
-        depth, terms = 3 * depth, max(terms, batch * math.prod(spec.input_shape[:2]))
-    return CONFIDENCE * depth * math.sqrt(terms) * ROUNDOFF[precision]
-
-
-def timed_checks(
-    spec: ModelSpec,
-    stack: str,
-    *,
-    precision: str,
-    batch: int,
-    seed: int,
-    reference: Path,
-    written: Path,
-) -> Iterator[TimedCheck]:
-    """In the parent: a timed stack against the float64 reference, quantity by quantity."""
-    with np.load(reference) as right, np.load(written) as left:
-        for quantity, keys in _by_quantity(right).items():
-            error, bound = math.inf, rounding_bound(spec, precision, quantity, batch)
-            if all(key in left and left[key].shape == right[key].shape for key in keys):
-                a, b = (np.concatenate([np.ravel(side[k]) for k in keys]) for side in (left, right))
-                error, moved = relative_error(a, b), float(np.linalg.norm(b))
-                if quantity == "update" and moved > 0:
-                    # It is the difference of stored weights, each rounded to its own size.
-                    start = weights.generate(spec.layers, seed)
-                    sizes = [np.linalg.norm(start[key.removeprefix("update/")]) for key in keys]
-                    bound += 2 * ROUNDOFF[precision] * math.hypot(*sizes) / moved
-            yield TimedCheck(stack=stack, quantity=quantity, error=error, bound=bound)
-
-
-def _by_quantity(arrays: Iterable[str]) -> dict[str, list[str]]:
+def by_quantity(arrays: Iterable[str]) -> dict[str, list[str]]:
+    """The keys of stored arrays, ``quantity/name`` or ``quantity``, by their quantity."""
     grouped: dict[str, list[str]] = {}
     for key in arrays:
         grouped.setdefault(key.split("/", 1)[0], []).append(key)
@@ -227,7 +161,7 @@ def _errors(a: Arrays, b: Arrays) -> dict[str, float]:
     kinds = {"output": "output", "loss": "loss", "gradient": "gradients"}
     kinds |= {f"after_steps_{o}": f"after_steps_{o}" for o in OPTIMIZERS}
     errors = {}
-    for kind, keys in _by_quantity(dict.fromkeys([*a, *b])).items():
+    for kind, keys in by_quantity(dict.fromkeys([*a, *b])).items():
         if kind in kinds:
             norms = [_norms_of(a, b, key) for key in keys]
             floor = FLOOR * max(of_a for of_a, _, _ in norms)
@@ -261,13 +195,13 @@ def _floors(arrays: Arrays) -> dict[str, float]:
     """By kind of array, the norm below which an error counts as if the array were that large."""
     return {
         kind: FLOOR * max(float(np.linalg.norm(arrays[key])) for key in keys)
-        for kind, keys in _by_quantity(arrays).items()
+        for kind, keys in by_quantity(arrays).items()
     }
 
 
 def _in_order(arrays: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Quantity and key of everything compared, in the order in which a difference would arise."""
-    groups = _by_quantity(arrays)
+    groups = by_quantity(arrays)
     forward = groups.get("activation", [])
     yield from (("output of the layer", key) for key in forward)
     yield "output", "output"

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import launch, parity, registry
+from benchmarks import launch, parity, registry, rounding
 from benchmarks.plan import Group, Selection
 from benchmarks.process import WorkerProcess
 from benchmarks.records import Parity, Stack, TimedCheck
@@ -42,7 +42,7 @@ def _prove(
 ) -> tuple[Parity, References]:
     spec = registry.spec(group.model, selection.models_dir)
     small = replace(spec.at(spec.size("quick")), deterministic=True)
-    references = {part: folder / f"reference-{part}.npz" for part in parity.PARTS}
+    references = {part: folder / f"reference-{part}.npz" for part in rounding.PARTS}
 
     def one(adapter: str, worker: WorkerProcess) -> dict[str, Any]:
         on_cpu = {"device": "cpu", "precision": "float64"}
@@ -113,7 +113,7 @@ def check_stacks(
             for part, reference in references.items():
                 written = reference.with_name(f"{stack}-{part}.npz")
                 worker.ask("check", deadline_s=selection.timeout_s, part=part, path=str(written))
-                yield from parity.timed_checks(
+                yield from rounding.timed_checks(
                     group.spec,
                     str(stack),
                     precision=selection.precision,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import parity
+from benchmarks import rounding
 from benchmarks.launch import Context, Launch
 from benchmarks.plan import Group, Plan
 from benchmarks.process import WorkerError
@@ -124,7 +124,7 @@ class Runner:
     def _check(self, group: Group, stack: Stack, written: Path, reference: Path) -> None:
         """Hold what a stack computes, as timed, against the float64 reference."""
         selection = self.plan.selection
-        for check in parity.timed_checks(
+        for check in rounding.timed_checks(
             group.spec,
             str(stack),
             precision=selection.precision,

@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import IO, Any
 
-from benchmarks import clock, inputs, parity, registry, weights
+from benchmarks import clock, inputs, parity, registry, rounding, weights
 from benchmarks.adapters._protocol import Adapter, Settings
 from benchmarks.models._spec import ModelSpec
 from benchmarks.phases._protocol import Session, Work
@@ -82,7 +82,7 @@ class Worker:
 
     def check(self, *, part: str, path: str) -> dict[str, Any]:
         """Write what the timed callables compute, for comparison with the float64 reference."""
-        parity.write_check(self._session(), Path(path), part)
+        rounding.write_check(self._session(), Path(path), part)
         return {}
 
     def prove(
@@ -100,8 +100,8 @@ class Worker:
         facts = parity.write_proof(session, Path(path), seed=int(settings["seed"]))
         if reference:
             timed = _build(chosen, Settings(**settings), reference["job"])
-            for part in parity.PARTS:
-                parity.write_check(timed, Path(reference["paths"][part]), part)
+            for part in rounding.PARTS:
+                rounding.write_check(timed, Path(reference["paths"][part]), part)
         return facts
 
     def prepare(self, *, phase: str, turn_s: float, warm_s: float) -> dict[str, Any]:

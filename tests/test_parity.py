@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import parity, registry, weights
+from benchmarks import parity, registry, rounding, weights
 from benchmarks.models._spec import Dense, Layer, ModelSpec, Size
 from benchmarks.records import Parity, TimedCheck
 
@@ -315,18 +315,18 @@ def test_the_bound_grows_with_what_rounding_grows_with() -> None:
     mlp, resnet = registry.spec("mlp"), registry.spec("resnet50")
 
     def bound(spec: ModelSpec, quantity: str = "output", batch: int = 8) -> float:
-        return parity.rounding_bound(spec, "float32", quantity, batch)
+        return rounding.rounding_bound(spec, "float32", quantity, batch)
 
     assert bound(mlp) == pytest.approx(8 * 3 * 784**0.5 * 2**-24)
     assert bound(mlp) < bound(resnet)
     assert bound(mlp) < bound(mlp, "loss") == bound(mlp, "update")
     assert bound(resnet, "update", 8) < bound(resnet, "update", 64)
-    assert parity.rounding_bound(mlp, "float64", "output", 8) < 1e-12
+    assert rounding.rounding_bound(mlp, "float64", "output", 8) < 1e-12
 
 
 @pytest.mark.parametrize("model", ["mlp", "simple_cnn", "digits_cnn"])
 def test_float32_passes_and_tf32_does_not(model: str) -> None:
-    bound = parity.rounding_bound(registry.spec(model), "float32", "output", 64)
+    bound = rounding.rounding_bound(registry.spec(model), "float32", "output", 64)
     assert 1e-6 < bound < 5e-4  # TF32 keeps 10 bits: a relative error of 2^-11
 
 
@@ -334,7 +334,9 @@ def _timed(folder: Path, reference: Arrays, written: Arrays) -> dict[str, TimedC
     paths: Mapping[str, Path] = {n: folder / f"{n}.npz" for n in ("reference", "written")}
     np.savez(paths["reference"], allow_pickle=False, **reference)
     np.savez(paths["written"], allow_pickle=False, **written)
-    found = parity.timed_checks(SPEC, "torch-eager", precision="float32", batch=4, seed=0, **paths)
+    found = rounding.timed_checks(
+        SPEC, "torch-eager", precision="float32", batch=4, seed=0, **paths
+    )
     return {check.quantity: check for check in found}
 
 

@@ -20,7 +20,7 @@ Array = NDArray[Any]
 class Settings:
     """What a worker is told; an adapter sets each of them and reads it back.
 
-    ``device`` is ``cpu`` or ``cuda``; ``precision`` a name of ``benchmarks.parity.ROUNDOFF``.
+    ``device`` is ``cpu`` or ``cuda``; ``precision`` a name of ``benchmarks.rounding.ROUNDOFF``.
     """
 
     mode: str

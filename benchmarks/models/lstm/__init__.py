@@ -19,5 +19,8 @@ SPEC = ModelSpec(
     classes=10,
     vocabulary=20_000,
     architecture=_layers,
-    sizes={"quick": Size(batch=32), "standard": Size(batch=32)},
+    sizes={
+        "quick": Size(batch=32, train_samples=480, test_samples=96),
+        "standard": Size(batch=32),
+    },
 )
