@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks import clock, registry, rounding
@@ -218,19 +219,26 @@ class Launch:
             for s in stacks
         }
         rounds = effort.epoch_rounds if matchup.phase == "epoch" else effort.rounds
-        samples: dict[Stack, list[float]] = {s: [] for s in stacks}
+        turns: dict[Stack, list[dict[str, float]]] = {s: [] for s in stacks}
         alive = [str(s) for s in stacks if prepared[s]]
         for order in clock.orders(alive, rounds, rng):
             for stack in map(Stack.parse, order):
                 if (matchup.id, stack) not in self.failed:
                     answer = self._ask([matchup], stack, "turn")
-                    samples[stack] += [answer["sample_s"]] if answer else []
+                    turns[stack] += [answer] if answer else []
         cases = {}
         for stack in map(Stack.parse, alive):
             done = self._ask([matchup], stack, "finish")
             ready = prepared[stack]
-            if done and ready and (matchup.id, stack) not in self.failed:
-                cases[str(stack)] = ready | done | {"samples_s": samples[stack]}
+            if not done or not ready or (matchup.id, stack) in self.failed:
+                continue
+            samples = _samples(turns[stack])
+            if min(samples) > 0:
+                cases[str(stack)] = ready | done | {"samples_s": samples}
+            else:
+                # The noise of this launch is larger than what is sought; the turns stay on record.
+                key = {"matchup": matchup.id, "launch": self.index, "stack": str(stack)}
+                self.context.append("unresolved", **key, turns=turns[stack])
         self.context.append("launch", matchup=matchup.id, launch=self.index, cases=cases)
 
     def _ask(
@@ -280,6 +288,12 @@ class Launch:
             reason=error.reason,
             failure=to_json(error.failure) | {"launch": self.index},
         )
+
+
+def _samples(turns: list[dict[str, float]]) -> list[float]:
+    """What each turn took beyond the baseline; the launch's median steadies the baseline."""
+    baseline_s = median(turn["baseline_s"] for turn in turns)
+    return [turn["run_s"] - baseline_s for turn in turns]
 
 
 def _part(phase: str) -> str | None:

@@ -208,7 +208,8 @@ def _status(
     if len(launches) < wanted and interrupted:
         return "interrupted", f"{len(launches)} of {wanted} launches were finished"
     if not launches:
-        return "error", "no launch gave a sample"
+        made = ledger.launches.get(matchup.id)
+        return "error", "no launch could tell it from noise" if made else "no launch was made"
     return "ok", None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from benchmarks import plan, registry, results
+from benchmarks.launch import _samples
 from benchmarks.plan import Plan, Selection
 from benchmarks.records import (
     Case,
@@ -224,7 +225,7 @@ def test_an_interrupt_leaves_a_finished_case_as_it_is() -> None:
 def test_a_case_without_a_sample_is_never_ok() -> None:
     run = _assembled([_proof(), _launch(0), _launch(1)])
     for case in run.matchups[0].cases:
-        assert (case.status, case.reason) == ("error", "no launch gave a sample")
+        assert (case.status, case.reason) == ("error", "no launch could tell it from noise")
     assert run.exit == Exit.INCOMPLETE
 
 
@@ -339,3 +340,9 @@ def test_what_is_in_the_journal_is_not_measured_again() -> None:
     assert ledger.done(cold, a, 0, 1)
     assert not ledger.done(cold, b, 0, 1)
     assert ledger.done(cold, b, 1, 1)  # no launch but the first is a cold one
+
+
+def test_a_launch_steadies_its_baseline_by_the_median() -> None:
+    turns = [{"run_s": 5.0, "baseline_s": b} for b in (1.0, 2.0, 4.5)]
+    assert _samples(turns) == [3.0, 3.0, 3.0]
+    assert _samples([{"run_s": 2.0, "baseline_s": 0.0}]) == [2.0]
