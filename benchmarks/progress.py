@@ -46,28 +46,6 @@ class Listener(Protocol):
         """The run is over, however it ended."""
 
 
-class Silent:
-    """Says nothing."""
-
-    def begin(self, plan: Plan) -> None:
-        """Nothing."""
-
-    def proving(self, group: Group) -> None:
-        """Nothing."""
-
-    def proved(self, group: Group, parity: Parity) -> None:
-        """Nothing."""
-
-    def step(self, group: Group, launch: int, step: str) -> None:
-        """Nothing."""
-
-    def finished(self, result: MatchupResult) -> None:
-        """Nothing."""
-
-    def end(self) -> None:
-        """Nothing."""
-
-
 class Telling:
     """Tells a console: a bar with the time left at a terminal, plain lines elsewhere."""
 

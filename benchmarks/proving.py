@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -34,61 +34,82 @@ def proof(group: Group, selection: Selection, threads: int) -> Iterator[tuple[Pa
 
 
 def _prove(
-    group: Group,
-    selection: Selection,
-    threads: int,
-    adapters: Sequence[str],
-    folder: Path,
+    group: Group, selection: Selection, threads: int, adapters: Sequence[str], folder: Path
 ) -> tuple[Parity, References]:
     spec = registry.spec(group.model, selection.models_dir)
     small = replace(spec.at(spec.size("quick")), deterministic=True)
     references = {part: folder / f"reference-{part}.npz" for part in rounding.PARTS}
+    written = {adapter: folder / f"{adapter}.npz" for adapter in adapters}
+    as_timed = launch.job(group, selection, needs_data=False)
+    as_proven = as_timed | {
+        "input_shape": small.input_shape,
+        "batch": small.proof_batch,
+        "deterministic": True,
+    }
+    leader = {
+        "job": as_timed,
+        "paths": {part: str(path) for part, path in references.items()},
+    }
 
     def one(adapter: str, worker: WorkerProcess) -> dict[str, Any]:
         on_cpu = {"device": "cpu", "precision": "float64"}
-        as_timed = launch.job(group, selection, needs_data=False)
-        as_proven = as_timed | {
-            "input_shape": small.input_shape,
-            "batch": small.proof_batch,
-            "deterministic": True,
-        }
-        leads = adapter == adapters[0]
-        try:
-            answer = worker.ask(
-                "prove",
-                deadline_s=selection.timeout_s,
-                adapter=adapter,
-                settings=launch.settings(worker.stack, selection, threads, **on_cpu),
-                job=as_proven,
-                path=str(folder / f"{adapter}.npz"),
-                reference={
-                    "job": as_timed,
-                    "paths": {part: str(path) for part, path in references.items()},
-                }
-                if leads
-                else None,
-            )
-            worker.quit()
-        except BaseException:
-            worker.kill()
-            raise
-        return answer
+        return _asked(
+            worker,
+            deadline_s=selection.timeout_s,
+            adapter=adapter,
+            settings=launch.settings(worker.stack, selection, threads, **on_cpu),
+            job=as_proven,
+            path=str(written[adapter]),
+            reference=leader if adapter == adapters[0] else None,
+        )
 
-    # Nothing is timed here, so the frameworks may run side by side. The kernel ends a worker with
-    # the thread that spawned it, so this thread spawns them all.
+    result = parity.compare(small, written, _side_by_side(adapters, one))
+    return result, references if result.status != "failed" else {}
+
+
+def _asked(worker: WorkerProcess, **arguments: Any) -> dict[str, Any]:
+    """What a worker answers to ``prove``; afterwards it is gone, whatever happened."""
+    try:
+        answer = worker.ask("prove", **arguments)
+        worker.quit()
+    except BaseException:
+        worker.kill()
+        raise
+    return answer
+
+
+def _side_by_side(
+    adapters: Sequence[str], ask: Callable[[str, WorkerProcess], dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Ask a worker of each adapter, two at a time: nothing is timed here.
+
+    The kernel ends a worker with the thread that spawned it, so this thread spawns them all.
+    """
     modes = {adapter: registry.adapter(adapter).proof_mode for adapter in adapters}
     workers = {adapter: WorkerProcess(Stack(adapter, modes[adapter])) for adapter in adapters}
     with ThreadPoolExecutor(max_workers=2) as pool:
-        asked = {a: pool.submit(one, a, worker) for a, worker in workers.items()}
+        asked = {a: pool.submit(ask, a, worker) for a, worker in workers.items()}
         try:
-            facts = {adapter: answer.result() for adapter, answer in asked.items()}
+            return {adapter: answer.result() for adapter, answer in asked.items()}
         except BaseException:  # an interrupt must not wait for the proof to end
             for worker in workers.values():
                 worker.kill()
             raise
-    written = {adapter: folder / f"{adapter}.npz" for adapter in adapters}
-    result = parity.compare(small, written, facts)
-    return result, references if result.status != "failed" else {}
+
+
+def compare_stack(
+    group: Group, selection: Selection, stack: Stack, *, reference: Path, written: Path
+) -> Iterator[TimedCheck]:
+    """What a stack of a group wrote, as it is timed, against a float64 reference."""
+    return rounding.timed_checks(
+        group.spec,
+        str(stack),
+        precision=selection.precision,
+        batch=group.size.batch,
+        seed=selection.seed,
+        reference=reference,
+        written=written,
+    )
 
 
 def check_stacks(
@@ -113,14 +134,8 @@ def check_stacks(
             for part, reference in references.items():
                 written = reference.with_name(f"{stack}-{part}.npz")
                 worker.ask("check", deadline_s=selection.timeout_s, part=part, path=str(written))
-                yield from rounding.timed_checks(
-                    group.spec,
-                    str(stack),
-                    precision=selection.precision,
-                    batch=group.size.batch,
-                    seed=selection.seed,
-                    reference=reference,
-                    written=written,
+                yield from compare_stack(
+                    group, selection, stack, reference=reference, written=written
                 )
         finally:
             worker.quit()

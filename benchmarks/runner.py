@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import rounding
 from benchmarks.launch import Context, Launch
 from benchmarks.plan import Group, Plan
 from benchmarks.process import WorkerError
 from benchmarks.progress import Listener
-from benchmarks.proving import References, proof
+from benchmarks.proving import References, compare_stack, proof
 from benchmarks.records import Matchup, Run, Stack, to_json
 from benchmarks.results import Ledger, assemble
 
@@ -123,16 +122,10 @@ class Runner:
 
     def _check(self, group: Group, stack: Stack, written: Path, reference: Path) -> None:
         """Hold what a stack computes, as timed, against the float64 reference."""
-        selection = self.plan.selection
-        for check in rounding.timed_checks(
-            group.spec,
-            str(stack),
-            precision=selection.precision,
-            batch=group.size.batch,
-            seed=selection.seed,
-            reference=reference,
-            written=written,
-        ):
+        checks = compare_stack(
+            group, self.plan.selection, stack, reference=reference, written=written
+        )
+        for check in checks:
             self._record("check", model=group.model, check=to_json(check))
 
     def _refused(self, group: Group) -> Callable[[Stack], bool]:

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks import plan, progress
-from benchmarks.progress import Silent, Telling, verdict_phrase
+from benchmarks.progress import Telling, verdict_phrase
 from benchmarks.records import (
     Case,
     Launch,
@@ -277,15 +277,3 @@ def test_the_proofs_are_shown_one_column_per_model() -> None:
     text = _text(console)
     for shown in (HOSTILE_SHOWN, "proven", "failed", "1,234", "2.5", "1.0e-15", "2e-07 of 1e-06"):
         assert shown in text
-
-
-def test_silence_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    made = plan.make(plan.Selection(models_dir=MODELS, models=("tiny",), stacks=("null-a",)))
-    silent = Silent()
-    silent.begin(made)
-    silent.proving(made.groups[0])
-    silent.proved(made.groups[0], Parity(status="partial"))
-    silent.step(made.groups[0], 0, "start")
-    silent.finished(_result("m"))
-    silent.end()
-    assert capsys.readouterr() == ("", "")
