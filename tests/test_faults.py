@@ -397,6 +397,20 @@ def test_a_full_disk_is_said_in_one_line_and_the_rest_is_kept(
     assert len(done.case("forward", "null-a").launches) == QUICK.launches
 
 
+def test_what_noise_hides_costs_the_launch_and_stays_on_record(pipeline: Pipeline) -> None:
+    done = pipeline.run("--phases", "backward,forward", loss=5)  # more than with gradients
+    assert done.code == Exit.INCOMPLETE
+    hidden = done.case("backward", "null-b")
+    assert (hidden.status, hidden.samples_s) == ("error", ())
+    assert hidden.reason == "no launch could tell it from noise"
+    kept = [e for e in done.entries if e["kind"] == "unresolved"]
+    assert [(e["stack"], e["launch"]) for e in kept] == [("null-b", 0), ("null-b", 1)]
+    assert all(t["run_s"] < t["baseline_s"] for e in kept for t in e["turns"])
+    assert len(kept[0]["turns"]) == QUICK.rounds
+    for phase, stack in (("backward", "null-a"), ("forward", "null-a"), ("forward", "null-b")):
+        assert done.case(phase, stack).status == "ok"
+
+
 def test_a_proof_that_cannot_run_is_no_refutation(pipeline: Pipeline) -> None:
     mode = {"fault": "segv", "at": "build"}
     pipeline.monkeypatch.setattr(Null, "proof_mode", "b")

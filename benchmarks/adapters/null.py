@@ -2,8 +2,8 @@
 
 With it the whole pipeline runs in seconds where neither framework is installed. Mode ``a`` is
 always healthy; mode ``b`` does what the environment variable ``TWINBENCH_NULL`` says, a JSON object
-with ``slow`` (a factor on its delays), ``fault`` (a name of ``FAULTS``) and ``at`` (the method in
-which the fault strikes, ``forward`` unless said).
+with ``slow`` (a factor on its delays), ``loss`` (how many of them the loss takes), ``fault`` (a
+name of ``FAULTS``) and ``at`` (the method in which the fault strikes, ``forward`` unless said).
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ class Null:
         self.asked = settings
         control = json.loads(os.environ.get(CONTROL, "{}")) if settings.mode == "b" else {}
         self.delay_s = DELAY_S * control.get("slow", 1.0)
+        self.loss_delays = control.get("loss", 1)
         self.fault, self.at = control.get("fault"), control.get("at", "forward")
 
     def build(self, _twin: ModuleType, spec: ModelSpec, weights: Weights) -> Model:
@@ -106,8 +107,8 @@ class Null:
         return self._logits(model, batch)
 
     def loss(self, model: Model, batch: Any) -> Any:
-        """One delay."""
-        self._work("loss")
+        """One delay, unless more are asked."""
+        self._work("loss", self.loss_delays)
         return np.float64(self._logits(model, batch).mean())
 
     def backward(self, model: Model, batch: Any) -> Any:
