@@ -20,7 +20,7 @@ SPEC = ModelSpec(
     vocabulary=20_000,
     architecture=_layers,
     sizes={
-        "quick": Size(batch=32, train_samples=480, test_samples=96),
+        "quick": Size(batch=32, train_samples=256, test_samples=96),
         "standard": Size(batch=32),
     },
 )
