@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import random
@@ -92,8 +92,24 @@ def iterations_for(seconds_per_iteration: float, turn_s: float) -> int:
     return max(1, math.ceil(turn_s / _elapsed(0.0, seconds_per_iteration)))
 
 
+class Watch(Protocol):
+    """What looks at the machine at both edges of what is timed."""
+
+    def open(self) -> None:
+        """Just before the clock starts."""
+
+    def close(self) -> None:
+        """Just after it has stopped."""
+
+
 def turn(
-    run: Run, synchronize: Synchronize, now: Now, *, iterations: int, discard: int = DISCARD
+    run: Run,
+    synchronize: Synchronize,
+    now: Now,
+    *,
+    iterations: int,
+    discard: int = DISCARD,
+    watch: Watch | None = None,
 ) -> float:
     """One sample: seconds per iteration, the device idle at both edges.
 
@@ -103,6 +119,7 @@ def turn(
         now: monotonic seconds.
         iterations: how many are timed together, at least 1.
         discard: how many are run before, untimed.
+        watch: opened before the clock starts and closed after it has stopped.
 
     Raises:
         ClockError: the turn took no time, negative time, or a time that is not finite.
@@ -113,11 +130,15 @@ def turn(
     for _ in range(discard):
         run()
     synchronize()
+    if watch:
+        watch.open()
     start = now()
     for _ in range(iterations):
         run()
     synchronize()
     end = now()
+    if watch:
+        watch.close()
     return _elapsed(start, end) / iterations
 
 

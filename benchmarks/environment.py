@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import psutil
 
 from benchmarks.fairness import fairness
-from profilers import host, nvml
+from profilers import host, neighbours, nvml
 
 __all__ = ["describe", "fairness", "framework_status", "noise", "usable_cores"]
 
@@ -211,33 +211,9 @@ def _busiest(shares: dict[str, float]) -> str:
 
 def _foreign_cores(interval_s: float) -> host.Reading[dict[str, float]]:
     """Cores that each program outside our own process tree kept busy, by name."""
-    try:
-        started, before = time.monotonic(), _cpu_times()
-        time.sleep(interval_s)
-        elapsed, after = time.monotonic() - started, _cpu_times()
-        ours = _own_tree()
-    except psutil.Error as error:
-        return host.Reading(None, f"psutil: {error}")
-    shares: dict[str, float] = {}
-    for process, (name, spent) in after.items():
-        used = spent - before.get(process, (name, 0.0))[1]
-        if used > 0 and process not in ours:
-            shares[name] = shares.get(name, 0.0) + used / elapsed
-    return host.Reading(shares)
-
-
-def _cpu_times() -> dict[psutil.Process, tuple[str, float]]:
-    listed = psutil.process_iter(["name", "cpu_times"])
-    return {
-        process: (process.info["name"], times.user + times.system)
-        for process in listed
-        if (times := process.info["cpu_times"])
-    }
-
-
-def _own_tree() -> set[psutil.Process]:
-    me = psutil.Process()
-    return {me, *me.parents(), *me.children(recursive=True)}
+    before = neighbours.Snapshot.take()
+    time.sleep(interval_s)
+    return neighbours.cores_since(before)
 
 
 def _affinity() -> int:

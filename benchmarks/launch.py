@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import clock, registry, rounding
+from benchmarks import clock, gate, registry, rounding
 from benchmarks.adapters._protocol import Settings
+from benchmarks.gate import Gate
 from benchmarks.plan import COLD, Effort, Group, Selection
 from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.records import Matchup, Stack, to_json
+from profilers import neighbours
 
 Append = Callable[..., None]
 
@@ -24,7 +26,8 @@ Append = Callable[..., None]
 class Context:
     """What every launch of a run shares.
 
-    ``append`` writes one entry to the journal; ``cache`` holds the compilers' caches of the run.
+    ``append`` writes one entry to the journal; ``cache`` holds the compilers' caches of the run;
+    ``gate`` judges which rounds count.
     """
 
     selection: Selection
@@ -32,6 +35,7 @@ class Context:
     threads: int
     append: Append
     cache: Path
+    gate: Gate
 
 
 def job(group: Group, selection: Selection, *, needs_data: bool) -> dict[str, Any]:
@@ -218,28 +222,47 @@ class Launch:
             )
             for s in stacks
         }
-        rounds = effort.epoch_rounds if matchup.phase == "epoch" else effort.rounds
-        turns: dict[Stack, list[dict[str, float]]] = {s: [] for s in stacks}
-        alive = [str(s) for s in stacks if prepared[s]]
-        for order in clock.orders(alive, rounds, rng):
-            for stack in map(Stack.parse, order):
-                if (matchup.id, stack) not in self.failed:
-                    answer = self._ask([matchup], stack, "turn")
-                    turns[stack] += [answer] if answer else []
+        wanted = effort.epoch_rounds if matchup.phase == "epoch" else effort.rounds
+        alive = [s for s in stacks if prepared[s]]
+        orders = clock.orders([str(s) for s in alive], 2 * wanted, rng)
+        since = neighbours.Snapshot.take()
+        taken = self.context.gate.take(
+            matchup, wanted, lambda index: self._round(matchup, map(Stack.parse, orders[index]))
+        )
         cases = {}
-        for stack in map(Stack.parse, alive):
-            done = self._ask([matchup], stack, "finish")
-            ready = prepared[stack]
+        for stack in alive:
+            done, ready = self._ask([matchup], stack, "finish"), prepared[stack]
             if not done or not ready or (matchup.id, stack) in self.failed:
                 continue
-            samples = _samples(turns[stack])
+            turns = [taken.rounds[i][stack] for i in taken.counted()]
+            samples = _samples(turns)
             if min(samples) > 0:
-                cases[str(stack)] = ready | done | {"samples_s": samples}
+                cases[str(stack)] = (
+                    ready
+                    | done
+                    | {
+                        "samples_s": samples,
+                        "interference": gate.evidence(taken, stack, since),
+                        "turns": [
+                            turn[stack] | {"causes": causes[stack]}
+                            for turn, causes in zip(taken.rounds, taken.causes, strict=True)
+                        ],
+                    }
+                )
             else:
                 # The noise of this launch is larger than what is sought; the turns stay on record.
                 key = {"matchup": matchup.id, "launch": self.index, "stack": str(stack)}
-                self.context.append("unresolved", **key, turns=turns[stack])
+                self.context.append("unresolved", **key, turns=turns)
         self.context.append("launch", matchup=matchup.id, launch=self.index, cases=cases)
+
+    def _round(self, matchup: Matchup, order: Iterable[Stack]) -> dict[Stack, Any] | None:
+        """A turn of every stack that has not failed; ``None`` where none is left."""
+        turns = {
+            stack: self._ask([matchup], stack, "turn")
+            for stack in order
+            if (matchup.id, stack) not in self.failed
+        }
+        return {stack: turn for stack, turn in turns.items() if turn} or None
 
     def _ask(
         self,
@@ -290,7 +313,7 @@ class Launch:
         )
 
 
-def _samples(turns: list[dict[str, float]]) -> list[float]:
+def _samples(turns: Sequence[dict[str, Any]]) -> list[float]:
     """What each turn took beyond the baseline; the launch's median steadies the baseline."""
     baseline_s = median(turn["baseline_s"] for turn in turns)
     return [turn["run_s"] - baseline_s for turn in turns]

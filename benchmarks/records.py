@@ -124,6 +124,11 @@ class Launch:
     iterations: int = 1
     interference: dict[str, Any] | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether the machine did not fall quiet while this launch was measured."""
+        return bool((self.interference or {}).get("busy"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColdStart:
@@ -292,6 +297,7 @@ class Run:
     effort: str = "quick"
     seed: int = 0
     aa_floor: dict[str, Any] = field(default_factory=dict)
+    interference: dict[str, Any] = field(default_factory=dict)
     matchups: tuple[MatchupResult, ...] = ()
     schema: int = SCHEMA
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import median
 from typing import Any
 
 from benchmarks import stats
@@ -96,7 +97,44 @@ def assemble(plan: Plan, ledger: Ledger, header: Run, *, interrupted: bool = Fal
     )
     environment = header.environment | {"fairness": fairness(ledger.settings)}
     code = Exit.INTERRUPTED if interrupted else exit_code(matchups)
-    return replace(header, matchups=matchups, environment=environment, exit=code)
+    return replace(
+        header,
+        matchups=matchups,
+        environment=environment,
+        interference=interference(matchups),
+        exit=code,
+    )
+
+
+def interference(matchups: Iterable[MatchupResult]) -> dict[str, Any]:
+    """Over the whole run: how many rounds were taken again, and what the watching cost.
+
+    ``gate_share`` is the time spent on counters and canary over the time of the turns watched.
+    """
+    rounds = repeated = busy = 0
+    shares = list[float]()
+    for result in matchups:
+        launches: dict[int, Mapping[str, Any]] = {
+            launch.index: launch.interference
+            for case in result.cases
+            for launch in case.launches
+            if launch.interference
+        }
+        rounds += sum(told["rounds"] for told in launches.values())
+        repeated += sum(told["repeated"] for told in launches.values())
+        busy += sum(told["busy"] for told in launches.values())
+        shares += [
+            launch.interference["gate_share"]
+            for case in result.cases
+            for launch in case.launches
+            if launch.interference and launch.interference.get("gate_share") is not None
+        ]
+    return {
+        "rounds": rounds,
+        "repeated": repeated,
+        "busy_launches": busy,
+        "gate_share": median(shares) if shares else None,
+    }
 
 
 def exit_code(matchups: Sequence[MatchupResult]) -> Exit:
@@ -220,6 +258,7 @@ def _launch(index: int, data: Mapping[str, Any]) -> Launch:
         warmup_s=tuple(data["warmup_s"]),
         steady=data["steady"],
         iterations=data["iterations"],
+        interference=data.get("interference"),
     )
 
 

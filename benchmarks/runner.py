@@ -8,10 +8,11 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.gate import Gate
 from benchmarks.launch import Context, Launch
 from benchmarks.plan import Group, Plan
 from benchmarks.process import WorkerError
@@ -33,6 +34,7 @@ class Runner:
     append: Append
     ledger: Ledger
     listener: Listener
+    gate: Gate = field(default_factory=Gate)
 
     def run(self) -> Run:
         """Measure what the ledger lacks and return the run; an interrupt keeps all that is done."""
@@ -90,6 +92,7 @@ class Runner:
             threads=self.threads,
             append=self._record,
             cache=cache,
+            gate=self.gate,
         )
         for index in range(self.plan.effort.launches):
             wanted = self._wanted(group, index)

@@ -15,12 +15,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import stdtrit
 
-from benchmarks.records import Case, Verdict, VerdictWord
+from benchmarks.records import Case, Launch, Verdict, VerdictWord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MIN_MARGIN = 0.02
+MAX_BUSY = 1 / 3
+"""Share of the launches that may be left out for a busy machine before there is no call at all."""
+CAUSES = {
+    "taken": "others took {:.0%} of a turn",
+    "stolen": "the hypervisor took {:.0%} of a turn",
+    "slow": "the core ran {:.2g} times slower",
+    "gpu": "the device was throttled or shared",
+}
 WORTH_SAYING = 1000  # a remedy of more launches than this is none
 
 
@@ -125,10 +133,11 @@ def judge(found: Estimate, margin: float) -> tuple[VerdictWord, str | None]:
 def compare(a: Case, b: Case, margin: float) -> Verdict:
     """Stack a against stack b over the launches that both finished, paired by index.
 
-    A launch that cannot be paired is left out, and the reason says so. What cannot be compared
-    at all is ``not comparable``, never an exception.
+    A launch that cannot be paired is left out, and so is one beside which the machine stayed busy;
+    the reason says so. Where more than a third were busy there is no call, whatever the figures.
+    What cannot be compared at all is ``not comparable``, never an exception.
     """
-    pairs, left_out = _paired(a, b)
+    pairs, left_out, busy = _paired(a, b)
     obstacles = [*_obstacles(a), *_obstacles(b)]
     if not obstacles and not pairs:
         obstacles = ["no launch in common", *left_out]
@@ -141,7 +150,7 @@ def compare(a: Case, b: Case, margin: float) -> Verdict:
     word: VerdictWord = "not comparable"
     reasons = obstacles
     if found is not None:
-        word, why = judge(found, margin)
+        word, why = ("no call", busy) if busy else judge(found, margin)
         reasons = [*filter(None, [why]), *left_out]
     return Verdict(
         a=a.stack,
@@ -162,18 +171,46 @@ def _obstacles(case: Case) -> Iterator[str]:
         yield f"{case.stack} has no samples"
 
 
-def _paired(a: Case, b: Case) -> tuple[list[tuple[Sequence[float], Sequence[float]]], list[str]]:
-    of_a = {launch.index: launch.samples_s for launch in a.launches}
-    of_b = {launch.index: launch.samples_s for launch in b.launches}
-    pairs: list[tuple[Sequence[float], Sequence[float]]] = []
+def _paired(
+    a: Case, b: Case
+) -> tuple[list[tuple[Sequence[float], Sequence[float]]], list[str], str | None]:
+    """The launches to compare, those left out and why, and who kept the machine busy if too much.
+
+    A launch is left out by what was recorded beside it, for both stacks, and not by its value.
+    """
+    of_a = {launch.index: launch for launch in a.launches}
+    of_b = {launch.index: launch for launch in b.launches}
+    pairs: dict[int, tuple[Sequence[float], Sequence[float]]] = {}
     left_out = []
     for index in sorted(of_a.keys() | of_b.keys()):
-        x, y = of_a.get(index, ()), of_b.get(index, ())
+        x = of_a[index].samples_s if index in of_a else ()
+        y = of_b[index].samples_s if index in of_b else ()
         if x and len(x) == len(y):
-            pairs.append((x, y))
+            pairs[index] = (x, y)
         else:
             left_out.append(f"launch {index} left out: {len(x)} rounds against {len(y)}")
-    return pairs, left_out
+    disturbed = {i: [of_a[i], of_b[i]] for i in pairs if of_a[i].busy or of_b[i].busy}
+    if len(disturbed) > MAX_BUSY * len(pairs):
+        who = _who([launch for both in disturbed.values() for launch in both])
+        return [*pairs.values()], left_out, f"machine busy in {len(disturbed)} of {len(pairs)}" + (
+            f" launches ({who})"
+        )
+    left_out += [f"launch {i} left out: machine busy ({_who(of)})" for i, of in disturbed.items()]
+    return [pair for i, pair in pairs.items() if i not in disturbed], left_out, None
+
+
+def _who(launches: Sequence[Launch]) -> str:
+    """Who kept the machine busy and how much, at the worst."""
+    cores: dict[str, float] = {}
+    causes: dict[str, float] = {}
+    for launch in launches:
+        told = launch.interference or {}
+        for name, share in told.get("who", {}).items():
+            cores[name] = max(share, cores.get(name, 0.0))
+        for cause, size in told.get("causes", {}).items():
+            causes[cause] = max(size, causes.get(cause, 0.0))
+    named = [f"{name} on {share:.2g} cores" for name, share in cores.items()]
+    return ", ".join(named or [CAUSES[c].format(size) for c, size in causes.items() if c in CAUSES])
 
 
 def _t(count: int) -> float:

@@ -17,13 +17,13 @@ import sys
 import time
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import IO, Any
 
 from benchmarks import clock, inputs, parity, registry, rounding, weights
 from benchmarks.adapters._protocol import Adapter, Settings
+from benchmarks.interference import Watch
 from benchmarks.models._spec import ModelSpec
 from benchmarks.phases._protocol import Session, Work
 from benchmarks.records import to_json
@@ -49,6 +49,7 @@ class Worker:
     session: Session | None = None
     work: Work | None = None
     iterations: int = 1
+    watch: Watch = field(default_factory=Watch)
 
     def start(
         self,
@@ -115,7 +116,7 @@ class Worker:
             work.before()
         runs = [work.run, *([work.baseline] if work.baseline else [])]
         warm = [self._warm_up(run, work, warm_s / len(runs)) for run in runs]
-        typical = median(warm[0].samples_s[-10:])
+        typical = min(warm[0].samples_s[-10:])  # a disturbed warm-up must not shorten the turns
         self.iterations = work.iterations or clock.iterations_for(typical, turn_s)
         return {
             "warmup_s": warm[0].samples_s,
@@ -125,7 +126,7 @@ class Worker:
         }
 
     def turn(self) -> dict[str, Any]:
-        """Seconds per iteration of the work and of its baseline, 0 where it has none."""
+        """Seconds per iteration of the work and of its baseline (0 where it has none), watched."""
         work, synchronize = self._work(), self._session().adapter.synchronize
         if work.before:
             work.before()
@@ -137,11 +138,13 @@ class Worker:
                 time.perf_counter,
                 iterations=self.iterations,
                 discard=work.discard,
+                watch=self.watch,
             )
 
         return {
             "run_s": timed(work.run),
             "baseline_s": timed(work.baseline) if work.baseline else 0.0,
+            "record": self.watch.record(),
         }
 
     def finish(self) -> dict[str, Any]:

@@ -103,22 +103,31 @@ def cpu_pressure(proc: Path = PROC) -> Reading[Pressure]:
     return _parsed(proc / "pressure" / "cpu", parse)
 
 
+@dataclass(frozen=True, slots=True)
+class CpuTimes:
+    """CPU seconds since boot, summed over the CPUs.
+
+    ``busy_s`` was spent by anyone on this machine: user, nice, system and interrupts (user time
+    already holds that of guests). ``steal_s`` the hypervisor gave to others.
+    """
+
+    busy_s: float
+    steal_s: float
+
+
+def cpu_times(proc: Path = PROC) -> Reading[CpuTimes]:
+    """Busy and stolen time, from one look at the kernel's counters; their step is 10 ms."""
+
+    def parse(text: str) -> CpuTimes:
+        user, nice, system, _idle, _iowait, irq, softirq, steal, *_ = _ticks(text)
+        return CpuTimes(user + nice + system + irq + softirq, steal)
+
+    return _parsed(proc / "stat", parse)
+
+
 def steal_s(proc: Path = PROC) -> Reading[float]:
     """CPU time since boot that the hypervisor gave to others, summed over the CPUs."""
     return _parsed(proc / "stat", lambda text: _ticks(text)[7])
-
-
-def cpu_busy_s(proc: Path = PROC) -> Reading[float]:
-    """CPU time since boot spent by anyone on this machine, summed over the CPUs.
-
-    User, nice, system and interrupts; user time already holds that of guests.
-    """
-
-    def parse(text: str) -> float:
-        user, nice, system, _idle, _iowait, irq, softirq, *_ = _ticks(text)
-        return user + nice + system + irq + softirq
-
-    return _parsed(proc / "stat", parse)
 
 
 def load_average(proc: Path = PROC) -> Reading[float]:

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks import conduct, journal, launch, plan, proving
+from benchmarks import conduct, interference, journal, launch, plan, proving
 from benchmarks.__main__ import main
 from benchmarks.process import WorkerProcess
 from benchmarks.records import Case, MatchupResult, Run, read_run
@@ -85,6 +85,8 @@ class Pipeline:
         for name, effort in EFFORTS.items():
             self.monkeypatch.setitem(plan.EFFORTS, name, effort)
         self.monkeypatch.setattr(conduct, "report", _no_report)
+        # The tests' own machine may be as busy as it likes; what a gate does has tests of its own.
+        self.monkeypatch.setattr(interference, "causes", lambda _record, _normal: {})
         for module in (launch, proving):
             self.monkeypatch.setattr(module, "WorkerProcess", self._worker)
 

@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks import environment
 from benchmarks.environment import describe, fairness, framework_status, noise, usable_cores
-from profilers import host
+from profilers import host, neighbours
 from profilers.host import Reading
 from tests.fake_nvml import GIB, FakeGpu, FakeNvml
 
@@ -288,10 +288,10 @@ def test_a_busy_process_of_others_is_named_and_our_own_is_not(
         try:
             assert busy.stdout is not None
             busy.stdout.readline()
-            tree = {process.pid: process for process in environment._own_tree()}
+            tree = {process.pid: process for process in neighbours._own_tree()}
             assert {os.getpid(), os.getppid(), busy.pid} <= set(tree)
             ours = environment._foreign_cores(0.3).value
-            monkeypatch.setattr(environment, "_own_tree", lambda: {tree[os.getpid()]})
+            monkeypatch.setattr(neighbours, "_own_tree", lambda: {tree[os.getpid()]})
             theirs = environment._foreign_cores(0.3).value
         finally:
             busy.kill()

@@ -37,7 +37,11 @@ def _tree(root: Path, files: dict[str, str]) -> Path:
             host.Pressure(avg10_percent=1.5, total_s=2.5),
         ),
         (host.steal_s, {"stat": "cpu  1 2 4 8 16 32 64 128 256 512\n"}, 128 * TICK),
-        (host.cpu_busy_s, {"stat": "cpu  1 2 4 8 16 32 64 128 1 1\ncpu0 9\n"}, 103 * TICK),
+        (
+            host.cpu_times,
+            {"stat": "cpu  1 2 4 8 16 32 64 128 1 1\ncpu0 9\n"},
+            host.CpuTimes(pytest.approx(103 * TICK), pytest.approx(128 * TICK)),
+        ),
         (host.load_average, {"loadavg": "1.25 0.50 0.25 2/345 6789\n"}, 1.25),
     ],
 )
@@ -56,7 +60,7 @@ def test_a_figure_of_proc_is_read(
         (host.swap_used_bytes, "meminfo"),
         (host.cpu_pressure, "pressure/cpu"),
         (host.steal_s, "stat"),
-        (host.cpu_busy_s, "stat"),
+        (host.cpu_times, "stat"),
         (host.load_average, "loadavg"),
         (lambda proc: host.oom_kills(proc, proc), "vmstat"),
     ],
@@ -258,9 +262,9 @@ def test_the_live_kernel_answers_for_this_process() -> None:
     assert resident is not None
     assert 5 * MIB < resident < 4096 * MIB
     assert host.rss_bytes(os.getpid()).value is not None
-    busy, delay = host.cpu_busy_s(), host.run_queue_delay_s()
+    busy, delay = host.cpu_times(), host.run_queue_delay_s()
     assert busy.value is not None
-    assert busy.value > 0
+    assert busy.value.busy_s > 0
     assert (delay.value is None) == (delay.reason is not None)
 
 

@@ -1,0 +1,133 @@
+"""Which rounds count: those beside which nothing was recorded against any stack.
+
+A disturbed round is taken again for all its stacks, within a budget, and stays on record. Where the
+machine does not fall quiet the launch says so, and the verdict names who kept it busy.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks import interference
+from benchmarks.interference import Normal
+from benchmarks.records import Matchup, Stack
+from profilers import neighbours
+
+Turns = Mapping[Stack, Mapping[str, Any]]
+"""What each stack answered in one round."""
+
+EXTRA = 1.0
+"""Rounds that may be taken again, as a share of those wanted."""
+PAUSE_S = 0.25
+"""A rest after a disturbed round, in which a short disturbance may end."""
+ENOUGH = 0.5
+"""Share of the wanted rounds that must have been left alone for a launch to count as quiet."""
+NAMED = 3
+NAMED_CORES = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """All rounds of a matchup in one launch, with the causes recorded against each turn."""
+
+    rounds: Sequence[Turns]
+    causes: Sequence[Mapping[Stack, Mapping[str, float]]]
+    wanted: int
+
+    @property
+    def clean(self) -> list[int]:
+        """The rounds in which every stack was left alone."""
+        return [i for i, causes in enumerate(self.causes) if not any(causes.values())]
+
+    @property
+    def busy(self) -> bool:
+        """Whether too few rounds were left alone."""
+        return len(self.clean) < math.ceil(ENOUGH * self.wanted)
+
+    def counted(self) -> list[int]:
+        """The rounds whose samples count: all of them where the machine stayed busy."""
+        return list(range(len(self.rounds))) if self.busy else self.clean[: self.wanted]
+
+    def worst(self) -> dict[str, float]:
+        """Each cause at its largest."""
+        found: dict[str, float] = {}
+        for causes in self.causes:
+            for of_turn in causes.values():
+                for cause, size in of_turn.items():
+                    found[cause] = max(size, found.get(cause, 0.0))
+        return found
+
+
+@dataclass
+class Gate:
+    """Remembers over a run what is normal for each stack, and judges every round by it."""
+
+    normals: dict[tuple[str, Stack], Normal] = field(default_factory=dict)
+    canaries_s: dict[Stack, list[float]] = field(default_factory=dict)
+    pause: Callable[[float], None] = time.sleep
+
+    def take(
+        self, matchup: Matchup, wanted: int, one_round: Callable[[int], Turns | None]
+    ) -> Taken:
+        """Take rounds until enough were left alone, or the budget is spent.
+
+        ``one_round`` takes the n-th round; ``None`` where no stack is left to take a turn.
+        """
+        rounds: list[Turns] = []
+        taken = Taken(rounds=rounds, causes=[], wanted=wanted)
+        for index in range(wanted + math.ceil(EXTRA * wanted)):
+            turns = one_round(index)
+            if turns is None:
+                break
+            rounds.append(turns)
+            for stack, turn in turns.items():
+                self._normal(matchup, stack).learn(turn["record"])
+            taken = self._judged(matchup, rounds, wanted)
+            if len(taken.clean) >= wanted:
+                break
+            if any(taken.causes[-1].values()):
+                self.pause(PAUSE_S)
+        return taken
+
+    def _judged(self, matchup: Matchup, rounds: Sequence[Turns], wanted: int) -> Taken:
+        """Judge every round anew, because more is known of what is normal."""
+        causes = [
+            {
+                stack: interference.causes(turn["record"], self._normal(matchup, stack))
+                for stack, turn in turns.items()
+            }
+            for turns in rounds
+        ]
+        return Taken(rounds=rounds, causes=causes, wanted=wanted)
+
+    def _normal(self, matchup: Matchup, stack: Stack) -> Normal:
+        canaries_s = self.canaries_s.setdefault(stack, [])
+        return self.normals.setdefault((matchup.id, stack), Normal(canaries_s=canaries_s))
+
+
+def evidence(taken: Taken, stack: Stack, since: neighbours.Snapshot) -> dict[str, Any]:
+    """What is told of a stack's turns in a launch; ``who`` is asked only where the machine is busy.
+
+    ``repeated`` counts rounds taken beyond those wanted; ``who`` maps programs to cores.
+    """
+    counted = taken.counted()
+    records = [taken.rounds[i][stack]["record"] for i in counted if stack in taken.rounds[i]]
+    found = interference.summary(records) | {
+        "rounds": len(taken.rounds),
+        "repeated": max(0, len(taken.rounds) - taken.wanted),
+        "busy": taken.busy,
+        "causes": taken.worst(),
+    }
+    if taken.busy:
+        found["who"] = _busiest(since)
+    return found
+
+
+def _busiest(since: neighbours.Snapshot) -> dict[str, float]:
+    shares = neighbours.cores_since(since).value or {}
+    top = sorted(shares, key=lambda name: -shares[name])[:NAMED]
+    return {name: round(shares[name], 2) for name in top if shares[name] >= NAMED_CORES}

@@ -1,0 +1,132 @@
+"""A disturbed round is taken again for all its stacks, and nothing that was taken is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import gate, interference
+from benchmarks.gate import PAUSE_S, Gate
+from benchmarks.records import Case, Launch, Matchup, Stack
+from benchmarks.stats import compare
+from profilers.neighbours import Snapshot
+from tests.pipeline import EFFORTS, Pipeline
+from tests.test_interference import QUIET
+
+A, B = Stack("null", "a"), Stack("null", "b")
+MATCHUP = Matchup(model="tiny", phase="forward", batch=4)
+TAKEN = {"delay_s": 0.09, "foreign_s": 0.09}
+QUICK = EFFORTS["quick"]
+
+
+class Machine:
+    """Answers rounds; those named are disturbed for stack ``b``."""
+
+    def __init__(self, *disturbed: int) -> None:
+        self.disturbed, self.pauses = disturbed, list[float]()
+        self.gate = Gate(pause=self.pauses.append)
+
+    def take(self, wanted: int = 4) -> gate.Taken:
+        def one_round(index: int) -> gate.Turns:
+            beside = TAKEN if index in self.disturbed else {}
+            return {A: {"record": QUIET}, B: {"record": QUIET | beside}}
+
+        return self.gate.take(MATCHUP, wanted, one_round)
+
+
+def test_a_quiet_machine_takes_no_round_twice() -> None:
+    machine = Machine()
+    taken = machine.take()
+    assert (len(taken.rounds), taken.counted(), taken.busy) == (4, [0, 1, 2, 3], False)
+    assert machine.pauses == []
+
+
+def test_a_disturbed_round_is_repeated_for_all_and_stays_on_record() -> None:
+    machine = Machine(1)
+    taken = machine.take()
+    assert (len(taken.rounds), taken.counted(), taken.busy) == (5, [0, 2, 3, 4], False)
+    assert machine.pauses == [PAUSE_S]
+    assert taken.causes[1] == {A: {}, B: {"taken": pytest.approx(0.9)}}
+    told = gate.evidence(taken, A, Snapshot.take())
+    assert (told["repeated"], told["rounds"], told["busy"]) == (1, 5, False)
+    assert "who" not in told
+
+
+def test_a_machine_that_stays_busy_ends_the_repeats_and_keeps_every_round() -> None:
+    taken = Machine(*range(99)).take()
+    assert (len(taken.rounds), taken.counted(), taken.busy) == (8, list(range(8)), True)
+    assert gate.evidence(taken, B, Snapshot.take())["busy"] is True
+
+
+def test_enough_quiet_rounds_are_enough_when_the_budget_is_spent() -> None:
+    taken = Machine(*range(2, 99)).take()
+    assert (taken.counted(), taken.busy) == ([0, 1], False)
+
+
+def test_rounds_end_where_no_stack_is_left() -> None:
+    taken = Gate().take(MATCHUP, 4, lambda index: {A: {"record": QUIET}} if index < 2 else None)
+    assert len(taken.rounds) == 2
+
+
+def _case(stack: str, busy: set[int], who: dict[str, float]) -> Case:
+    launches = tuple(
+        Launch(
+            index=i,
+            samples_s=(1.0 if stack == "a-x" else 1.5 + 0.01 * i,) * 3,
+            interference={"busy": i in busy, "who": who, "causes": {"stolen": 0.2}},
+        )
+        for i in range(6)
+    )
+    return Case(id=f"m.{stack}", stack=stack, status="ok", launches=launches)
+
+
+def test_a_launch_on_a_busy_machine_is_left_out_for_both() -> None:
+    verdict = compare(_case("a-x", set(), {}), _case("b-x", {0, 1}, {"make": 0.9}), 0.02)
+    assert (verdict.verdict, verdict.launches) == ("faster", 4)
+    assert verdict.reason is not None
+    assert "launch 0 left out: machine busy (make on 0.9 cores)" in verdict.reason
+
+
+def test_a_machine_that_stayed_busy_gives_no_call_and_says_who() -> None:
+    verdict = compare(_case("a-x", {0, 1}, {}), _case("b-x", {2, 3}, {"make": 0.9}), 0.02)
+    assert (verdict.verdict, verdict.launches) == ("no call", 6)
+    assert verdict.reason == "machine busy in 4 of 6 launches (make on 0.9 cores)"
+    nameless = compare(_case("a-x", {0, 1, 2}, {}), _case("b-x", set(), {}), 0.02)
+    assert str(nameless.reason).endswith("(the hypervisor took 20% of a turn)")
+
+
+def test_a_run_repeats_and_keeps_what_was_disturbed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pipeline, seen = Pipeline(monkeypatch, tmp_path), list[Any]()
+
+    def first_turns(record: Any, _normal: Any) -> dict[str, float]:
+        seen.append(record) if record not in seen and len(seen) < 2 else None
+        return {"taken": 0.5} if record in seen else {}
+
+    monkeypatch.setattr(interference, "causes", first_turns)
+    done = pipeline.run("--phases", "forward")
+    assert done.code == 0
+    (entry,) = (e for e in done.entries if e["kind"] == "launch" and e["launch"] == 0)
+    for case in entry["cases"].values():
+        assert len(case["samples_s"]) == QUICK.rounds
+        assert len(case["turns"]) == QUICK.rounds + 1
+        assert case["interference"]["repeated"] == 1
+    assert done.case("forward", "null-a").launches[0].interference == (
+        entry["cases"]["null-a"]["interference"]
+    )
+
+
+def test_a_run_on_a_busy_machine_calls_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pipeline = Pipeline(monkeypatch, tmp_path)
+    monkeypatch.setattr(gate, "PAUSE_S", 0.0)
+    monkeypatch.setattr(interference, "causes", lambda _record, _normal: {"taken": 0.5})
+    done = pipeline.run("--phases", "forward", slow=3)
+    (verdict,) = done.matchup("forward").verdicts
+    assert verdict.verdict == "no call"
+    assert str(verdict.reason).startswith("machine busy in 2 of 2 launches")
+    assert len(done.case("forward", "null-a").launches[0].samples_s) == 2 * QUICK.rounds
