@@ -12,6 +12,7 @@ OWN_LOADER = "each framework feeds itself its own way; only dataload and epoch a
 EXPECTED_UNEQUAL = {
     "layout": "each framework runs in the layout its users get",
     "engine": COMPARED,
+    "version": COMPARED,
     "mode": COMPARED,
     "compile": COMPARED,
     "xla": COMPARED,

@@ -52,6 +52,18 @@ class Taken:
         """The rounds whose samples count: all of them where the machine stayed busy."""
         return list(range(len(self.rounds))) if self.busy else self.clean[: self.wanted]
 
+    def counted_turns(self, stack: Stack) -> list[Mapping[str, Any]]:
+        """A stack's turns in the rounds that count."""
+        return [self.rounds[i][stack] for i in self.counted() if stack in self.rounds[i]]
+
+    def turns(self, stack: Stack) -> list[dict[str, Any]]:
+        """All turns of a stack, with what was recorded against each."""
+        return [
+            {**turns[stack], "causes": causes[stack]}
+            for turns, causes in zip(self.rounds, self.causes, strict=True)
+            if stack in turns
+        ]
+
     def worst(self) -> dict[str, float]:
         """Each cause at its largest."""
         found: dict[str, float] = {}
@@ -79,7 +91,7 @@ class Gate:
         """
         rounds: list[Turns] = []
         taken = Taken(rounds=rounds, causes=[], wanted=wanted)
-        for index in range(wanted + math.ceil(EXTRA * wanted)):
+        for index in range(limit(wanted)):
             turns = one_round(index)
             if turns is None:
                 break
@@ -109,14 +121,17 @@ class Gate:
         return self.normals.setdefault((matchup.id, stack), Normal(canaries_s=canaries_s))
 
 
+def limit(wanted: int) -> int:
+    """How many rounds may be taken for so many that count."""
+    return wanted + math.ceil(EXTRA * wanted)
+
+
 def evidence(taken: Taken, stack: Stack, since: neighbours.Snapshot) -> dict[str, Any]:
     """What is told of a stack's turns in a launch; ``who`` is asked only where the machine is busy.
 
     ``repeated`` counts rounds taken beyond those wanted; ``who`` maps programs to cores.
     """
-    counted = taken.counted()
-    records = [taken.rounds[i][stack]["record"] for i in counted if stack in taken.rounds[i]]
-    found = interference.summary(records) | {
+    found = interference.summary(t["record"] for t in taken.counted_turns(stack)) | {
         "rounds": len(taken.rounds),
         "repeated": max(0, len(taken.rounds) - taken.wanted),
         "busy": taken.busy,

@@ -150,7 +150,7 @@ class Normal:
         return median(self.delay_shares) if len(self.delay_shares) >= LEARNED else 0.0
 
     def canary_s(self) -> float | None:
-        """The canary where the core is free: the fastest quarter; ``None`` until enough is known."""
+        """The canary on a free core: the fastest quarter; ``None`` until enough is known."""
         if len(self.canaries_s) < LEARNED:
             return None
         return sorted(self.canaries_s)[len(self.canaries_s) // 4]
@@ -159,9 +159,9 @@ class Normal:
 def causes(record: Record, normal: Normal) -> dict[str, float]:
     """What was recorded against a turn: each cause with its size, nothing where it was left alone.
 
-    ``taken``: share of the turn in which others ran while our threads waited, beyond what the stack
-    does to itself; ``stolen``: share that the hypervisor gave away; ``slow``: how many times as long
-    the canary took; ``gpu``: 1 where the device reported a reason.
+    ``taken``: share of the turn in which others ran while our threads waited, beyond what the
+    stack does to itself; ``stolen``: share that the hypervisor gave away; ``slow``: how many times
+    as long the canary took; ``gpu``: 1 where the device reported a reason.
     """
     wall_s, found = record["wall_s"], dict[str, float]()
     if record["delay_s"] is not None and record["foreign_s"] is not None:

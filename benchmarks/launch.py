@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -156,7 +156,8 @@ class Launch:
         self._settle(stack, cache)
 
     def _spawn(self, stack: Stack) -> None:
-        self.workers[stack] = WorkerProcess(stack, self._cache(stack))
+        python = self.context.selection.variant(stack).python
+        self.workers[stack] = WorkerProcess(stack, self._cache(stack), python)
 
     def _settle(self, stack: Stack, cache: str | None) -> None:
         """Let a worker import and build; a failure costs all its cases here.
@@ -219,12 +220,13 @@ class Launch:
                 phase=matchup.phase,
                 turn_s=effort.turn_s,
                 warm_s=effort.warm_s,
+                slow=self.context.selection.variant(s).slow,
             )
             for s in stacks
         }
         wanted = effort.epoch_rounds if matchup.phase == "epoch" else effort.rounds
         alive = [s for s in stacks if prepared[s]]
-        orders = clock.orders([str(s) for s in alive], 2 * wanted, rng)
+        orders = clock.orders([str(s) for s in alive], gate.limit(wanted), rng)
         since = neighbours.Snapshot.take()
         taken = self.context.gate.take(
             matchup, wanted, lambda index: self._round(matchup, map(Stack.parse, orders[index]))
@@ -234,25 +236,14 @@ class Launch:
             done, ready = self._ask([matchup], stack, "finish"), prepared[stack]
             if not done or not ready or (matchup.id, stack) in self.failed:
                 continue
-            turns = [taken.rounds[i][stack] for i in taken.counted()]
-            samples = _samples(turns)
+            samples = _samples(taken.counted_turns(stack))
             if min(samples) > 0:
-                cases[str(stack)] = (
-                    ready
-                    | done
-                    | {
-                        "samples_s": samples,
-                        "interference": gate.evidence(taken, stack, since),
-                        "turns": [
-                            turn[stack] | {"causes": causes[stack]}
-                            for turn, causes in zip(taken.rounds, taken.causes, strict=True)
-                        ],
-                    }
-                )
+                told = {"samples_s": samples, "interference": gate.evidence(taken, stack, since)}
+                cases[str(stack)] = ready | done | told | {"turns": taken.turns(stack)}
             else:
                 # The noise of this launch is larger than what is sought; the turns stay on record.
                 key = {"matchup": matchup.id, "launch": self.index, "stack": str(stack)}
-                self.context.append("unresolved", **key, turns=turns)
+                self.context.append("unresolved", **key, turns=taken.turns(stack))
         self.context.append("launch", matchup=matchup.id, launch=self.index, cases=cases)
 
     def _round(self, matchup: Matchup, order: Iterable[Stack]) -> dict[Stack, Any] | None:
@@ -313,7 +304,7 @@ class Launch:
         )
 
 
-def _samples(turns: Sequence[dict[str, Any]]) -> list[float]:
+def _samples(turns: Sequence[Mapping[str, Any]]) -> list[float]:
     """What each turn took beyond the baseline; the launch's median steadies the baseline."""
     baseline_s = median(turn["baseline_s"] for turn in turns)
     return [turn["run_s"] - baseline_s for turn in turns]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.plan import EFFORTS, Selection
+from benchmarks.plan import EFFORTS, Selection, Variant
 
 LATEST = "latest"
 
@@ -22,6 +22,15 @@ def _shard(text: str) -> tuple[int, int]:
     if not (slash and index.isdecimal() and count.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is not i/n, for example 1/4")
     return int(index), int(count)
+
+
+def _python(text: str) -> Variant:
+    name, equals, interpreter = text.partition("=")
+    if not (equals and interpreter and name.replace(".", "").replace("_", "").isalnum()):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not NAME=INTERPRETER, for example 2.12=envs/torch-2.12/bin/python"
+        )
+    return Variant(label=name, python=interpreter)
 
 
 SELECTION: dict[str, dict[str, Any]] = {
@@ -38,6 +47,12 @@ SELECTION: dict[str, dict[str, Any]] = {
     "--seed": {"type": int, "metavar": "N", "help": "of weights, inputs and orders (default: 0)"},
     "--timeout": {"type": float, "metavar": "S", "help": "seconds a case may take (default: 600)"},
     "--shard": {"type": _shard, "metavar": "I/N", "help": "only every n-th model, from the i-th"},
+    "--python": {
+        "type": _python,
+        "action": "append",
+        "metavar": "NAME=INTERPRETER",
+        "help": "another environment, for stacks written STACK@NAME; may be given again",
+    },
     "--models-dir": {"type": Path, "metavar": "DIR", "help": "a folder with models of your own"},
     "--data": {"metavar": "NAME", "help": "digits (default) or fashion-mnist"},
     "--data-dir": {"type": Path, "metavar": "DIR", "help": "where the IDX files of a data set lie"},
@@ -60,7 +75,7 @@ PLACE: dict[str, dict[str, Any]] = {
 }
 """Flags that say where results go."""
 
-_FIELDS = {"timeout": "timeout_s"}
+_FIELDS = {"timeout": "timeout_s", "python": "variants"}
 
 
 def add(flags: dict[str, dict[str, Any]], add_argument: Callable[..., Any]) -> None:
@@ -72,7 +87,10 @@ def add(flags: dict[str, dict[str, Any]], add_argument: Callable[..., Any]) -> N
 def selection(value_of: Callable[[str], Any]) -> Selection:
     """The selection that the given flags make; a flag not given has the value ``None``."""
     given = {flag.lstrip("-").replace("-", "_"): value_of(flag) for flag in SELECTION}
-    return Selection(**{_FIELDS.get(k, k): v for k, v in given.items() if v is not None})
+    chosen = {_FIELDS.get(k, k): v for k, v in given.items() if v is not None}
+    if "variants" in chosen:
+        chosen["variants"] = tuple(chosen["variants"])
+    return Selection(**chosen)
 
 
 def given(value_of: Callable[[str], Any]) -> tuple[str, ...]:
@@ -90,6 +108,10 @@ def as_command(chosen: Selection) -> tuple[str, ...]:
         flag = "--" + {v: k for k, v in _FIELDS.items()}.get(field.name, field.name).replace(
             "_", "-"
         )
+        if flag == "--python":
+            for variant in value:
+                words += [flag, f"{variant.label}={variant.python}"]
+            continue
         if isinstance(value, tuple):
             value = ("/" if flag == "--shard" else ",").join(map(str, value))
         words += [flag, str(value)]
@@ -106,4 +128,5 @@ def from_stored(data: dict[str, Any]) -> Selection:
     """A selection from the journal."""
     paths = {k: Path(data[k]) for k in ("models_dir", "data_dir") if data[k] is not None}
     tuples = {k: tuple(v) for k, v in data.items() if isinstance(v, list)}
-    return Selection(**(data | tuples | paths))
+    variants = {"variants": tuple(Variant(**v) for v in data.get("variants", ()))}
+    return Selection(**(data | tuples | paths | variants))

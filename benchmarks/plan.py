@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -53,6 +54,19 @@ EFFORTS: dict[str, Effort] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """What a label behind a stack stands for: ``torch-eager@LABEL``.
+
+    ``python`` is the interpreter of another environment. ``slow`` adds that share of its own time
+    to every iteration: a known difference, for measuring what a measurement can see.
+    """
+
+    label: str
+    python: str | None = None
+    slow: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """What a user asked for; empty means the default."""
 
@@ -69,6 +83,15 @@ class Selection:
     models_dir: Path | None = None
     data_dir: Path | None = None
     data: str | None = None
+    variants: tuple[Variant, ...] = ()
+
+    def variant(self, stack: Stack) -> Variant:
+        """What the stack's label stands for; nothing special where it has none."""
+        return next((v for v in self.variants if v.label == stack.label), Variant(label=""))
+
+    def engine(self, stack: Stack) -> str:
+        """What computes for a stack: its adapter, and the environment where that is another one."""
+        return stack.adapter + (f"@{stack.label}" if self.variant(stack).python else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +158,15 @@ def make(selection: Selection) -> Plan:
     models = _models(selection)
     phases = _chosen("phase", selection.phases, registry.names("phases"))
     phases = tuple(sorted(phases, key=lambda p: ORDER.index(p) if p in ORDER else len(ORDER)))
-    stacks = _chosen_stacks(selection.stacks)
+    stacks = _chosen_stacks(selection)
     groups = [_group(model, phases, stacks, selection) for model in models]
     if selection.shard:
         index, count = selection.shard
         groups = groups[index - 1 :: count]
-    reasons = {str(s): registry.unsupported(s, selection.device) for s in stacks}
+    reasons = {
+        str(s): registry.unsupported(s, selection.device, selection.variant(s).python)
+        for s in stacks
+    }
     return Plan(
         selection=selection,
         effort=EFFORTS[selection.effort],
@@ -159,6 +185,11 @@ def _check(selection: Selection) -> None:
             raise SelectionError(f"unknown {name} {value!r}; there are: {', '.join(allowed)}")
     if selection.batch is not None and selection.batch < 1:
         raise SelectionError(f"batch is {selection.batch}; it must be at least 1")
+    if selection.variants and not selection.stacks:
+        raise SelectionError("--python needs --stacks that use it, for example torch-eager@NAME")
+    for variant in selection.variants:
+        if variant.python and not shutil.which(variant.python):
+            raise SelectionError(f"--python {variant.label}: {variant.python} is no interpreter")
     if selection.timeout_s <= 0:
         raise SelectionError(f"timeout is {selection.timeout_s}; it must be more than 0 seconds")
     if selection.models_dir and not selection.models_dir.is_dir():
@@ -181,15 +212,25 @@ def _chosen(kind: str, asked: Sequence[str], allowed: tuple[str, ...]) -> tuple[
     return tuple(registry.check(kind, name, allowed) for name in dict.fromkeys(asked)) or allowed
 
 
-def _chosen_stacks(asked: Sequence[str]) -> tuple[Stack, ...]:
-    if not asked:
+def _chosen_stacks(asked: Selection) -> tuple[Stack, ...]:
+    if not asked.stacks:
         return registry.default_stacks()
     allowed = tuple(map(str, registry.stacks(hidden=True)))
     shown = tuple(map(str, registry.stacks()))
-    for name in asked:
-        if name not in allowed:
-            registry.check("stack", name, shown)
-    return tuple(Stack.parse(name) for name in dict.fromkeys(asked))
+    known = {variant.label for variant in asked.variants}
+    for name in asked.stacks:
+        plain, at, label = name.partition("@")
+        if plain not in allowed:
+            registry.check("stack", plain, shown)
+        if at and label not in known:
+            raise SelectionError(
+                f"{name}: nothing says what {label!r} is; write --python {label}=INTERPRETER"
+            )
+    unused = known - {name.partition("@")[2] for name in asked.stacks}
+    if unused:
+        first = min(unused)
+        raise SelectionError(f"no stack uses {first!r}: write {allowed[0]}@{first} in --stacks")
+    return tuple(Stack.parse(name) for name in dict.fromkeys(asked.stacks))
 
 
 def _group(model: str, phases: Sequence[str], stacks: tuple[Stack, ...], asked: Selection) -> Group:

@@ -37,11 +37,12 @@ class WorkerError(Exception):
 class WorkerProcess:
     """A worker in a process group of its own.
 
-    ``cache`` is the folder of its compiler's cache. Every question blocks until it is answered: a
+    ``cache`` is the folder of its compiler's cache, ``python`` the interpreter where it is another
+    than ours. Every question blocks until it is answered: a
     parent that polled would take a core from what is being timed.
     """
 
-    def __init__(self, stack: Stack, cache: Path | None = None) -> None:
+    def __init__(self, stack: Stack, cache: Path | None = None, python: str | None = None) -> None:
         self.stack = stack
         self._kills_before = host.oom_kills().value
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
@@ -50,7 +51,7 @@ class WorkerProcess:
         self.spawned = time.perf_counter()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.worker", str(reading), str(writing)],
+                [python or sys.executable, "-m", "benchmarks.worker", str(reading), str(writing)],
                 cwd=ROOT,
                 env=_environment(stack, cache),
                 pass_fds=(reading, writing),

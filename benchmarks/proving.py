@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,18 +28,25 @@ def proof(group: Group, selection: Selection, threads: int) -> Iterator[tuple[Pa
     Raises:
         WorkerError: a framework could not run it, which says nothing about identity.
     """
-    adapters = tuple(dict.fromkeys(stack.adapter for stack in group.stacks))
+    engines = {
+        selection.engine(s): replace(s, mode=registry.adapter(s.adapter).proof_mode)
+        for s in group.stacks
+    }
     with tempfile.TemporaryDirectory(prefix="twinbench-proof-") as folder:
-        yield _prove(group, selection, threads, adapters, Path(folder))
+        yield _prove(group, selection, threads, engines, Path(folder))
 
 
 def _prove(
-    group: Group, selection: Selection, threads: int, adapters: Sequence[str], folder: Path
+    group: Group,
+    selection: Selection,
+    threads: int,
+    engines: Mapping[str, Stack],
+    folder: Path,
 ) -> tuple[Parity, References]:
     spec = registry.spec(group.model, selection.models_dir)
     small = replace(spec.at(spec.size("quick")), deterministic=True)
     references = {part: folder / f"reference-{part}.npz" for part in rounding.PARTS}
-    written = {adapter: folder / f"{adapter}.npz" for adapter in adapters}
+    written = {engine: folder / f"{engine}.npz" for engine in engines}
     as_timed = launch.job(group, selection, needs_data=False)
     as_proven = as_timed | {
         "input_shape": small.input_shape,
@@ -51,19 +58,19 @@ def _prove(
         "paths": {part: str(path) for part, path in references.items()},
     }
 
-    def one(adapter: str, worker: WorkerProcess) -> dict[str, Any]:
+    def one(engine: str, worker: WorkerProcess) -> dict[str, Any]:
         on_cpu = {"device": "cpu", "precision": "float64"}
         return _asked(
             worker,
             deadline_s=selection.timeout_s,
-            adapter=adapter,
+            adapter=worker.stack.adapter,
             settings=launch.settings(worker.stack, selection, threads, **on_cpu),
             job=as_proven,
-            path=str(written[adapter]),
-            reference=leader if adapter == adapters[0] else None,
+            path=str(written[engine]),
+            reference=leader if engine == next(iter(engines)) else None,
         )
 
-    result = parity.compare(small, written, _side_by_side(adapters, one))
+    result = parity.compare(small, written, _side_by_side(selection, engines, one))
     return result, references if result.status != "failed" else {}
 
 
@@ -79,18 +86,22 @@ def _asked(worker: WorkerProcess, **arguments: Any) -> dict[str, Any]:
 
 
 def _side_by_side(
-    adapters: Sequence[str], ask: Callable[[str, WorkerProcess], dict[str, Any]]
+    selection: Selection,
+    engines: Mapping[str, Stack],
+    ask: Callable[[str, WorkerProcess], dict[str, Any]],
 ) -> dict[str, dict[str, Any]]:
-    """Ask a worker of each adapter, two at a time: nothing is timed here.
+    """Ask a worker of each engine, two at a time: nothing is timed here.
 
     The kernel ends a worker with the thread that spawned it, so this thread spawns them all.
     """
-    modes = {adapter: registry.adapter(adapter).proof_mode for adapter in adapters}
-    workers = {adapter: WorkerProcess(Stack(adapter, modes[adapter])) for adapter in adapters}
+    workers = {
+        engine: WorkerProcess(stack, python=selection.variant(stack).python)
+        for engine, stack in engines.items()
+    }
     with ThreadPoolExecutor(max_workers=2) as pool:
-        asked = {a: pool.submit(ask, a, worker) for a, worker in workers.items()}
+        asked = {e: pool.submit(ask, e, worker) for e, worker in workers.items()}
         try:
-            return {adapter: answer.result() for adapter, answer in asked.items()}
+            return {engine: answer.result() for engine, answer in asked.items()}
         except BaseException:  # an interrupt must not wait for the proof to end
             for worker in workers.values():
                 worker.kill()
@@ -121,7 +132,7 @@ def check_stacks(
         WorkerError: a stack could not compute them.
     """
     for stack in group.stacks:
-        worker = WorkerProcess(stack)
+        worker = WorkerProcess(stack, python=selection.variant(stack).python)
         try:
             worker.ask(
                 "start",

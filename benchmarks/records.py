@@ -57,27 +57,37 @@ class RecordError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """An adapter in one of its modes: what a user picks."""
+    """An adapter in one of its modes: what a user picks.
+
+    ``label`` tells copies of one apart: in another environment, or for a comparison with itself.
+    """
 
     adapter: str
     mode: str
+    label: str = ""
 
     def __str__(self) -> str:
-        return f"{self.adapter}-{self.mode}"
+        return f"{self.adapter}-{self.mode}" + (f"@{self.label}" if self.label else "")
+
+    @property
+    def plain(self) -> Stack:
+        """The stack without its label."""
+        return Stack(self.adapter, self.mode)
 
     @classmethod
     def parse(cls, text: str) -> Stack:
-        """Read ``adapter-mode``.
+        """Read ``adapter-mode`` or ``adapter-mode@label``.
 
         Raises:
-            ValueError: there is no dash to split at.
+            ValueError: there is no dash to split at, or nothing behind the ``@``.
         """
-        adapter, dash, mode = text.rpartition("-")
-        if not (adapter and dash and mode):
+        name, at, label = text.partition("@")
+        adapter, dash, mode = name.rpartition("-")
+        if not (adapter and dash and mode and bool(at) == bool(label)):
             raise ValueError(
                 f"{text!r} is not a stack: write ADAPTER-MODE, for example torch-eager"
             )
-        return cls(adapter, mode)
+        return cls(adapter, mode, label)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -124,15 +125,37 @@ def plain_stacks() -> tuple[Stack, ...]:
     return tuple(first.values())
 
 
-def unsupported(stack: Stack, device: str) -> str | None:
-    """Why a stack cannot run here, or ``None``."""
-    missing = framework_status(adapter(stack.adapter).requires)
+def unsupported(stack: Stack, device: str, python: str | None = None) -> str | None:
+    """Why a stack cannot run here, or in the environment of another interpreter, or ``None``."""
+    requires = adapter(stack.adapter).requires
+    missing = _status_in(python, requires) if python else framework_status(requires)
     if missing or device == "cpu":
         return missing
     from profilers.nvml import devices
 
     found, reason = devices()
     return None if found else f"no CUDA device: {reason}"
+
+
+def _status_in(python: str, requires: tuple[str, ...]) -> str | None:
+    """``framework_status`` as another interpreter would give it."""
+    names = (*requires, "numpy", "psutil", "scipy")  # a worker needs these of its environment
+    program = (
+        "import sys; from importlib.util import find_spec as f;"
+        "print(*(n for n in sys.argv[1:] if (s := f(n)) is None or s.origin is None))"
+    )
+    try:
+        done = subprocess.run(
+            [python, "-I", "-c", program, *names],
+            capture_output=True,
+            check=True,
+            text=True,
+            timeout=60,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"{python} does not run: {type(error).__name__}"
+    missing = done.stdout.split()
+    return f"not installed there: {', '.join(missing)}" if missing else None
 
 
 def _model_folder(name: str, models_dir: Path | None) -> Path:

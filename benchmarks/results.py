@@ -159,13 +159,15 @@ def _matchup(
         for stack in group.stacks
     )
     floor = stats.margin(None)
-    verdicts = tuple(_verdict(a, b, parity, floor) for a, b in itertools.combinations(cases, 2))
+    verdicts = tuple(
+        _verdict(plan, a, b, parity, floor) for a, b in itertools.combinations(cases, 2)
+    )
     return MatchupResult(matchup=matchup, parity=parity, cases=cases, verdicts=verdicts)
 
 
-def _verdict(a: Case, b: Case, parity: Parity | None, margin: float) -> Verdict:
+def _verdict(plan: Plan, a: Case, b: Case, parity: Parity | None, margin: float) -> Verdict:
     verdict = stats.compare(a, b, margin)
-    across = Stack.parse(a.stack).adapter != Stack.parse(b.stack).adapter
+    across = len({plan.selection.engine(Stack.parse(case.stack)) for case in (a, b)}) > 1
     if (
         across
         and verdict.verdict != "not comparable"

@@ -192,8 +192,10 @@ def _paired(
     disturbed = {i: [of_a[i], of_b[i]] for i in pairs if of_a[i].busy or of_b[i].busy}
     if len(disturbed) > MAX_BUSY * len(pairs):
         who = _who([launch for both in disturbed.values() for launch in both])
-        return [*pairs.values()], left_out, f"machine busy in {len(disturbed)} of {len(pairs)}" + (
-            f" launches ({who})"
+        return (
+            [*pairs.values()],
+            left_out,
+            f"machine busy in {len(disturbed)} of {len(pairs)}" + (f" launches ({who})"),
         )
     left_out += [f"launch {i} left out: machine busy ({_who(of)})" for i, of in disturbed.items()]
     return [pair for i, pair in pairs.items() if i not in disturbed], left_out, None

@@ -7,7 +7,6 @@ descriptor and answers leave on another, because frameworks write freely to stdo
 from __future__ import annotations
 
 import ctypes
-import dataclasses
 import faulthandler
 import json
 import os
@@ -16,9 +15,11 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import IO, Any
 
 from benchmarks import clock, inputs, parity, registry, rounding, weights
@@ -105,8 +106,13 @@ class Worker:
                 rounding.write_check(timed, Path(reference["paths"][part]), part)
         return facts
 
-    def prepare(self, *, phase: str, turn_s: float, warm_s: float) -> dict[str, Any]:
-        """Warm up a phase and settle how many iterations make a turn."""
+    def prepare(
+        self, *, phase: str, turn_s: float, warm_s: float, slow: float = 0.0
+    ) -> dict[str, Any]:
+        """Warm up a phase and settle how many iterations make a turn.
+
+        ``slow`` adds that share of its time to every iteration from here on.
+        """
         session = self._session()
         session.adapter.reset(session.model, session.weights)
         host.reset_peak_rss()
@@ -117,6 +123,8 @@ class Worker:
         runs = [work.run, *([work.baseline] if work.baseline else [])]
         warm = [self._warm_up(run, work, warm_s / len(runs)) for run in runs]
         typical = min(warm[0].samples_s[-10:])  # a disturbed warm-up must not shorten the turns
+        if slow:
+            self.work = replace(work, run=_slowed(work.run, slow * median(warm[0].samples_s[-10:])))
         self.iterations = work.iterations or clock.iterations_for(typical, turn_s)
         return {
             "warmup_s": warm[0].samples_s,
@@ -184,9 +192,21 @@ class Worker:
         return self.work
 
 
+def _slowed(run: Callable[[], object], more_s: float) -> Callable[[], object]:
+    """The same work and a busy wait behind it: on a GPU it runs beside what is still queued."""
+
+    def slowed() -> None:
+        run()
+        until = time.perf_counter() + more_s
+        while time.perf_counter() < until:
+            pass
+
+    return slowed
+
+
 def _build(adapter: Adapter, settings: Settings, job: dict[str, Any]) -> Session:
     models_dir = Path(job["models_dir"]) if job["models_dir"] else None
-    spec: ModelSpec = dataclasses.replace(
+    spec: ModelSpec = replace(
         registry.spec(job["model"], models_dir),
         input_shape=tuple(job["input_shape"]),
         deterministic=job["deterministic"],

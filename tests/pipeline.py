@@ -5,6 +5,7 @@ As a program it is the command line at that effort, for tests that must interrup
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -132,8 +133,8 @@ class Pipeline:
         """Processes still alive in the group of any worker that was started here."""
         return [p for p in psutil.process_iter() if alive(p) and _group(p.pid) in self.groups]
 
-    def _worker(self, *arguments: Any) -> WorkerProcess:
-        worker = WorkerProcess(*arguments)
+    def _worker(self, *arguments: Any, **named: Any) -> WorkerProcess:
+        worker = WorkerProcess(*arguments, **named)
         self.groups.append(worker.pid)
         return worker
 
@@ -167,6 +168,7 @@ def _group(pid: int) -> int | None:
 
 if __name__ == "__main__":
     plan.EFFORTS.update(EFFORTS)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     if sys.argv[1] == WITHOUT:
         conduct.report = _no_report
     sys.exit(main(sys.argv[2:]))

@@ -114,8 +114,9 @@ def test_a_run_repeats_and_keeps_what_was_disturbed(
         assert len(case["samples_s"]) == QUICK.rounds
         assert len(case["turns"]) == QUICK.rounds + 1
         assert case["interference"]["repeated"] == 1
-    assert done.case("forward", "null-a").launches[0].interference == (
-        entry["cases"]["null-a"]["interference"]
+    assert (
+        done.case("forward", "null-a").launches[0].interference
+        == (entry["cases"]["null-a"]["interference"])
     )
 
 

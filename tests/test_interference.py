@@ -146,4 +146,3 @@ def test_a_busy_neighbour_on_the_same_core_is_recorded() -> None:
             neighbour.kill()
     found = causes(watch.record(), Normal())
     assert found["taken"] > interference.TAKEN_SHARE
-

@@ -40,7 +40,7 @@ def _tree(root: Path, files: dict[str, str]) -> Path:
         (
             host.cpu_times,
             {"stat": "cpu  1 2 4 8 16 32 64 128 1 1\ncpu0 9\n"},
-            host.CpuTimes(pytest.approx(103 * TICK), pytest.approx(128 * TICK)),
+            host.CpuTimes(busy_s=103 * TICK, steal_s=128 * TICK),
         ),
         (host.load_average, {"loadavg": "1.25 0.50 0.25 2/345 6789\n"}, 1.25),
     ],

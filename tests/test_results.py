@@ -303,10 +303,10 @@ def test_across_frameworks_nothing_is_called_that_is_not_proven(parity: Parity |
         )
         for stack, time in (("torch-eager", 0.1), ("tensorflow-graph", 0.3))
     ]
-    verdict = results._verdict(cases[0], cases[1], parity, 0.02)
+    verdict = results._verdict(_plan("forward"), cases[0], cases[1], parity, 0.02)
     assert verdict.verdict == "not comparable"
     assert (verdict.reason or "").startswith("twins not proven: ")
-    assert results._verdict(cases[0], cases[1], PROVEN, 0.02).verdict == "faster"
+    assert results._verdict(_plan("forward"), cases[0], cases[1], PROVEN, 0.02).verdict == "faster"
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,7 @@ class TensorFlow:
             "onednn": bool(_pywrap_util_port.IsMklEnabled()),
             "layout": self.keras.config.image_data_format(),
             "engine": self.asked.mode,
+            "version": f"{tf.__version__}, Keras {self.keras.__version__}",
             "loader": f"tf.data, prefetch({PREFETCHED})",
         }
 

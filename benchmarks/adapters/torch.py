@@ -207,6 +207,7 @@ class Torch:
             "onednn": torch.backends.mkldnn.is_available(),
             "layout": "channels_first",
             "engine": self.asked.mode,
+            "version": torch.__version__,
             "loader": "DataLoader in the training process (num_workers=0)",
         }
 
