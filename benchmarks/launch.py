@@ -6,14 +6,14 @@ import random
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import clock, gate, registry, rounding
-from benchmarks.adapters._protocol import Settings
+from benchmarks import briefing, clock, gate, registry, rounding
 from benchmarks.gate import Gate
+from benchmarks.nursery import Nursery
 from benchmarks.plan import COLD, Effort, Group, Selection
 from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.records import Matchup, Stack, to_json
@@ -27,7 +27,7 @@ class Context:
     """What every launch of a run shares.
 
     ``append`` writes one entry to the journal; ``cache`` holds the compilers' caches of the run;
-    ``gate`` judges which rounds count.
+    ``gate`` judges which rounds count; ``nursery`` forks the workers of launches that are not cold.
     """
 
     selection: Selection
@@ -36,33 +36,7 @@ class Context:
     append: Append
     cache: Path
     gate: Gate
-
-
-def job(group: Group, selection: Selection, *, needs_data: bool) -> dict[str, Any]:
-    """What a worker must know to build the group's model and feed it."""
-    return {
-        "model": group.model,
-        "models_dir": str(selection.models_dir.resolve()) if selection.models_dir else None,
-        "input_shape": group.spec.input_shape,
-        "batch": group.size.batch,
-        "deterministic": False,
-        "data": group.data if needs_data else None,
-        "data_dir": str(selection.data_dir.resolve()) if selection.data_dir else None,
-        "train_samples": group.size.train_samples,
-        "test_samples": group.size.test_samples,
-    }
-
-
-def settings(stack: Stack, selection: Selection, threads: int, **changed: Any) -> dict[str, Any]:
-    """The settings of a timed worker; ``changed`` overrides some of them."""
-    base: dict[str, Any] = {
-        "mode": stack.mode,
-        "device": selection.device,
-        "precision": selection.precision,
-        "threads": threads,
-        "seed": selection.seed,
-    }
-    return asdict(Settings(**(base | changed)))
+    nursery: Nursery
 
 
 @dataclass
@@ -157,7 +131,8 @@ class Launch:
 
     def _spawn(self, stack: Stack) -> None:
         python = self.context.selection.variant(stack).python
-        self.workers[stack] = WorkerProcess(stack, self._cache(stack), python)
+        fork = None if self._cold else self.context.nursery.fork(stack)
+        self.workers[stack] = WorkerProcess(stack, self._cache(stack), python, fork)
 
     def _settle(self, stack: Stack, cache: str | None) -> None:
         """Let a worker import and build; a failure costs all its cases here.
@@ -172,8 +147,8 @@ class Launch:
             restart=False,
             spawned=self.workers[stack].spawned,
             adapter=stack.adapter,
-            settings=settings(stack, self.context.selection, self.context.threads),
-            job=job(self.group, self.context.selection, needs_data=needs_data),
+            settings=briefing.settings(stack, self.context.selection, self.context.threads),
+            job=briefing.job(self.group, self.context.selection, needs_data=needs_data),
         )
         if stamps is None:
             return
@@ -233,12 +208,17 @@ class Launch:
         )
         cases = {}
         for stack in alive:
+            forked = stack in self.workers and self.workers[stack].forked
             done, ready = self._ask([matchup], stack, "finish"), prepared[stack]
             if not done or not ready or (matchup.id, stack) in self.failed:
                 continue
             samples = _samples(taken.counted_turns(stack))
             if min(samples) > 0:
-                told = {"samples_s": samples, "interference": gate.evidence(taken, stack, since)}
+                told = {
+                    "samples_s": samples,
+                    "process": "forked" if forked else "fresh",
+                    "interference": gate.evidence(taken, stack, since),
+                }
                 cases[str(stack)] = ready | done | told | {"turns": taken.turns(stack)}
             else:
                 # The noise of this launch is larger than what is sought; the turns stay on record.

@@ -44,6 +44,10 @@ SELECTION: dict[str, dict[str, Any]] = {
         "metavar": "E",
         "help": ", ".join(f"{name} ({e.launches} launches)" for name, e in EFFORTS.items()),
     },
+    "--processes": {
+        "metavar": "P",
+        "help": "forked from one that has imported the framework (default), or fresh",
+    },
     "--seed": {"type": int, "metavar": "N", "help": "of weights, inputs and orders (default: 0)"},
     "--timeout": {"type": float, "metavar": "S", "help": "seconds a case may take (default: 600)"},
     "--shard": {"type": _shard, "metavar": "I/N", "help": "only every n-th model, from the i-th"},

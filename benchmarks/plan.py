@@ -15,6 +15,7 @@ from benchmarks.records import Matchup, Stack
 EffortName = Literal["quick", "standard", "release"]
 PRECISIONS = ("float32",)
 DEVICES = ("cpu", "cuda")
+PROCESSES = ("forked", "fresh")
 DEFAULT_DATA = "digits"
 COLD = "cold_start"
 ORDER = ("forward", "backward", "train_step", "dataload", "epoch", COLD)
@@ -83,6 +84,7 @@ class Selection:
     models_dir: Path | None = None
     data_dir: Path | None = None
     data: str | None = None
+    processes: str = "forked"
     variants: tuple[Variant, ...] = ()
 
     def variant(self, stack: Stack) -> Variant:
@@ -180,6 +182,7 @@ def _check(selection: Selection) -> None:
         ("effort", selection.effort, get_args(EffortName)),
         ("precision", selection.precision, PRECISIONS),
         ("device", selection.device, DEVICES),
+        ("kind of processes", selection.processes, PROCESSES),
     ):
         if value not in allowed:
             raise SelectionError(f"unknown {name} {value!r}; there are: {', '.join(allowed)}")

@@ -12,18 +12,35 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from benchmarks import registry
 from benchmarks.records import Failure, Stack, Status
 from profilers import host
 
 ROOT = Path(__file__).parent.parent
+WORKER = "benchmarks.worker"
 GRACE_S = 5.0
 """What a worker gets beyond its own deadline to write its stack, before its group is killed."""
-TAIL_BYTES = 4000
+READ_BYTES = 1 << 16
+TAIL_CHARACTERS = 4000
+
+
+class Child(Protocol):
+    """What is used of ``subprocess.Popen``, and what a forked worker offers too."""
+
+    pid: int
+    returncode: int | None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit status; minus the signal's number where one ended it."""
+
+
+Fork = Callable[[tuple[int, int, int], Mapping[str, str]], Child]
+"""Forks a worker on three descriptors (commands, answers, log) with some variables set."""
 
 
 class WorkerError(Exception):
@@ -38,11 +55,17 @@ class WorkerProcess:
     """A worker in a process group of its own.
 
     ``cache`` is the folder of its compiler's cache, ``python`` the interpreter where it is another
-    than ours. Every question blocks until it is answered: a
-    parent that polled would take a core from what is being timed.
+    than ours, ``fork`` makes it where it is not started anew. Every question
+    blocks until it is answered: a parent that polled would take a core from what is being timed.
     """
 
-    def __init__(self, stack: Stack, cache: Path | None = None, python: str | None = None) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        cache: Path | None = None,
+        python: str | None = None,
+        fork: Fork | None = None,
+    ) -> None:
         self.stack = stack
         self._kills_before = host.oom_kills().value
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
@@ -50,22 +73,36 @@ class WorkerProcess:
         take, writing = os.pipe()
         self.spawned = time.perf_counter()
         try:
-            self._process = subprocess.Popen(
-                [python or sys.executable, "-m", "benchmarks.worker", str(reading), str(writing)],
-                cwd=ROOT,
-                env=_environment(stack, cache),
-                pass_fds=(reading, writing),
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # an interrupt at the terminal is the parent's to handle
-            )
+            self._process = self._spawn(reading, writing, cache, python, fork)
         finally:
             os.close(reading)
             os.close(writing)
         self._give, self._take, self._buffer = give, take, b""
         self._last_words = ""
         self._ending = threading.RLock()  # an interrupt ends it while another thread may, too
+
+    def _spawn(
+        self, reading: int, writing: int, cache: Path | None, python: str | None, fork: Fork | None
+    ) -> Child:
+        drawn = _drawn(self.stack, cache)
+        if fork:
+            with suppress(OSError):  # what it would be forked from is gone: start it anew
+                return fork((reading, writing, self._log.fileno()), drawn)
+        return subprocess.Popen(
+            [python or sys.executable, "-m", WORKER, str(reading), str(writing)],
+            cwd=ROOT,
+            env=environment_of(self.stack) | drawn,
+            pass_fds=(reading, writing),
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # an interrupt at the terminal is for the parent
+        )
+
+    @property
+    def forked(self) -> bool:
+        """Whether it was forked rather than started anew."""
+        return not isinstance(self._process, subprocess.Popen)
 
     @property
     def pid(self) -> int:
@@ -167,19 +204,28 @@ class WorkerProcess:
             if self._log.closed:
                 return self._last_words
             size = os.fstat(self._log.fileno()).st_size
-            last = os.pread(self._log.fileno(), TAIL_BYTES, max(0, size - TAIL_BYTES))
-        return last.decode("utf-8", "replace")
+            last = os.pread(self._log.fileno(), READ_BYTES, max(0, size - READ_BYTES))
+        # One line of faulthandler names every extension module there is, and nothing of use.
+        lines = last.decode("utf-8", "replace").splitlines(keepends=True)
+        kept = "".join(line for line in lines if not line.startswith("Extension modules: "))
+        return kept[-TAIL_CHARACTERS:]
 
 
-def _environment(stack: Stack, cache: Path | None) -> Mapping[str, str]:
-    adapter = registry.adapter(stack.adapter)
-    environment = dict(os.environ) | dict(adapter.env)
+def environment_of(stack: Stack) -> dict[str, str]:
+    """What must stand before the interpreter starts."""
+    environment = dict(os.environ) | dict(registry.adapter(stack.adapter).env)
     environment["PYTHONPATH"] = str(ROOT)
     environment["PYTHONHASHSEED"] = "random"
     environment["PYTHONWARNINGS"] = "ignore"
+    return environment
+
+
+def _drawn(stack: Stack, cache: Path | None) -> dict[str, str]:
+    """What is each worker's own."""
     # Layout effects of the environment's size are real and must vary between launches, not within
     # a comparison (Mytkowicz et al. 2009).
-    environment["TWINBENCH_PADDING"] = "x" * random.randrange(4096)  # noqa: S311 - not for secrets
+    drawn = {"TWINBENCH_PADDING": "x" * random.randrange(4096)}  # noqa: S311 - not for secrets
     if cache:
-        environment |= {name: str(cache / name.lower()) for name in adapter.cache_env}
-    return environment
+        names = registry.adapter(stack.adapter).cache_env
+        drawn |= {name: str(cache / name.lower()) for name in names}
+    return drawn

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import launch, parity, registry, rounding
+from benchmarks import briefing, parity, registry, rounding
 from benchmarks.plan import Group, Selection
 from benchmarks.process import WorkerProcess
 from benchmarks.records import Parity, Stack, TimedCheck
@@ -47,7 +47,7 @@ def _prove(
     small = replace(spec.at(spec.size("quick")), deterministic=True)
     references = {part: folder / f"reference-{part}.npz" for part in rounding.PARTS}
     written = {engine: folder / f"{engine}.npz" for engine in engines}
-    as_timed = launch.job(group, selection, needs_data=False)
+    as_timed = briefing.job(group, selection, needs_data=False)
     as_proven = as_timed | {
         "input_shape": small.input_shape,
         "batch": small.proof_batch,
@@ -64,7 +64,7 @@ def _prove(
             worker,
             deadline_s=selection.timeout_s,
             adapter=worker.stack.adapter,
-            settings=launch.settings(worker.stack, selection, threads, **on_cpu),
+            settings=briefing.settings(worker.stack, selection, threads, **on_cpu),
             job=as_proven,
             path=str(written[engine]),
             reference=leader if engine == next(iter(engines)) else None,
@@ -139,8 +139,8 @@ def check_stacks(
                 deadline_s=selection.timeout_s,
                 spawned=worker.spawned,
                 adapter=stack.adapter,
-                settings=launch.settings(stack, selection, threads),
-                job=launch.job(group, selection, needs_data=False),
+                settings=briefing.settings(stack, selection, threads),
+                job=briefing.job(group, selection, needs_data=False),
             )
             for part, reference in references.items():
                 written = reference.with_name(f"{stack}-{part}.npz")

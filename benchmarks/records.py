@@ -124,7 +124,9 @@ class Matchup:
 class Launch:
     """What one stack gave in one launch; ``samples_s`` stand in round order, so they pair up.
 
-    ``interference`` is what the kernel recorded against the turns of this launch, or ``None``.
+    ``process`` says whether its workers were started anew or forked from one that had imported the
+    framework. ``interference`` is what the kernel recorded against the turns of this launch, or
+    ``None``.
     """
 
     index: int
@@ -132,6 +134,7 @@ class Launch:
     warmup_s: tuple[float, ...] = ()
     steady: bool = True
     iterations: int = 1
+    process: Literal["fresh", "forked"] = "fresh"
     interference: dict[str, Any] | None = None
 
     @property

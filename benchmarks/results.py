@@ -260,6 +260,7 @@ def _launch(index: int, data: Mapping[str, Any]) -> Launch:
         warmup_s=tuple(data["warmup_s"]),
         steady=data["steady"],
         iterations=data["iterations"],
+        process=data.get("process", "fresh"),
         interference=data.get("interference"),
     )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.gate import Gate
 from benchmarks.launch import Context, Launch
+from benchmarks.nursery import Nursery
 from benchmarks.plan import Group, Plan
 from benchmarks.process import WorkerError
 from benchmarks.progress import Listener
@@ -41,10 +42,13 @@ class Runner:
         began = time.monotonic()
         interrupted = False
         self.listener.begin(self.plan)
-        with tempfile.TemporaryDirectory(prefix="twinbench-cache-") as cache:
+        with (
+            tempfile.TemporaryDirectory(prefix="twinbench-cache-") as cache,
+            Nursery(self.plan.selection) as nursery,
+        ):
             try:
                 for group in self.plan.groups:
-                    self._group(group, Path(cache))
+                    self._group(group, Path(cache), nursery)
             except KeyboardInterrupt:
                 interrupted = True
             finally:
@@ -54,17 +58,19 @@ class Runner:
         run = self._assembled(interrupted=interrupted)
         return replace(run, seconds=spent)
 
-    def _group(self, group: Group, cache: Path) -> None:
+    def _group(self, group: Group, cache: Path, nursery: Nursery) -> None:
         lacking = self.plan.lacking
         able = replace(group, stacks=tuple(s for s in group.stacks if not lacking(group.model, s)))
         if any(self._wanted(able, index) for index in range(self.plan.effort.launches)):
             self.listener.proving(group)
+            nursery.start(able.stacks)
             try:
                 with proof(able, self.plan.selection, self.threads) as (found, references):
                     self._record("proof", model=group.model, parity=to_json(found))
                     self.listener.proved(group, found)
                     if references:
-                        self._launches(able, cache, references)
+                        nursery.settle()
+                        self._launches(able, cache, references, nursery)
             except WorkerError as error:
                 self._unproven(able, error)
         for result in self._assembled().matchups:
@@ -85,7 +91,9 @@ class Runner:
                     failure=to_json(error.failure),
                 )
 
-    def _launches(self, group: Group, cache: Path, references: References) -> None:
+    def _launches(
+        self, group: Group, cache: Path, references: References, nursery: Nursery
+    ) -> None:
         context = Context(
             selection=self.plan.selection,
             effort=self.plan.effort,
@@ -93,6 +101,7 @@ class Runner:
             append=self._record,
             cache=cache,
             gate=self.gate,
+            nursery=nursery,
         )
         for index in range(self.plan.effort.launches):
             wanted = self._wanted(group, index)

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from benchmarks import clock, inputs, parity, registry, rounding, weights
 from benchmarks.adapters._protocol import Adapter, Settings
@@ -50,6 +50,7 @@ class Worker:
     session: Session | None = None
     work: Work | None = None
     iterations: int = 1
+    turn_s: float = 0.0
     watch: Watch = field(default_factory=Watch)
 
     def start(
@@ -125,6 +126,7 @@ class Worker:
         typical = min(warm[0].samples_s[-10:])  # a disturbed warm-up must not shorten the turns
         if slow:
             self.work = replace(work, run=_slowed(work.run, slow * median(warm[0].samples_s[-10:])))
+        self.turn_s = turn_s
         self.iterations = work.iterations or clock.iterations_for(typical, turn_s)
         return {
             "warmup_s": warm[0].samples_s,
@@ -149,9 +151,15 @@ class Worker:
                 watch=self.watch,
             )
 
+        taken, run_s = self.iterations, timed(work.run)
+        baseline_s = timed(work.baseline) if work.baseline else 0.0
+        if not work.iterations and run_s * taken < self.turn_s / 2:
+            # The warm-up was disturbed, and promised too long an iteration.
+            self.iterations = clock.iterations_for(run_s, self.turn_s)
         return {
-            "run_s": timed(work.run),
-            "baseline_s": timed(work.baseline) if work.baseline else 0.0,
+            "run_s": run_s,
+            "baseline_s": baseline_s,
+            "iterations": taken,
             "record": self.watch.record(),
         }
 
@@ -279,18 +287,22 @@ def serve(commands: IO[str], answers: IO[str]) -> None:
         answers.flush()
 
 
-def main() -> None:
-    """Serve on the two descriptors named on the command line."""
+def die_with_parent() -> None:
+    """Have the kernel end this process with its parent, however that dies (Linux)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def work(reading: int, writing: int) -> NoReturn:
+    """Serve on two descriptors, and leave."""
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt ends
-    with suppress(OSError, AttributeError):  # Linux: die with the parent, however it dies
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     random.seed()
-    reading, writing = (int(argument) for argument in sys.argv[1:3])
     with os.fdopen(reading) as commands, os.fdopen(writing, "w") as answers:
         serve(commands, answers)
     os._exit(0)  # an exit hook of a framework must not outlive its last answer
 
 
 if __name__ == "__main__":
-    main()
+    work(*map(int, sys.argv[1:3]))

@@ -61,6 +61,8 @@ class Adapter(Protocol):
 
     requires: ClassVar[tuple[str, ...]]
     """Modules that must be installed; probed without importing them."""
+    late: ClassVar[tuple[str, ...]]
+    """Modules that the framework imports only when first used; imported before a fork."""
     dialect: ClassVar[str]
     """Which twin it runs: ``models/<model>/<dialect>.py``."""
     modes: ClassVar[Mapping[str, bool]]

@@ -72,6 +72,7 @@ class Null:
     """The adapter of no framework."""
 
     requires: ClassVar[tuple[str, ...]] = ()
+    late: ClassVar[tuple[str, ...]] = ()
     dialect: ClassVar[str] = "null"
     modes: ClassVar[Mapping[str, bool]] = {"a": False, "b": False}
     proof_mode: ClassVar[str] = "a"

@@ -39,6 +39,7 @@ class TensorFlow:
     """Keras 3 on TensorFlow."""
 
     requires: ClassVar[tuple[str, ...]] = ("tensorflow", "keras")
+    late: ClassVar[tuple[str, ...]] = ()
     dialect: ClassVar[str] = "keras"
     modes: ClassVar[Mapping[str, bool]] = {"graph": True, "xla": True, "eager": False}
     proof_mode: ClassVar[str] = "eager"

@@ -38,6 +38,7 @@ class Torch:
     """PyTorch through its canonical loop."""
 
     requires: ClassVar[tuple[str, ...]] = ("torch",)
+    late: ClassVar[tuple[str, ...]] = ("torch._dynamo", "torch._inductor.compile_fx")
     dialect: ClassVar[str] = "torch"
     modes: ClassVar[Mapping[str, bool]] = {"eager": True, "compile": True, "script": False}
     proof_mode: ClassVar[str] = "eager"
