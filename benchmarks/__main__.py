@@ -15,7 +15,8 @@ from rich.table import Table
 from benchmarks import conduct, environment, inputs, journal, options, plan, progress, registry
 from benchmarks.process import WorkerError
 from benchmarks.proving import check_stacks, proof
-from benchmarks.records import Exit, Parity, to_json
+from benchmarks.records import Exit, Parity, Stack, to_json
+from benchmarks.selftest import detection, floor
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +55,9 @@ def run(asked: argparse.Namespace, console: Console) -> int:
     if asked.resume:
         prepared = conduct.reopen(asked.out, asked.resume)
     else:
-        prepared = conduct.prepare(options.selection(_value_of(asked)), asked.out)
+        made = conduct.check(options.selection(_value_of(asked)))
+        settled = floor.settle(made, asked.out, progress.Telling(console))
+        prepared = conduct.prepare(made.selection, asked.out, settled)
     try:
         done = conduct.carry_out(prepared, progress.Telling(console))
     except journal.Locked:
@@ -113,6 +116,34 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
         return Exit.NOTHING
     refused = any(p.status == "failed" or not all(c.ok for c in p.timed) for p in proofs.values())
     return Exit.PARITY if refused else Exit.INCOMPLETE if failed else Exit.OK
+
+
+def selftest(asked: argparse.Namespace, console: Console) -> int:
+    """Measure stacks against themselves and against slowed copies of them; keep the A/A floor."""
+    made = conduct.check(options.selection(_value_of(asked)))
+    stacks = made.selection.stacks or tuple(map(str, registry.plain_stacks()))
+    runs = [
+        floor.measure(
+            floor.selection(made.selection, [Stack.parse(name)], asked.inject),
+            asked.out,
+            progress.Telling(console),
+        )
+        for name in stacks
+        if not made.unsupported.get(name)
+    ]
+    if not runs:
+        console.print("none of these stacks can run here")
+        return Exit.NOTHING
+    found = detection.summarise(runs, asked.inject)
+    settled = floor.store(
+        asked.out, made.selection, [v for r in runs for v in floor.against_itself(r)]
+    )
+    console.print(detection.table(found))
+    console.print(f"A/A floor: {settled['how']}", soft_wrap=True)
+    if asked.json:
+        print(json.dumps(to_json(found) | {"floor": settled}, allow_nan=False))
+    broken = [r.exit for r in runs if r.exit]
+    return Exit.PARITY if found.called else broken[0] if broken else Exit.OK
 
 
 def listing(asked: argparse.Namespace, console: Console) -> int:
@@ -202,6 +233,18 @@ _PROOF = {
     for f, k in options.SELECTION.items()
     if f in {"--models", "--stacks", "--seed", "--timeout", "--models-dir"}
 }
+_SELFTEST = {
+    f: k
+    for f, k in options.SELECTION.items()
+    if f not in {"--python", "--shard", "--precision", "--processes"}
+} | {
+    "--inject": {
+        "type": detection.shares,
+        "default": detection.INJECTED,
+        "metavar": "P,P",
+        "help": "per cent by which copies are slowed (default: 1,2,5,10)",
+    }
+}
 COMMANDS: dict[
     str, tuple[Callable[[argparse.Namespace, Console], int], tuple[dict[str, Any], ...], str]
 ] = {
@@ -219,6 +262,11 @@ COMMANDS: dict[
         verify,
         (_PROOF, {"--out": options.PLACE["--out"]}),
         "prove the twins identical in float64, then check each as timed; time nothing",
+    ),
+    "selftest": (
+        selftest,
+        (_SELFTEST, {"--out": options.PLACE["--out"]}),
+        "time stacks against themselves and against slowed copies; keep the A/A floor",
     ),
     "doctor": (doctor, ({},), "show the machine, what is noisy on it, and how to mend it"),
 }

@@ -7,7 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,6 +23,10 @@ from benchmarks.runner import Runner
 
 JOURNAL = "journal.ndjson"
 SUMMARY = "run.json"
+NO_FLOOR: Mapping[str, Any] = {
+    "value": None,
+    "how": "not measured: the margin of 2 % stands alone",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +47,26 @@ class Prepared:
         return shlex.join(words)
 
 
-def prepare(chosen: plan.Selection, out: Path) -> Prepared:
-    """Plan a new run and make its folder.
+def check(chosen: plan.Selection) -> plan.Plan:
+    """Plan a run, and read the data it needs: a missing file must not cost what was measured.
+
+    Raises:
+        SelectionError, UnknownNameError, DataError: the selection cannot be measured.
+    """
+    made = plan.make(chosen)
+    if any(registry.load("phases", p).NEEDS_DATA for g in made.groups for p in g.phases()):
+        inputs.load(chosen.data or plan.DEFAULT_DATA, chosen.data_dir, chosen.seed)
+    return made
+
+
+def prepare(chosen: plan.Selection, out: Path, floor: Mapping[str, Any] = NO_FLOOR) -> Prepared:
+    """Plan a new run and make its folder; ``floor`` is the machine's A/A floor.
 
     Raises:
         SelectionError, UnknownNameError, DataError: the selection cannot be measured.
         JournalError: the folder cannot be written.
     """
-    made = plan.make(chosen)
-    _check_data(made)
+    made = check(chosen)
     started = datetime.now(UTC)
     folder = journal.create_run(out, journal.new_run_id(started))
     header = Run(
@@ -63,7 +78,7 @@ def prepare(chosen: plan.Selection, out: Path) -> Prepared:
         environment=environment.describe(threads=environment.usable_cores()),
         effort=chosen.effort,
         seed=chosen.seed,
-        aa_floor={"value": None, "how": "not measured: the margin of 2 % stands alone"},
+        aa_floor=dict(floor),
     )
     return Prepared(plan=made, folder=folder, header=header, entries=[])
 
@@ -176,13 +191,6 @@ def report(folder: Path) -> Path | None:
         print(built.stderr.strip(), file=sys.stderr)  # noqa: T201 - the run stands, its report does not
         return None
     return folder / "report.html"
-
-
-def _check_data(made: plan.Plan) -> None:
-    """Read the data before anything is measured: a missing file must not cost a run."""
-    chosen = made.selection
-    if any(registry.load("phases", p).NEEDS_DATA for g in made.groups for p in g.phases()):
-        inputs.load(chosen.data or plan.DEFAULT_DATA, chosen.data_dir, chosen.seed)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from rich.console import Console
 from benchmarks import conduct, environment, journal, options, plan, progress
 from benchmarks.front import Measured
 from benchmarks.records import Exit
+from benchmarks.selftest import floor
 
 MEASURED = pytest.StashKey[Measured]()
 PLANNED = pytest.StashKey[plan.Plan]()
@@ -101,12 +102,17 @@ def _planned(config: pytest.Config) -> plan.Plan:
 def _measure(config: pytest.Config, wanted: set[str]) -> Measured:
     made, out = _planned(config), config.getoption("--out")
     run = config.getoption("--resume")
-    prepared = conduct.reopen(out, run) if run else conduct.prepare(made.selection, out)
-    # `-k` may have left out single stacks of a matchup, which no flag can say.
-    prepared = replace(prepared, plan=prepared.plan.only(wanted))
     capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         console = Console(stderr=True)
+        if run:
+            prepared = conduct.reopen(out, run)
+        else:
+            conduct.check(made.selection)
+            settled = floor.settle(made, out, progress.Telling(console))
+            prepared = conduct.prepare(made.selection, out, settled)
+        # `-k` may have left out single stacks of a matchup, which no flag can say.
+        prepared = replace(prepared, plan=prepared.plan.only(wanted))
         done = conduct.carry_out(prepared, progress.Telling(console))
         conduct.report(prepared.folder)
         if done.exit == Exit.INTERRUPTED:

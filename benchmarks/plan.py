@@ -46,10 +46,10 @@ class Effort:
 EFFORTS: dict[str, Effort] = {
     "quick": Effort(launches=3, cold_launches=1, rounds=4, epoch_rounds=1, turn_s=0.06, warm_s=0.2),
     "standard": Effort(
-        launches=7, cold_launches=7, rounds=10, epoch_rounds=2, turn_s=0.2, warm_s=5.0
+        launches=7, cold_launches=3, rounds=10, epoch_rounds=2, turn_s=0.2, warm_s=5.0
     ),
     "release": Effort(
-        launches=15, cold_launches=15, rounds=20, epoch_rounds=2, turn_s=0.5, warm_s=15.0
+        launches=15, cold_launches=5, rounds=20, epoch_rounds=2, turn_s=0.5, warm_s=15.0
     ),
 }
 

@@ -275,7 +275,10 @@ class Parity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Stack ``a`` against stack ``b``: ``ratio`` is time of b over time of a, so > 1 favours a."""
+    """Stack ``a`` against stack ``b``: ``ratio`` is time of b over time of a, so > 1 favours a.
+
+    ``busy``: there is no call because the machine did not fall quiet.
+    """
 
     a: str
     b: str
@@ -285,6 +288,7 @@ class Verdict:
     margin: float
     verdict: VerdictWord
     reason: str | None = None
+    busy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

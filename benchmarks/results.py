@@ -90,8 +90,9 @@ class Ledger:
 
 def assemble(plan: Plan, ledger: Ledger, header: Run, *, interrupted: bool = False) -> Run:
     """The run as far as the journal tells it; ``header`` holds what does not depend on samples."""
+    margin = stats.margin(header.aa_floor.get("value"))
     matchups = tuple(
-        _matchup(plan, group, matchup, ledger, interrupted=interrupted)
+        _matchup(plan, group, matchup, ledger, margin, interrupted=interrupted)
         for group in plan.groups
         for matchup in group.matchups
     )
@@ -148,7 +149,13 @@ def exit_code(matchups: Sequence[MatchupResult]) -> Exit:
 
 
 def _matchup(
-    plan: Plan, group: Group, matchup: Matchup, ledger: Ledger, *, interrupted: bool
+    plan: Plan,
+    group: Group,
+    matchup: Matchup,
+    ledger: Ledger,
+    margin: float,
+    *,
+    interrupted: bool,
 ) -> MatchupResult:
     parity = ledger.proofs.get(group.model)
     checks = tuple(ledger.checks.get(group.model, ()))
@@ -158,9 +165,8 @@ def _matchup(
         _case(plan, group, matchup, stack, ledger, parity, interrupted=interrupted)
         for stack in group.stacks
     )
-    floor = stats.margin(None)
     verdicts = tuple(
-        _verdict(plan, a, b, parity, floor) for a, b in itertools.combinations(cases, 2)
+        _verdict(plan, a, b, parity, margin) for a, b in itertools.combinations(cases, 2)
     )
     return MatchupResult(matchup=matchup, parity=parity, cases=cases, verdicts=verdicts)
 

@@ -161,6 +161,7 @@ def compare(a: Case, b: Case, margin: float) -> Verdict:
         margin=margin,
         verdict=word,
         reason="; ".join(reasons) or None,
+        busy=found is not None and busy is not None,
     )
 
 

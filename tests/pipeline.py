@@ -18,10 +18,11 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks import conduct, interference, journal, launch, plan, proving
+from benchmarks import conduct, interference, journal, launch, plan, progress, proving
 from benchmarks.__main__ import main
 from benchmarks.process import WorkerProcess
 from benchmarks.records import Case, MatchupResult, Run, read_run
+from benchmarks.selftest import floor
 
 ROOT = Path(__file__).parent.parent
 MODELS = Path(__file__).parent / "models"
@@ -88,6 +89,7 @@ class Pipeline:
         self.monkeypatch.setattr(conduct, "report", _no_report)
         # The tests' own machine may be as busy as it likes; what a gate does has tests of its own.
         self.monkeypatch.setattr(interference, "causes", lambda _record, _normal: {})
+        self.monkeypatch.setattr(floor, "settle", _no_floor)
         for module in (launch, proving):
             self.monkeypatch.setattr(module, "WorkerProcess", self._worker)
 
@@ -159,6 +161,11 @@ def _no_report(folder: Path) -> Path:
     return folder / "report.html"
 
 
+def _no_floor(made: plan.Plan, out: Path, listener: progress.Listener) -> dict[str, Any]:
+    del made, out, listener
+    return dict(conduct.NO_FLOOR)
+
+
 def _group(pid: int) -> int | None:
     try:
         return os.getpgid(pid)
@@ -169,6 +176,7 @@ def _group(pid: int) -> int | None:
 if __name__ == "__main__":
     plan.EFFORTS.update(EFFORTS)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+    floor.settle = _no_floor
     if sys.argv[1] == WITHOUT:
         conduct.report = _no_report
     sys.exit(main(sys.argv[2:]))

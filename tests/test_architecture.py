@@ -19,7 +19,7 @@ FRAMEWORK_FILES = {
 KINDS = ("adapters", "models", "phases")
 REPORTS_MAY_IMPORT = ("benchmarks.records", "benchmarks.stats")
 MAX_LINES = 320
-LONGER = {"benchmarks/records.py": 420}  # the data contract reads best in one piece
+LONGER = {"benchmarks/records.py": 440}  # the data contract reads best in one piece
 PRINTING = {"benchmarks/conduct.py": 1}  # why a report could not be built, after the run stands
 
 SOURCES = {

@@ -1,0 +1,113 @@
+"""A stack is compared with itself and with slower copies of it, through the usual pipeline."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from benchmarks import conduct, plan
+from benchmarks.__main__ import main
+from benchmarks.records import Exit, Stack, Verdict, read_run
+from benchmarks.selftest import detection, floor
+from tests.pipeline import MODELS, Pipeline
+
+SETTLE = floor.settle
+TINY = ("--models-dir", str(MODELS), "--models", "tiny", "--phases", "forward,train_step")
+
+
+@pytest.fixture
+def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pipeline:
+    return Pipeline(monkeypatch, tmp_path)
+
+
+def _verdict(ratio: float | None, *, busy: bool = False) -> Verdict:
+    return Verdict(
+        a="null-a@a",
+        b="null-a@b",
+        ratio=ratio,
+        ci95=None,
+        launches=3,
+        margin=0.02,
+        verdict="no call",
+        busy=busy,
+    )
+
+
+def test_the_floor_is_the_95th_percentile_of_the_distance_from_one() -> None:
+    ratios = [math.exp((-1) ** i * i / 100) for i in range(21)]
+    found = floor.estimate([_verdict(r) for r in ratios])
+    assert found == pytest.approx(math.expm1(0.19))
+    assert floor.estimate([*map(_verdict, ratios), _verdict(9.0, busy=True)]) == found
+    assert floor.estimate([]) is None
+    assert floor.estimate([_verdict(9.0, busy=True)]) is None
+
+
+def test_copies_are_the_same_stack_and_slower_ones() -> None:
+    made = floor.selection(plan.Selection(shard=(1, 2)), [Stack("torch", "eager")], [0.05])
+    assert made.stacks == ("torch-eager@a", "torch-eager@b", "torch-eager@slow5")
+    assert [v.slow for v in made.variants] == [0.0, 0.0, 0.05]
+    assert made.shard is None
+
+
+def test_the_selftest_sees_a_slow_copy_and_calls_no_equal_one(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["selftest", *TINY, "--stacks", "null-a", "--inject", "50", "--effort", "standard"]
+    code = main([*command, "--out", str(pipeline.out), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert (found["comparisons"], found["called"]) == (2, [])
+    (row,) = found["slowdowns"]
+    assert (row["comparisons"], row["detected"]) == (2, 2)
+    assert row["ratio"] == pytest.approx(1.5, abs=0.1)
+    assert code == Exit.OK
+    assert found["floor"]["value"] == found["floor"]["value"] > 0
+    assert not list(pipeline.out.glob("*-*/run.json"))  # these runs are no part of the history
+    assert len(list((pipeline.out / floor.FOLDER).glob("*-*/run.json"))) == 1
+    chosen = plan.Selection(effort="standard")
+    assert floor.lookup(pipeline.out, chosen) == found["floor"]
+    assert floor.lookup(pipeline.out, plan.Selection(effort="quick")) is None
+
+
+def test_a_run_measures_a_small_floor_once_and_judges_by_it(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(floor, "settle", SETTLE)
+    done = pipeline.run("--phases", "forward")
+    (own,) = (pipeline.out / floor.FOLDER).glob("*-*/run.json")
+    assert done.run.aa_floor["value"] == pytest.approx(
+        floor.estimate(floor.against_itself(read_run(json.loads(own.read_text()))))
+    )
+    (verdict,) = done.matchup("forward").verdicts
+    assert verdict.margin == max(0.02, done.run.aa_floor["value"])
+    again = pipeline.run("--phases", "forward")
+    assert again.run.aa_floor == done.run.aa_floor
+    assert len(list((pipeline.out / floor.FOLDER).glob("*-*/run.json"))) == 1
+
+
+def test_a_damaged_floor_is_measured_anew(pipeline: Pipeline) -> None:
+    chosen = plan.Selection()
+    floor.store(pipeline.out, chosen, [_verdict(1.03)])
+    assert floor.lookup(pipeline.out, chosen) is not None
+    (file,) = (pipeline.out / floor.STORE).iterdir()
+    file.write_text(file.read_text()[:9])
+    assert floor.lookup(pipeline.out, chosen) is None
+
+
+def test_without_a_comparison_there_is_no_floor(pipeline: Pipeline) -> None:
+    assert floor.store(pipeline.out, plan.Selection(), []) == conduct.NO_FLOOR
+    assert not (pipeline.out / floor.STORE).exists()
+
+
+@pytest.mark.parametrize("text", ["x", "0", "-1", "101"])
+def test_a_slowdown_that_is_none_is_refused(
+    text: str, pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["selftest", f"--inject={text}", "--out", str(pipeline.out)]) == Exit.USAGE
+    assert "write per cent" in capsys.readouterr().err
+
+
+def test_shares_are_read_from_per_cent() -> None:
+    assert detection.shares("1,2.5") == (0.01, 0.025)
