@@ -38,6 +38,11 @@ SELECTION: dict[str, dict[str, Any]] = {
     "--seed": {"type": int, "metavar": "N", "help": "of weights, inputs and orders (default: 0)"},
     "--timeout": {"type": float, "metavar": "S", "help": "seconds a case may take (default: 600)"},
     "--shard": {"type": _shard, "metavar": "I/N", "help": "only every n-th model, from the i-th"},
+    "--only": {
+        "type": _names,
+        "metavar": "IDS",
+        "help": "only these matchups or cases, by their ids in run.json",
+    },
     "--models-dir": {"type": Path, "metavar": "DIR", "help": "a folder with models of your own"},
     "--data": {"metavar": "NAME", "help": "digits (default) or fashion-mnist"},
     "--data-dir": {"type": Path, "metavar": "DIR", "help": "where the IDX files of a data set lie"},
