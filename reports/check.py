@@ -125,7 +125,8 @@ def gate(
         confirmation = remeasure(run, tuple(cases), out)
         flags = [_confirmed(flag, confirmation, margin) for flag in flags]
     done = _judged(seen, flags, margin, confirmation, allow_missing=allow_missing)
-    mark(out, run.run_id, "failed" if done.exit else "cleared" if flags else "passed")
+    if done.exit != Exit.NOTHING:
+        mark(out, run.run_id, "failed" if done.exit else "cleared" if flags else "passed")
     return done, skipped
 
 
@@ -220,10 +221,13 @@ def _judged(
         if confirmation and f.pooled is None
     )
     failed = (*seen.failed, *unconfirmed)
+    code = _exit(failed, () if allow_missing else seen.only_a, flags)
+    if code == Exit.OK and not times | ratios:
+        code = Exit.NOTHING  # a gate that saw nothing has not let it pass
     return Check(
         run=seen.b,
         baseline=seen.a,
-        exit=_exit(failed, () if allow_missing else seen.only_a, flags),
+        exit=code,
         margin=margin,
         times=len(times),
         ratios=len(ratios),

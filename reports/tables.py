@@ -25,6 +25,7 @@ VERDICTS = {
     Exit.REGRESSION: "regression",
     Exit.INCOMPLETE: "incomplete",
     Exit.PARITY: "parity failed",
+    Exit.NOTHING: "nothing could be judged",
 }
 
 
