@@ -57,6 +57,11 @@ SELECTION: dict[str, dict[str, Any]] = {
         "metavar": "NAME=INTERPRETER",
         "help": "another environment, for stacks written STACK@NAME; may be given again",
     },
+    "--only": {
+        "type": _names,
+        "metavar": "IDS",
+        "help": "only these matchups or cases, by their ids in run.json",
+    },
     "--models-dir": {"type": Path, "metavar": "DIR", "help": "a folder with models of your own"},
     "--data": {"metavar": "NAME", "help": "digits (default) or fashion-mnist"},
     "--data-dir": {"type": Path, "metavar": "DIR", "help": "where the IDX files of a data set lie"},

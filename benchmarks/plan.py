@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -81,6 +82,7 @@ class Selection:
     seed: int = 0
     timeout_s: float = 600.0
     shard: tuple[int, int] | None = None
+    only: tuple[str, ...] = ()
     models_dir: Path | None = None
     data_dir: Path | None = None
     data: str | None = None
@@ -169,12 +171,28 @@ def make(selection: Selection) -> Plan:
         str(s): registry.unsupported(s, selection.device, selection.variant(s).python)
         for s in stacks
     }
-    return Plan(
+    made = Plan(
         selection=selection,
         effort=EFFORTS[selection.effort],
         groups=tuple(groups),
         unsupported={stack: reason for stack, reason in reasons.items() if reason},
     )
+    return made.only(_named_cases(made)) if selection.only else made
+
+
+def _named_cases(made: Plan) -> set[str]:
+    """The cases that ``--only`` names; the id of a matchup stands for all of its cases."""
+    known = {
+        m.id: {m.case_id(str(s)) for s in group.stacks}
+        for group in made.groups
+        for m in group.matchups
+    }
+    known |= {case: {case} for case in made.case_ids()}
+    for name in made.selection.only:
+        if name not in known:
+            near = ", ".join(difflib.get_close_matches(name, known, cutoff=0.0))
+            raise SelectionError(f"--only: unknown id {name!r}; the nearest: {near or 'none'}")
+    return set().union(*(known[name] for name in made.selection.only))
 
 
 def _check(selection: Selection) -> None:

@@ -10,6 +10,7 @@ could not be had is ``None``, with the reason beside it; it is never 0.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -402,7 +403,7 @@ def _read_record(kind: Any, data: Any, where: str) -> Any:
         raise RecordError(f"{where}: expected an object, found {type(data).__name__}")
     if kind is MatchupResult and "matchup" not in data:
         data = {**data, "matchup": data}
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     values = {}
     for f in dataclasses.fields(kind):
         if f.name in data:
@@ -410,6 +411,11 @@ def _read_record(kind: Any, data: Any, where: str) -> Any:
         elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             raise RecordError(f"{where}: field {f.name!r} is missing")
     return kind(**values)
+
+
+@functools.cache  # it evaluates every annotation, and a run holds thousands of records
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _read_plain(kind: Any, data: Any, where: str) -> Any:

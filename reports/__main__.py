@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from reports.load import LoadError, NoRunError, latest
+from benchmarks.records import Exit
+from reports import text
+from reports.load import LoadError, NoRunError, find, latest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-USAGE, NOTHING = 2, 5
+    from rich.console import RenderableType
+
+    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  no other name
+
+PIPED_WIDTH = 160  # of a table that goes into a file: folded less than at the usual 80
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 2 for what cannot be done, 5 where there is no run."""
+    """Run one command; the exit code is one of ``Exit``."""
     parser = argparse.ArgumentParser(prog="python -m reports", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in COMMANDS:
@@ -27,21 +34,132 @@ def main(argv: Sequence[str] | None = None) -> int:
         return action(options)
     except NoRunError as error:
         print(f"error: {_line(error)}", file=sys.stderr)
-        return NOTHING
+        return Exit.NOTHING
     except (LoadError, OSError) as error:
         print(f"error: {_line(error)}", file=sys.stderr)
-        return USAGE
+        return Exit.USAGE
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
 
 
-def _add_build(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_build(commands: _Commands) -> None:
     about = "write report.html, report.md, cases.csv and the pictures into the folder of a run"
-    parser = commands.add_parser("build", help=about, description=about)
+    parser = _command(commands, "build", about, _build)
     parser.add_argument(
         "run",
         nargs="?",
         metavar="RUN",
         help="a run folder, a run.json(.gz), or a run id below DIR (default: the latest run)",
     )
+
+
+def _build(options: argparse.Namespace) -> int:
+    from reports.build import build  # imports matplotlib: not needed for --help
+
+    print(build(find(options.run, options.out) if options.run else latest(options.out)))
+    return Exit.OK
+
+
+def _add_history(commands: _Commands) -> None:
+    about = "show a case or a ratio over the stored runs, with change points and new versions"
+    parser = _command(commands, "history", about, _history)
+    parser.add_argument(
+        "names",
+        nargs="+",
+        metavar="ID",
+        help="a case; or a matchup and two stacks, for their ratio",
+    )
+    parser.add_argument("--fingerprint", metavar="F", help="a machine (default: the newest run's)")
+    parser.add_argument("--png", type=Path, metavar="FILE", help="draw it as well")
+    _json_flag(parser)
+
+
+def _history(options: argparse.Namespace) -> int:
+    from benchmarks.records import to_json
+    from reports import tables
+    from reports.history import history
+    from reports.store import read
+
+    entries, skipped = read(options.out)
+    _warn(skipped)
+    found = history(entries, options.names, options.fingerprint)
+    if options.png:
+        from reports.timeline import draw
+
+        draw(found, options.png)
+    _show({"schema": 1, **to_json(found)} if options.json else tables.history(found))
+    return Exit.OK
+
+
+def _add_compare(commands: _Commands) -> None:
+    about = "show what changed between two runs of one machine"
+    parser = _command(commands, "compare", about, _compare)
+    for name in ("a", "b"):
+        parser.add_argument(name, metavar=name.upper(), help="a run: its folder, file or id")
+    _margin_flag(parser, None, "2%%, or the larger A/A floor")
+    _json_flag(parser)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from reports import tables
+    from reports.compare import as_json, compare
+    from reports.load import load_run
+
+    a, b = (load_run(find(name, options.out)) for name in (options.a, options.b))
+    done = compare(a, b, options.margin)
+    _show(as_json(done) if options.json else tables.comparison(done))
+    return Exit.OK
+
+
+def _add_check(commands: _Commands) -> None:
+    about = "fail if a run is slower than a baseline, after a second look at what is flagged"
+    parser = _command(commands, "check", about, _check)
+    parser.add_argument("run", nargs="?", metavar="RUN", help="a run (default: the newest)")
+    parser.add_argument(
+        "--baseline",
+        default="latest-ok",
+        metavar="RUN",
+        help="a run, or latest-ok: the newest before with nothing against it (default)",
+    )
+    _margin_flag(parser, 0.05, "5%%")
+    parser.add_argument("--no-rerun", action="store_true", help="judge by the run alone")
+    parser.add_argument("--allow-missing", action="store_true", help="cases may vanish")
+    parser.add_argument(
+        "--accept",
+        action="store_true",
+        help="compare nothing: take the run as a baseline, whatever was said of it",
+    )
+    _json_flag(parser)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from reports import baselines, check, tables
+
+    if options.accept:
+        run_id = baselines.accept(options.out, options.run)
+        print(f"accepted as a baseline: {run_id}", file=sys.stderr)
+        return Exit.OK
+    try:
+        done, skipped = check.gate(
+            options.out,
+            options.run,
+            options.baseline,
+            options.margin,
+            allow_missing=options.allow_missing,
+            remeasure=None if options.no_rerun else check.measure_again,
+        )
+    except check.RemeasureError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit
+    _warn(skipped)
+    _show(check.as_json(done) if options.json else tables.check(done))
+    return done.exit
+
+
+def _command(
+    commands: _Commands, name: str, about: str, action: Callable[[argparse.Namespace], int]
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=about, description=about)
     parser.add_argument(
         "--out",
         type=Path,
@@ -49,29 +167,57 @@ def _add_build(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="DIR",
         help="the folder that holds run folders (default: %(default)s)",
     )
-    parser.set_defaults(action=_build)
+    parser.set_defaults(action=action)
+    return parser
 
 
-def _build(options: argparse.Namespace) -> int:
-    from reports.build import build  # imports matplotlib: not needed for --help
-
-    print(build(find(options.run, options.out)))
-    return 0
+def _json_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
 
-def find(run: str | None, out: Path) -> Path:
-    """The run a user named: by path, by id below ``out``, or the latest."""
-    if run is None:
-        return latest(out)
-    below = out / run
-    return below if below.exists() and not Path(run).exists() else Path(run)
+def _margin_flag(parser: argparse.ArgumentParser, default: float | None, words: str) -> None:
+    parser.add_argument(
+        "--margin",
+        type=_fraction,
+        default=default,
+        metavar="M",
+        help=f"what an interval must clear, as 5%% or 0.05 (default: {words})",
+    )
 
 
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _fraction(written: str) -> float:
+    try:
+        number = float(written.removesuffix("%")) / (100 if written.endswith("%") else 1)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"{written!r} is no margin: write 5% or 0.05")
+    return number
 
 
-COMMANDS = (_add_build,)
+def _warn(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(f"warning: {_line(line)}", file=sys.stderr)
+
+
+def _show(document: dict[str, Any] | tuple[RenderableType, ...]) -> None:
+    """Names are shown as they are: neither markup nor emoji."""
+    if isinstance(document, dict):
+        print(json.dumps(document, allow_nan=False))
+        return
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else PIPED_WIDTH
+    console = Console(markup=False, emoji=False, highlight=False, width=width)
+    for part in document:
+        console.print(part, soft_wrap=isinstance(part, str))
+
+
+def _line(words: object) -> str:
+    return " ".join(text.clean(str(words)).split())
+
+
+COMMANDS = (_add_build, _add_history, _add_compare, _add_check)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports import charts, forest, html, markdown, svg, text
+from reports.files import write
 from reports.load import cases_frame, load_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from matplotlib.figure import Figure
 
@@ -55,25 +54,6 @@ def cases_csv(run: Run) -> str:
     frame = cases_frame(run)
     written: str = frame.map(_inert).to_csv(index=False, lineterminator="\n")
     return written
-
-
-def write(path: Path, data: bytes) -> None:
-    """Replace a file atomically: readers see the old bytes or the new ones.
-
-    Raises:
-        OSError: no space, no permission...; the old file is untouched and no other is left.
-    """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).chmod(0o644)  # mkstemp's 0600 would hide the report from others
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _inert(value: Any) -> Any:

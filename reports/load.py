@@ -59,6 +59,12 @@ def latest(out: Path) -> Path:
     return folders[-1]
 
 
+def find(run: str, out: Path) -> Path:
+    """The run a user named: by path, or by id below ``out``."""
+    below = out / run
+    return below if below.exists() and not Path(run).exists() else Path(run)
+
+
 def sound(case: Case) -> Case:
     """The case without samples that are no times (NaN, infinite, zero or negative)."""
     launches = (

@@ -176,7 +176,7 @@ def test_the_module_exits_with_the_code() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [(), TINY, ("--shard", "1/3", "--batch", "5", "--timeout", "2.5")]
+    "words", [(), TINY, ("--shard", "1/3", "--batch", "5", "--timeout", "2.5", "--only", "a,b")]
 )
 def test_a_selection_is_written_as_the_flags_that_make_it(words: tuple[str, ...]) -> None:
     given = dict(zip(words[::2], words[1::2], strict=True))

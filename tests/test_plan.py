@@ -138,12 +138,39 @@ def test_a_plan_is_cut_to_the_cases_that_are_wanted() -> None:
     assert whole.only(set()).groups == ()
 
 
+FORWARD, STEP = "tiny.forward.b4.float32.cpu", "tiny.train_step.b4.float32.cpu"
+
+
+@pytest.mark.parametrize(
+    ("only", "cases"),
+    [
+        ((STEP,), (f"{STEP}.null-a", f"{STEP}.null-b")),
+        ((f"{STEP}.null-b",), (f"{STEP}.null-b",)),
+        ((FORWARD, f"{FORWARD}.null-a"), (f"{FORWARD}.null-a", f"{FORWARD}.null-b")),
+    ],
+)
+def test_only_takes_the_ids_of_matchups_and_of_cases(
+    only: tuple[str, ...], cases: tuple[str, ...]
+) -> None:
+    made = make(replace(TINY, phases=("forward", "train_step"), only=only))
+    assert made.case_ids() == cases
+
+
+def test_an_unknown_id_is_answered_with_the_nearest() -> None:
+    with pytest.raises(SelectionError, match=r"unknown id 'tiny\.forward\.b8.*nearest: ") as caught:
+        make(replace(TINY, phases=("forward",), only=("tiny.forward.b8.float32.cpu",)))
+    assert str(caught.value).partition("nearest: ")[2].split(", ")[0] == FORWARD
+    with pytest.raises(SelectionError, match=r"the nearest: none$"):
+        make(replace(TINY, shard=(2, 2), only=(FORWARD,)))
+
+
 @pytest.mark.parametrize(
     "chosen",
     [
         Selection(),
         replace(TINY, phases=("forward",), batch=3, seed=5, timeout_s=1.5, shard=(1, 2)),
         Selection(effort="standard", device="cuda", data="digits", data_dir=Path("somewhere")),
+        replace(TINY, only=(FORWARD, f"{STEP}.null-a")),
     ],
 )
 def test_a_selection_survives_the_journal(chosen: Selection) -> None:

@@ -15,7 +15,8 @@ import pytest
 from reports import build as build_module
 from reports import markdown
 from reports.__main__ import main
-from reports.build import build, cases_csv, write
+from reports.build import build, cases_csv
+from reports.files import write
 from tests import report_samples as samples
 
 ROOT = Path(__file__).parent.parent

@@ -1,0 +1,248 @@
+"""The gate for CI: a run against a baseline, with a second look before anyone is told off.
+
+One run proves nothing: a flagged case is measured again, and fails only where the launches of both
+runs together leave no doubt. Ratios are judged because the machine's drift cancels in them; times
+only in canary loops, for the same reason.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import quantiles
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.records import Exit, RecordError, Run, read_run, to_json
+from reports.baselines import LATEST_OK, chosen, latest_ok, mark, marks
+from reports.compare import Comparison, Failure, Shift, compare, pooled, shift_json
+from reports.history import judged
+from reports.load import LoadError, find, load_run
+from reports.store import Entry, fingerprint, point, read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Remeasure = Callable[[Run, Sequence[str], Path], Run]
+
+ROOT = Path(__file__).parent.parent
+COMMAND = ("python", "-m", "benchmarks", "run")
+MIN_DELTAS = 4
+
+
+class RemeasureError(RuntimeError):
+    """The flagged cases could not be measured again; ``exit`` says why where it is worth saying."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the flagged cases could not be measured again: exit {code}")
+        passed_on = code in {Exit.LOCKED, Exit.INTERRUPTED}
+        self.exit = Exit(code) if passed_on else Exit.INCOMPLETE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """A shift that is unlike the past; ``pooled`` holds the confirming launches as well, if any.
+
+    ``fence`` is how far the key may move from run to run, as the logarithm of a factor.
+    """
+
+    found: Shift
+    fence: float
+    pooled: Shift | None
+    regressed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What the gate says.
+
+    ``times`` and ``ratios`` count what was judged; ``blind`` names the cases whose time was not,
+    because a canary or a second launch is missing.
+    """
+
+    run: str
+    baseline: str
+    exit: int
+    margin: float
+    times: int
+    ratios: int
+    blind: tuple[str, ...]
+    flags: tuple[Flag, ...]
+    failed: tuple[Failure, ...]
+    missing: tuple[str, ...]
+    confirmation: str | None
+
+
+def gate(
+    out: Path,
+    name: str | None,
+    baseline: str,
+    margin: float,
+    *,
+    allow_missing: bool = False,
+    remeasure: Remeasure | None,
+) -> tuple[Check, tuple[str, ...]]:
+    """Check a run, and write down what came of it.
+
+    Args:
+        out: the store.
+        name: a run; the newest that is no confirmation by default.
+        baseline: a run, or ``latest-ok``.
+        margin: what an interval must clear, as a fraction.
+        allow_missing: whether cases may vanish.
+        remeasure: measures cases again; ``None`` judges by the run alone.
+
+    Returns:
+        The check, and a line for each file of the store that was skipped.
+
+    Raises:
+        NoRunError: there is no run to check, or no baseline.
+        LoadError: they cannot be read, or are not of one machine.
+        RemeasureError: flagged cases could not be measured again; the run stays flagged.
+    """
+    entries, skipped = read(out)
+    run = load_run(chosen(entries, name, out))
+    if baseline == LATEST_OK:
+        base = load_run(out / latest_ok(entries, marks(out), run).folder)
+    else:
+        base = load_run(find(baseline, out))
+    past = [
+        e
+        for e in entries
+        if (e.fingerprint, e.confirmation) == (fingerprint(run), False)
+        and e.started <= run.started
+        and e.run_id != run.run_id
+    ]
+    seen = compare(base, run, normalised=True)
+    flags, confirmation = _flags(seen, past, margin), None
+    if flags and remeasure:
+        mark(out, run.run_id, "flagged")
+        cases = dict.fromkeys(case for flag in flags for case in flag.found.cases)
+        confirmation = remeasure(run, tuple(cases), out)
+        flags = [_confirmed(flag, confirmation, margin) for flag in flags]
+    done = _judged(seen, flags, margin, confirmation, allow_missing=allow_missing)
+    if done.exit != Exit.NOTHING:
+        mark(out, run.run_id, "failed" if done.exit else "cleared" if flags else "passed")
+    return done, skipped
+
+
+def as_json(done: Check) -> dict[str, Any]:
+    """One document; a flag's fence and shifts are factors, above 1 where it takes longer."""
+    flags = [
+        {
+            "fence": math.exp(flag.fence),
+            "found": shift_json(flag.found),
+            "pooled": shift_json(flag.pooled) if flag.pooled else None,
+            "regressed": flag.regressed,
+            "slower": flag.found.slower,
+        }
+        for flag in done.flags
+    ]
+    return {"schema": 1, **to_json(done), "flags": flags}
+
+
+def fence(past: Sequence[Entry], key: str, *, normalised: bool) -> float | None:
+    """How far a key moves from run to run: Q3 + 3 IQR of its steps, as rustc-perf does.
+
+    Returns the logarithm of a factor; ``None`` where there are fewer than 4 steps.
+    """
+    points = [found for e in past if (found := point(e, key)) is not None]
+    logs = [log for p in points if (log := judged(p, normalised=normalised)) is not None]
+    steps = [abs(y - x) for x, y in itertools.pairwise(logs)]
+    if len(steps) < MIN_DELTAS:
+        return None
+    first, _, third = quantiles(steps, n=4, method="inclusive")
+    return third + 3 * (third - first)
+
+
+def measure_again(run: Run, cases: Sequence[str], out: Path) -> Run:
+    """Make new launches of some cases of a run, by the command that made it.
+
+    Raises:
+        LoadError: the run was not made by ``benchmarks run``.
+        RemeasureError: that command gave no run.
+    """
+    if run.command[: len(COMMAND)] != COMMAND:
+        raise LoadError(f"{run.run_id} was not made by '{' '.join(COMMAND)}': cannot repeat it")
+    place = ("--only", ",".join(cases), "--out", str(out.resolve()), "--json")
+    done = subprocess.run(
+        [sys.executable, *run.command[1:], *place],
+        cwd=ROOT,
+        check=False,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        return read_run(json.loads(done.stdout))
+    except (ValueError, RecordError) as error:
+        raise RemeasureError(done.returncode) from error
+
+
+def _flags(seen: Comparison, past: Sequence[Entry], margin: float) -> list[Flag]:
+    flags = []
+    for moved in seen.shifts:
+        usual = fence(past, moved.key, normalised=moved.kind == "time")
+        edge = max(math.log1p(margin), usual or 0.0)
+        worse = moved.log if moved.kind == "time" else abs(moved.log)
+        if worse > edge and _provable(moved):
+            regressed = moved.clears(margin)
+            flags.append(Flag(found=moved, fence=edge, pooled=None, regressed=regressed))
+    return flags
+
+
+def _provable(moved: Shift) -> bool:
+    """Whether more launches after the change can give an interval: one before never will."""
+    return len(moved.before) > 1
+
+
+def _confirmed(flag: Flag, confirmation: Run, margin: float) -> Flag:
+    both = pooled(flag.found, confirmation)
+    worse = both is not None and both.clears(margin) and both.log * flag.found.log > 0
+    return Flag(found=flag.found, fence=flag.fence, pooled=both, regressed=worse)
+
+
+def _judged(
+    seen: Comparison,
+    flags: Sequence[Flag],
+    margin: float,
+    confirmation: Run | None,
+    *,
+    allow_missing: bool,
+) -> Check:
+    times = {s.key for s in seen.shifts if s.kind == "time" and _provable(s)}
+    ratios = {s.key for s in seen.shifts if s.kind == "ratio" and _provable(s)}
+    unconfirmed = (
+        Failure(what=f.found.key, status="unconfirmed", reason="it failed when it was repeated")
+        for f in flags
+        if confirmation and f.pooled is None
+    )
+    failed = (*seen.failed, *unconfirmed)
+    code = _exit(failed, () if allow_missing else seen.only_a, flags)
+    if code == Exit.OK and not times | ratios:
+        code = Exit.NOTHING  # a gate that saw nothing has not let it pass
+    return Check(
+        run=seen.b,
+        baseline=seen.a,
+        exit=code,
+        margin=margin,
+        times=len(times),
+        ratios=len(ratios),
+        blind=tuple(key for key in seen.compared if key not in times),
+        flags=tuple(flags),
+        failed=failed,
+        missing=seen.only_a,
+        confirmation=confirmation.run_id if confirmation else None,
+    )
+
+
+def _exit(failed: Sequence[Failure], missing: Sequence[str], flags: Sequence[Flag]) -> Exit:
+    """The gravest of what was found, in the order of the exit codes of a run."""
+    if any(f.status == "parity_failed" for f in failed):
+        return Exit.PARITY
+    if failed or missing:
+        return Exit.INCOMPLETE
+    return Exit.REGRESSION if any(f.regressed for f in flags) else Exit.OK

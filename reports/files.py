@@ -1,0 +1,49 @@
+"""Writes files so that whoever reads them at the same time finds whole ones."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def write(path: Path, data: bytes) -> None:
+    """Replace a file atomically: readers see the old bytes or the new ones.
+
+    Raises:
+        OSError: no space, no permission...; the old file is untouched and no other is left.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).chmod(0o644)  # mkstemp's 0600 would hide the report from others
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def append(path: Path, lines: Iterable[bytes]) -> None:
+    """Add lines in one write, so that those of processes that append at the same time do not mix.
+
+    An empty line comes first: what a cut-short write left behind spoils no line of ours.
+
+    Raises:
+        OSError: it cannot be written, or only in part.
+    """
+    data = b"".join([b"\n", *(line + b"\n" for line in lines)])
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        written = os.write(fd, data)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    if written != len(data):
+        raise OSError(0, f"only {written} of {len(data)} bytes fitted", str(path))
