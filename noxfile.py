@@ -15,6 +15,8 @@ nox.options.sessions = ["lint", "types", "tests"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 CONSTRAINTS = ("-c", "constraints.txt")
+STACK_OF = {"torch": "torch-eager"}
+"""The stack that a package's releases are compared in; TensorFlow's and Keras' is another."""
 
 
 def device() -> str:
@@ -76,6 +78,46 @@ def verify(session: nox.Session) -> None:
     """Prove the twins identical, and time nothing."""
     session.install(*CONSTRAINTS, "-e", f".[{extras()}]")
     session.run("python", "-m", "benchmarks", "verify", *session.posargs)
+
+
+@nox.session(default=False)
+def selfcheck(session: nox.Session) -> None:
+    """Hold twinbench beside the tools people use: false calls, detection, cost."""
+    session.install(*CONSTRAINTS, "-e", f".[{extras()}]", *groups("selfcheck"))
+    session.run("python", "-m", "benchmarks.selftest", *session.posargs)
+
+
+@nox.session(default=False)
+def versions(session: nox.Session) -> None:
+    """Time releases against each other: `nox -s versions -- torch==2.13.0 torch==2.12.1`."""
+    specs = [a for a in session.posargs if "==" in a and not a.startswith("-")]
+    flags = [a for a in session.posargs if a not in specs]
+    if len(specs) <= 1:
+        session.error("name two releases, for example torch==2.13.0 torch==2.12.1")
+    session.install(*CONSTRAINTS, "-e", ".")
+    stacks: list[str] = []
+    for spec in specs:
+        package, _, version = spec.partition("==")
+        label = version if f"@{version}" not in "".join(stacks) else f"{version}_{len(stacks)}"
+        python = environment(session, spec, package, label)
+        flags += ["--python", f"{label}={python}"]
+        stacks.append(f"{STACK_OF.get(package, 'tensorflow-graph')}@{label}")
+    session.run("python", "-m", "benchmarks", "run", "--stacks", ",".join(stacks), *flags)
+
+
+def environment(session: nox.Session, spec: str, package: str, label: str) -> Path:
+    """A virtual environment with one release of a package, all else as pinned."""
+    folder = Path(session.create_tmp()).parent / f"{package}-{label}"
+    python = folder / "bin" / "python"
+    pinned = Path("constraints.txt").read_text().splitlines()
+    pins = folder.with_suffix(".txt")
+    pins.write_text("\n".join(p for p in pinned if not p.startswith(f"{package}==")) + "\n")
+    session.run("python", "-m", "venv", str(folder))
+    others = [] if package == "torch" else [f"tensorflow-{device()}", "keras"]
+    wanted = [spec, *(o for o in others if not o.startswith(package))]
+    pip = [str(python), "-m", "pip", "install", "-q", "-c", str(pins), "-e", "."]
+    session.run(*pip, *wanted, external=True)
+    return python.absolute()
 
 
 @nox.session(default=False)

@@ -24,8 +24,10 @@ TAKEN_SHARE = 0.05
 STOLEN_SHARE = 0.05
 """Of a turn on one core: CPU time that the hypervisor gave to others."""
 TICK_S = 0.01
-"""The step of the kernel's counters of busy and stolen time: one may be rounding, two are not."""
-SLOW_CANARY = 1.25
+"""The step of the kernel's counters of busy and stolen time."""
+ROUNDING_S = 2 * TICK_S
+"""What those counters may be off by: each is the sum of several that are rounded by themselves."""
+SLOW_CANARY = 1.4
 QUIET_CORES = 0.25
 """Foreign CPU time, in cores, up to which a turn still teaches what is normal for its stack."""
 LEARNED = 3
@@ -141,7 +143,7 @@ class Normal:
         """Take in a turn; one beside a busy neighbour teaches nothing about delay."""
         self.canaries_s.append(record["canary_s"])
         foreign_s, wall_s = record["foreign_s"], record["wall_s"]
-        quiet = foreign_s is not None and foreign_s - TICK_S <= QUIET_CORES * wall_s
+        quiet = foreign_s is not None and foreign_s - ROUNDING_S <= QUIET_CORES * wall_s
         if quiet and record["delay_s"] is not None:
             self.delay_shares.append(record["delay_s"] / wall_s)
 
@@ -166,11 +168,11 @@ def causes(record: Record, normal: Normal) -> dict[str, float]:
     wall_s, found = record["wall_s"], dict[str, float]()
     if record["delay_s"] is not None and record["foreign_s"] is not None:
         waited_s = record["delay_s"] - normal.delay_share() * wall_s
-        taken = min(waited_s, record["foreign_s"]) / wall_s
+        taken = min(waited_s, record["foreign_s"] - ROUNDING_S) / wall_s
         if taken > TAKEN_SHARE:
             found["taken"] = taken
     stolen_s = record["steal_s"] or 0.0
-    if stolen_s > TICK_S and stolen_s > STOLEN_SHARE * wall_s:
+    if stolen_s >= ROUNDING_S and stolen_s > STOLEN_SHARE * wall_s:
         found["stolen"] = stolen_s / wall_s
     usual_s = normal.canary_s()
     if usual_s and record["canary_s"] > SLOW_CANARY * usual_s:

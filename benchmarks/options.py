@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.plan import EFFORTS, Selection, Variant
+from benchmarks.plan import EFFORTS, MOST, Selection, Variant
 
 LATEST = "latest"
 
@@ -22,6 +22,23 @@ def _shard(text: str) -> tuple[int, int]:
     if not (slash and index.isdecimal() and count.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is not i/n, for example 1/4")
     return int(index), int(count)
+
+
+def _percent(text: str) -> float:
+    try:
+        return float(text.removesuffix("%")) / 100
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not per cent, for example 1%") from None
+
+
+def _duration(text: str) -> float:
+    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:])
+    try:
+        return float(text[:-1] if unit else text) * (unit or 1.0)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a time, for example 90s, 10m or 1h"
+        ) from None
 
 
 def _python(text: str) -> Variant:
@@ -43,6 +60,17 @@ SELECTION: dict[str, dict[str, Any]] = {
     "--effort": {
         "metavar": "E",
         "help": ", ".join(f"{name} ({e.launches} launches)" for name, e in EFFORTS.items()),
+    },
+    "--launches": {"type": int, "metavar": "N", "help": "launches (default: the effort's)"},
+    "--until-ci": {
+        "type": _percent,
+        "metavar": "P%",
+        "help": f"go on until every interval is at most ± this, up to {MOST} launches",
+    },
+    "--budget": {
+        "type": _duration,
+        "metavar": "T",
+        "help": "time for the whole run (90s, 10m, 1h), spent where intervals are widest",
     },
     "--processes": {
         "metavar": "P",
@@ -84,7 +112,7 @@ PLACE: dict[str, dict[str, Any]] = {
 }
 """Flags that say where results go."""
 
-_FIELDS = {"timeout": "timeout_s", "python": "variants"}
+_FIELDS = {"timeout": "timeout_s", "python": "variants", "budget": "budget_s"}
 
 
 def add(flags: dict[str, dict[str, Any]], add_argument: Callable[..., Any]) -> None:
@@ -121,6 +149,8 @@ def as_command(chosen: Selection) -> tuple[str, ...]:
             for variant in value:
                 words += [flag, f"{variant.label}={variant.python}"]
             continue
+        if flag == "--until-ci":
+            value = f"{100 * value:g}%"
         if isinstance(value, tuple):
             value = ("/" if flag == "--shard" else ",").join(map(str, value))
         words += [flag, str(value)]

@@ -17,6 +17,8 @@ EffortName = Literal["quick", "standard", "release"]
 PRECISIONS = ("float32",)
 DEVICES = ("cpu", "cuda")
 PROCESSES = ("forked", "fresh")
+MOST = 20
+"""Launches up to which an interval is narrowed."""
 DEFAULT_DATA = "digits"
 COLD = "cold_start"
 ORDER = ("forward", "backward", "train_step", "dataload", "epoch", COLD)
@@ -87,6 +89,9 @@ class Selection:
     data_dir: Path | None = None
     data: str | None = None
     processes: str = "forked"
+    launches: int | None = None
+    until_ci: float | None = None
+    budget_s: float | None = None
     variants: tuple[Variant, ...] = ()
 
     def variant(self, stack: Stack) -> Variant:
@@ -159,6 +164,7 @@ def make(selection: Selection) -> Plan:
         SelectionError: anything else that cannot be; the text says what is allowed.
     """
     _check(selection)
+    _check_variants(selection)
     models = _models(selection)
     phases = _chosen("phase", selection.phases, registry.names("phases"))
     phases = tuple(sorted(phases, key=lambda p: ORDER.index(p) if p in ORDER else len(ORDER)))
@@ -173,11 +179,16 @@ def make(selection: Selection) -> Plan:
     }
     made = Plan(
         selection=selection,
-        effort=EFFORTS[selection.effort],
+        effort=_effort(selection),
         groups=tuple(groups),
         unsupported={stack: reason for stack, reason in reasons.items() if reason},
     )
     return made.only(_named_cases(made)) if selection.only else made
+
+
+def _effort(selection: Selection) -> Effort:
+    effort = EFFORTS[selection.effort]
+    return replace(effort, launches=selection.launches) if selection.launches else effort
 
 
 def _named_cases(made: Plan) -> set[str]:
@@ -204,13 +215,13 @@ def _check(selection: Selection) -> None:
     ):
         if value not in allowed:
             raise SelectionError(f"unknown {name} {value!r}; there are: {', '.join(allowed)}")
-    if selection.batch is not None and selection.batch < 1:
-        raise SelectionError(f"batch is {selection.batch}; it must be at least 1")
-    if selection.variants and not selection.stacks:
-        raise SelectionError("--python needs --stacks that use it, for example torch-eager@NAME")
-    for variant in selection.variants:
-        if variant.python and not shutil.which(variant.python):
-            raise SelectionError(f"--python {variant.label}: {variant.python} is no interpreter")
+    for what, number in (("batch", selection.batch), ("launches", selection.launches)):
+        if number is not None and number < 1:
+            raise SelectionError(f"{what} is {number}; it must be at least 1")
+    if selection.until_ci is not None and not 0 < selection.until_ci < 1:
+        raise SelectionError(f"--until-ci is {selection.until_ci:%}; write for example 1%")
+    if selection.budget_s is not None and selection.budget_s <= 0:
+        raise SelectionError(f"the budget is {selection.budget_s} s; it must be more than 0")
     if selection.timeout_s <= 0:
         raise SelectionError(f"timeout is {selection.timeout_s}; it must be more than 0 seconds")
     if selection.models_dir and not selection.models_dir.is_dir():
@@ -218,6 +229,14 @@ def _check(selection: Selection) -> None:
     if selection.shard and not 1 <= selection.shard[0] <= selection.shard[1]:
         index, count = selection.shard
         raise SelectionError(f"shard {index}/{count}; write i/n with 1 <= i <= n, for example 1/4")
+
+
+def _check_variants(selection: Selection) -> None:
+    if selection.variants and not selection.stacks:
+        raise SelectionError("--python needs --stacks that use it, for example torch-eager@NAME")
+    for variant in selection.variants:
+        if variant.python and not shutil.which(variant.python):
+            raise SelectionError(f"--python {variant.label}: {variant.python} is no interpreter")
 
 
 def _models(selection: Selection) -> tuple[str, ...]:

@@ -90,8 +90,11 @@ class Telling:
     def step(self, group: Group, launch: int, step: str) -> None:
         """Show which launch and phase runs."""
         what = "starting workers" if step == "start" else step
-        self._status(f"{group.model}: launch {launch + 1}/{self.launches}, {what}")
-        self.bar.advance(self.task)
+        if launch < self.launches:
+            self._status(f"{group.model}: launch {launch + 1}/{self.launches}, {what}")
+            self.bar.advance(self.task)
+        elif step == "start":
+            self._status(f"{group.model}: launch {launch + 1}, its intervals are the widest")
 
     def finished(self, result: MatchupResult) -> None:
         """One line per headline pair, or the reasons where there is none."""

@@ -293,13 +293,27 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BreakEven:
+    """The training step at which ``stack`` has overtaken ``against``, compilation included.
+
+    ``step`` is ``None`` where it never does: its steps are no faster.
+    """
+
+    stack: str
+    against: str
+    cache: Literal["empty", "warm"]
+    step: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MatchupResult:
-    """Everything known about one matchup."""
+    """Everything known about one matchup; ``break_even`` belongs to that of the cold start."""
 
     matchup: Matchup
     parity: Parity | None
     cases: tuple[Case, ...]
     verdicts: tuple[Verdict, ...] = ()
+    break_even: tuple[BreakEven, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

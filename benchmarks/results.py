@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
-from benchmarks import stats
+from benchmarks import breakeven, registry, stats
 from benchmarks.fairness import fairness
 from benchmarks.plan import COLD, Group, Plan
 from benchmarks.records import (
@@ -96,6 +96,8 @@ def assemble(plan: Plan, ledger: Ledger, header: Run, *, interrupted: bool = Fal
         for group in plan.groups
         for matchup in group.matchups
     )
+    points = breakeven.found(matchups, registry.plain_stacks())
+    matchups = tuple(replace(r, break_even=tuple(points.get(r.matchup.id, ()))) for r in matchups)
     environment = header.environment | {"fairness": fairness(ledger.settings)}
     code = Exit.INTERRUPTED if interrupted else exit_code(matchups)
     return replace(

@@ -5,15 +5,18 @@ It imports no framework and blocks while workers run.
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.gate import Gate
 from benchmarks.launch import Context, Launch
+from benchmarks.narrowing import TARGET, widest
 from benchmarks.nursery import Nursery
 from benchmarks.plan import Group, Plan
 from benchmarks.process import WorkerError
@@ -23,6 +26,8 @@ from benchmarks.records import Matchup, Run, Stack, to_json
 from benchmarks.results import Ledger, assemble
 
 Append = Callable[..., None]
+FEWEST = 2
+"""Launches that are made whatever the budget: without two there is no interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +51,20 @@ class Runner:
             tempfile.TemporaryDirectory(prefix="twinbench-cache-") as cache,
             Nursery(self.plan.selection) as nursery,
         ):
+            context = Context(
+                selection=self.plan.selection,
+                effort=self.plan.effort,
+                threads=self.threads,
+                append=self._record,
+                cache=Path(cache),
+                gate=self.gate,
+                nursery=nursery,
+            )
+            purse = Purse(self.plan.selection.budget_s, self.header.seconds, began)
             try:
                 for group in self.plan.groups:
-                    self._group(group, Path(cache), nursery)
+                    self._group(group, context, purse)
+                self._narrow(context, purse)
             except KeyboardInterrupt:
                 interrupted = True
             finally:
@@ -58,19 +74,18 @@ class Runner:
         run = self._assembled(interrupted=interrupted)
         return replace(run, seconds=spent)
 
-    def _group(self, group: Group, cache: Path, nursery: Nursery) -> None:
-        lacking = self.plan.lacking
-        able = replace(group, stacks=tuple(s for s in group.stacks if not lacking(group.model, s)))
+    def _group(self, group: Group, context: Context, purse: Purse) -> None:
+        able = self._able(group)
         if any(self._wanted(able, index) for index in range(self.plan.effort.launches)):
             self.listener.proving(group)
-            nursery.start(able.stacks)
+            context.nursery.start(able.stacks)
             try:
                 with proof(able, self.plan.selection, self.threads) as (found, references):
                     self._record("proof", model=group.model, parity=to_json(found))
                     self.listener.proved(group, found)
                     if references:
-                        nursery.settle()
-                        self._launches(able, cache, references, nursery)
+                        context.nursery.settle()
+                        self._launches(able, references, context, purse)
             except WorkerError as error:
                 self._unproven(able, error)
         for result in self._assembled().matchups:
@@ -92,31 +107,62 @@ class Runner:
                 )
 
     def _launches(
-        self, group: Group, cache: Path, references: References, nursery: Nursery
+        self, group: Group, references: References, context: Context, purse: Purse
     ) -> None:
-        context = Context(
-            selection=self.plan.selection,
-            effort=self.plan.effort,
-            threads=self.threads,
-            append=self._record,
-            cache=cache,
-            gate=self.gate,
-            nursery=nursery,
-        )
         for index in range(self.plan.effort.launches):
             wanted = self._wanted(group, index)
-            if not wanted:
+            if not wanted or (index >= FEWEST and not purse.allows(group)):
                 continue
-
-            def progress(step: str, launch: int = index) -> None:
-                self.listener.step(group, launch, step)
 
             def check(stack: Stack, part: str, written: Path) -> None:
                 self._check(group, stack, written, references[part])
 
-            seen = {c.stack for c in self.ledger.checks.get(group.model, ())}
             launch = Launch(context=context, group=group, index=index, wanted=wanted)
-            launch.run(check, progress, checked=seen, refused=self._refused(group))
+            with purse.paying(group):
+                launch.run(
+                    check,
+                    self._progress(group, index),
+                    checked={c.stack for c in self.ledger.checks.get(group.model, ())},
+                    refused=self._refused(group),
+                )
+
+    def _narrow(self, context: Context, purse: Purse) -> None:
+        """More launches where the intervals are widest, as far as was asked and time allows."""
+        target = self.plan.selection.until_ci or (TARGET if purse.limited else math.inf)
+        groups = [able for g in self.plan.groups if (able := self._able(g)).stacks]
+        while True:
+            results = {r.matchup: r for r in self._assembled().matchups}
+            made = {g.model: self._launches_made(g) for g in groups}
+            wide = widest([g for g in groups if purse.allows(g)], results, made, target)
+            if wide is None:
+                return
+            group, index = wide.group, made[wide.group.model]
+            wanted = {m: s for m, s in self._wanted(group, index).items() if m in wide.matchups}
+            if not wanted:  # all that is wide has failed
+                groups.remove(group)
+                continue
+            context.nursery.start(group.stacks)
+            context.nursery.settle()
+            everyone = set(map(str, group.stacks))  # nobody is timed that has not been checked
+            launch = Launch(context=context, group=group, index=index, wanted=wanted)
+            with purse.paying(group):
+                launch.run(
+                    _unchecked,
+                    self._progress(group, index),
+                    checked=everyone,
+                    refused=self._refused(group),
+                )
+
+    def _able(self, group: Group) -> Group:
+        lacking = self.plan.lacking
+        return replace(group, stacks=tuple(s for s in group.stacks if not lacking(group.model, s)))
+
+    def _launches_made(self, group: Group) -> int:
+        made = (self.ledger.launches.get(m.id, {}) for m in group.matchups)
+        return max((index + 1 for launches in made for index in launches), default=0)
+
+    def _progress(self, group: Group, index: int) -> Callable[[str], None]:
+        return lambda step: self.listener.step(group, index, step)
 
     def _wanted(self, group: Group, index: int) -> dict[Matchup, tuple[Stack, ...]]:
         """What a launch still has to measure: not what is done, and nothing that failed before."""
@@ -149,3 +195,27 @@ class Runner:
 
     def _assembled(self, *, interrupted: bool = False) -> Run:
         return assemble(self.plan, self.ledger, self.header, interrupted=interrupted)
+
+
+def _unchecked(stack: Stack, part: str, _written: Path) -> None:
+    raise RuntimeError(f"{stack}: {part} was to be checked before the first launch was timed")
+
+
+class Purse:
+    """The time a run may still take; a launch is taken to cost what the last of its model did."""
+
+    def __init__(self, budget_s: float | None, spent_s: float, began: float) -> None:
+        self.limited = budget_s is not None
+        self._until = math.inf if budget_s is None else began + budget_s - spent_s
+        self._last_s: dict[str, float] = {}
+
+    def allows(self, group: Group) -> bool:
+        """Whether another launch of this model is likely to fit."""
+        return time.monotonic() + self._last_s.get(group.model, 0.0) <= self._until
+
+    @contextmanager
+    def paying(self, group: Group) -> Iterator[None]:
+        """Remember how long a launch took."""
+        began = time.monotonic()
+        yield
+        self._last_s[group.model] = time.monotonic() - began

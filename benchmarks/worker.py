@@ -65,7 +65,7 @@ class Worker:
         self.device = settings["device"]
         chosen = registry.adapter(adapter)(Settings(**settings))
         imported = time.perf_counter()
-        self.session = _build(chosen, Settings(**settings), job)
+        self.session = build(chosen, Settings(**settings), job)
         chosen.synchronize()
         built = time.perf_counter()
         return {
@@ -99,10 +99,10 @@ class Worker:
     ) -> dict[str, Any]:
         """Write everything the proof compares and, if asked, the reference of the timed checks."""
         chosen = registry.adapter(adapter)(Settings(**settings))
-        session = _build(chosen, Settings(**settings), job)
+        session = build(chosen, Settings(**settings), job)
         facts = parity.write_proof(session, Path(path), seed=int(settings["seed"]))
         if reference:
-            timed = _build(chosen, Settings(**settings), reference["job"])
+            timed = build(chosen, Settings(**settings), reference["job"])
             for part in rounding.PARTS:
                 rounding.write_check(timed, Path(reference["paths"][part]), part)
         return facts
@@ -125,7 +125,7 @@ class Worker:
         warm = [self._warm_up(run, work, warm_s / len(runs)) for run in runs]
         typical = min(warm[0].samples_s[-10:])  # a disturbed warm-up must not shorten the turns
         if slow:
-            self.work = replace(work, run=_slowed(work.run, slow * median(warm[0].samples_s[-10:])))
+            self.work = replace(work, run=slowed(work.run, slow * median(warm[0].samples_s[-10:])))
         self.turn_s = turn_s
         self.iterations = work.iterations or clock.iterations_for(typical, turn_s)
         return {
@@ -200,19 +200,20 @@ class Worker:
         return self.work
 
 
-def _slowed(run: Callable[[], object], more_s: float) -> Callable[[], object]:
+def slowed(run: Callable[[], object], more_s: float) -> Callable[[], object]:
     """The same work and a busy wait behind it: on a GPU it runs beside what is still queued."""
 
-    def slowed() -> None:
+    def both() -> None:
         run()
         until = time.perf_counter() + more_s
         while time.perf_counter() < until:
             pass
 
-    return slowed
+    return both
 
 
-def _build(adapter: Adapter, settings: Settings, job: dict[str, Any]) -> Session:
+def build(adapter: Adapter, settings: Settings, job: dict[str, Any]) -> Session:
+    """The model of a briefing's job, with its weights, batch and data."""
     models_dir = Path(job["models_dir"]) if job["models_dir"] else None
     spec: ModelSpec = replace(
         registry.spec(job["model"], models_dir),

@@ -48,7 +48,7 @@ def test_a_disturbed_round_is_repeated_for_all_and_stays_on_record() -> None:
     taken = machine.take()
     assert (len(taken.rounds), taken.counted(), taken.busy) == (5, [0, 2, 3, 4], False)
     assert machine.pauses == [PAUSE_S]
-    assert taken.causes[1] == {A: {}, B: {"taken": pytest.approx(0.9)}}
+    assert taken.causes[1] == {A: {}, B: {"taken": pytest.approx(0.7)}}
     told = gate.evidence(taken, A, Snapshot.take())
     assert (told["repeated"], told["rounds"], told["busy"]) == (1, 5, False)
     assert "who" not in told

@@ -84,7 +84,7 @@ facts = {}
 for name, order in asked["orders"].items():
     if order["unmatched"]:  # the last one
         adapter._match_epsilon = lambda optimizer, chosen: None
-    session = worker._build(adapter, settings, order["job"])
+    session = worker.build(adapter, settings, order["job"])
     facts[name] = parity.write_proof(session, Path(order["path"]), seed=settings.seed)
     del session
     gc.collect()

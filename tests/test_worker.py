@@ -294,7 +294,7 @@ def test_data_is_cut_before_it_is_enlarged(monkeypatch: pytest.MonkeyPatch) -> N
 def test_two_stacks_get_the_same_weights_batch_and_data_in_the_same_order() -> None:
     job = _job(data="digits", train_samples=40, test_samples=8)
     one, two = (
-        worker._build(registry.adapter("null")(Settings(mode=m)), Settings(mode=m, seed=3), job)
+        worker.build(registry.adapter("null")(Settings(mode=m)), Settings(mode=m, seed=3), job)
         for m in ("a", "b")
     )
     assert weights.digest(one.weights) == weights.digest(two.weights)
@@ -305,7 +305,7 @@ def test_two_stacks_get_the_same_weights_batch_and_data_in_the_same_order() -> N
     ):
         assert np.array_equal(x, y)
     assert np.array_equal(one.real_data().y_train, two.real_data().y_train)
-    other = worker._build(
+    other = worker.build(
         registry.adapter("null")(Settings(mode="a")), Settings(mode="a", seed=4), job
     )
     assert not np.array_equal(one.batch.x, other.batch.x)

@@ -1,0 +1,92 @@
+"""twinbench itself: copies of one stack in one run, called where the interval clears the margin."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import plan, stats
+from benchmarks.plan import Selection, Variant
+from benchmarks.progress import Telling
+from benchmarks.records import Case, Run, Stack, Verdict
+from benchmarks.selftest import floor, work
+from benchmarks.selftest.tools._outcome import Outcome
+
+RULE = "interval over launches beyond 2 %"
+COPIES = tuple("abcdefg")
+LAUNCHES = 7
+UNTIL = 0.02
+PHASES = ("forward", "backward", "train_step")
+MODELS = (work.MODEL, "simple_cnn")
+STACKS = (work.STACK, "tensorflow-graph")
+CALLS = ("faster", "slower")
+
+
+ALONE = 3
+"""Comparisons that have the machine to themselves, as the other tools' have."""
+
+
+def selection(stack: str, slow: float) -> Selection:
+    """Seven copies of a stack and one that is slower."""
+    slower = Variant(label=floor.label(slow), slow=slow)
+    variants = (*(Variant(label=copy) for copy in COPIES), slower)
+    return Selection(
+        models=MODELS,
+        phases=PHASES,
+        stacks=tuple(f"{stack}@{v.label}" for v in variants),
+        variants=variants,
+        launches=LAUNCHES,
+    )
+
+
+def measure(slow: float, folder: Path) -> tuple[list[Run], list[Outcome], list[Outcome]]:
+    """One run per stack; every pair of equal copies, and every copy against the slower one."""
+    runs, same, slowed = [], list[Outcome](), list[Outcome]()
+    for stack in STACKS:
+        if plan.make(Selection(stacks=(stack,))).unsupported:
+            continue
+        run = _run(selection(stack, slow), folder)
+        runs.append(run)
+        equal, other = pairs(run)
+        share_s = run.seconds / max(1, len(equal) + len(other))
+        same += [replace(outcome, seconds=share_s) for outcome in equal]
+        slowed += [replace(outcome, seconds=share_s) for outcome in other]
+    return runs, same, slowed
+
+
+def alone(folder: Path) -> list[Outcome]:
+    """The common work against itself until the interval is ±2 %, everything included."""
+    chosen = floor.selection(
+        Selection(models=(work.MODEL,), phases=(work.PHASE,), until_ci=UNTIL),
+        [Stack.parse(work.STACK)],
+    )
+    outcomes = []
+    for _ in range(ALONE):
+        run = _run(chosen, folder)
+        outcomes += [replace(outcome, seconds=run.seconds) for outcome in pairs(run)[0]]
+    return outcomes
+
+
+def _run(chosen: Selection, folder: Path) -> Run:
+    return floor.measure(chosen, folder, Telling(Console(file=io.StringIO())))
+
+
+def pairs(run: Run) -> tuple[list[Outcome], list[Outcome]]:
+    """What was called of equal copies, and of copies against the slower one."""
+    same, slowed = list[Outcome](), list[Outcome]()
+    for result in run.matchups:
+        for a, b in itertools.combinations(result.cases, 2):
+            verdict = _verdict(a, b)
+            if verdict.ratio is None:
+                continue
+            outcome = Outcome(called=verdict.verdict in CALLS, ratio=verdict.ratio)
+            (same if Stack.parse(b.stack).label in COPIES else slowed).append(outcome)
+    return same, slowed
+
+
+def _verdict(a: Case, b: Case) -> Verdict:
+    return stats.compare(a, b, stats.MIN_MARGIN)
