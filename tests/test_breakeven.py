@@ -20,8 +20,8 @@ def start(total_s: float, cache: str = "empty") -> ColdStart:
 @pytest.mark.parametrize(
     ("cold", "against", "step", "against_step", "found"),
     [
-        (21.0, 1.0, 0.1, 0.3, 101),
-        (21.0, 1.0, 0.1, 0.3001, 101),
+        (21.0, 1.0, 0.125, 0.375, 81),
+        (21.0, 1.0, 0.125, 0.375001, 81),
         (1.0, 1.0, 0.1, 0.3, 1),
         (0.5, 1.0, 0.1, 0.1, 1),
         (21.0, 1.0, 0.3, 0.3, None),
@@ -53,8 +53,8 @@ def _results(status: Status = "ok", label: str = "") -> list[MatchupResult]:
             matchup=matchup("train_step"),
             parity=None,
             cases=(
-                _case(f"torch-eager{label}", step_s=0.3, status=status),
-                _case(f"torch-compile{label}", step_s=0.1),
+                _case(f"torch-eager{label}", step_s=0.375, status=status),
+                _case(f"torch-compile{label}", step_s=0.125),
             ),
         ),
         MatchupResult(
@@ -73,8 +73,8 @@ def _results(status: Status = "ok", label: str = "") -> list[MatchupResult]:
 def test_a_compiled_stack_is_held_against_its_plain_sibling(label: str) -> None:
     (points,) = breakeven.found(_results(label=label), PLAIN).values()
     assert [(p.stack, p.against, p.cache, p.step) for p in points] == [
-        (f"torch-compile{label}", f"torch-eager{label}", "empty", 101),
-        (f"torch-compile{label}", f"torch-eager{label}", "warm", 11),
+        (f"torch-compile{label}", f"torch-eager{label}", "empty", 81),
+        (f"torch-compile{label}", f"torch-eager{label}", "warm", 9),
     ]
 
 
