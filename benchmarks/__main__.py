@@ -16,7 +16,7 @@ from benchmarks import conduct, environment, inputs, journal, options, plan, pro
 from benchmarks.process import WorkerError
 from benchmarks.proving import check_stacks, proof
 from benchmarks.records import Exit, Parity, Stack, to_json
-from benchmarks.selftest import detection, floor
+from benchmarks.selftest import detection, floor, settling
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,8 +56,7 @@ def run(asked: argparse.Namespace, console: Console) -> int:
         prepared = conduct.reopen(asked.out, asked.resume)
     else:
         made = conduct.check(options.selection(_value_of(asked)))
-        settled = floor.settle(made, asked.out, progress.Telling(console))
-        prepared = conduct.prepare(made.selection, asked.out, settled)
+        prepared = settling.prepare(made, asked.out, progress.Telling(console))
     try:
         done = conduct.carry_out(prepared, progress.Telling(console))
     except journal.Locked:

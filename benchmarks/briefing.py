@@ -31,6 +31,7 @@ def settings(stack: Stack, selection: Selection, threads: int, **changed: Any) -
         "mode": stack.mode,
         "device": selection.device,
         "precision": selection.precision,
+        "policy": selection.policy,
         "threads": threads,
         "seed": selection.seed,
     }

@@ -59,8 +59,15 @@ def check(chosen: plan.Selection) -> plan.Plan:
     return made
 
 
-def prepare(chosen: plan.Selection, out: Path, floor: Mapping[str, Any] = NO_FLOOR) -> Prepared:
-    """Plan a new run and make its folder; ``floor`` is the machine's A/A floor.
+def prepare(
+    chosen: plan.Selection,
+    out: Path,
+    floor: Mapping[str, Any] = NO_FLOOR,
+    ceiling: Mapping[str, Any] | None = None,
+) -> Prepared:
+    """Plan a new run and make its folder.
+
+    ``floor`` is the machine's A/A floor, ``ceiling`` what its device can do at most.
 
     Raises:
         SelectionError, UnknownNameError, DataError: the selection cannot be measured.
@@ -75,7 +82,8 @@ def prepare(chosen: plan.Selection, out: Path, floor: Mapping[str, Any] = NO_FLO
         seconds=0.0,
         exit=0,
         command=("python", "-m", "benchmarks", "run", *options.as_command(chosen)),
-        environment=environment.describe(threads=environment.usable_cores()),
+        environment=environment.describe(threads=environment.usable_cores())
+        | {"ceiling": dict(ceiling) if ceiling else None},
         effort=chosen.effort,
         seed=chosen.seed,
         aa_floor=dict(floor),

@@ -13,7 +13,7 @@ from rich.console import Console
 from benchmarks import conduct, environment, journal, options, plan, progress
 from benchmarks.front import Measured
 from benchmarks.records import Exit
-from benchmarks.selftest import floor
+from benchmarks.selftest import settling
 
 MEASURED = pytest.StashKey[Measured]()
 PLANNED = pytest.StashKey[plan.Plan]()
@@ -109,8 +109,7 @@ def _measure(config: pytest.Config, wanted: set[str]) -> Measured:
             prepared = conduct.reopen(out, run)
         else:
             conduct.check(made.selection)
-            settled = floor.settle(made, out, progress.Telling(console))
-            prepared = conduct.prepare(made.selection, out, settled)
+            prepared = settling.prepare(made, out, progress.Telling(console))
         # `-k` may have left out single stacks of a matchup, which no flag can say.
         prepared = replace(prepared, plan=prepared.plan.only(wanted))
         done = conduct.carry_out(prepared, progress.Telling(console))

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 from benchmarks import interference
 from benchmarks.interference import Normal
 from benchmarks.records import Matchup, Stack
-from profilers import neighbours
+from profilers import gpu_state, neighbours
 
 Turns = Mapping[Stack, Mapping[str, Any]]
 """What each stack answered in one round."""
@@ -23,9 +24,16 @@ Turns = Mapping[Stack, Mapping[str, Any]]
 EXTRA = 1.0
 """Rounds that may be taken again, as a share of those wanted."""
 PAUSE_S = 0.25
-"""A rest after a disturbed round, in which a short disturbance may end."""
+"""A rest after a disturbed round, in which a short disturbance may end; doubled from each to the
+next."""
+LONGEST_S = 1.0
+HOPELESS = 3
+"""Disturbed rounds, with none left alone before, after which no more are tried: what stays that
+long stays, and beside it a turn may take ten times its time."""
 ENOUGH = 0.5
 """Share of the wanted rounds that must have been left alone for a launch to count as quiet."""
+SAGGING = 0.9
+"""Share of the usual SM clock below which a turn counts as disturbed."""
 NAMED = 3
 NAMED_CORES = 0.05
 
@@ -81,6 +89,23 @@ class Gate:
     normals: dict[tuple[str, Stack], Normal] = field(default_factory=dict)
     canaries_s: dict[Stack, list[float]] = field(default_factory=dict)
     pause: Callable[[float], None] = time.sleep
+    gpu: gpu_state.Watch | None = None
+    clocks_mhz: list[int] = field(default_factory=list)
+
+    def gpu_reasons(self, ours: Iterable[int]) -> list[str]:
+        """What disturbs the device right behind a turn; nothing where no device is used."""
+        state = self.gpu.state() if self.gpu else None
+        if state is None:
+            return []
+        reasons = list(state.reasons)
+        if foreign := state.foreign(ours):
+            reasons.append(f"{foreign} foreign processes on the GPU")
+        if state.sm_clock_mhz is not None:
+            self.clocks_mhz.append(state.sm_clock_mhz)
+            usual = median(self.clocks_mhz)
+            if state.sm_clock_mhz < SAGGING * usual:
+                reasons.append(f"SM clock {state.sm_clock_mhz} MHz, usually {usual:.0f}")
+        return reasons
 
     def take(
         self, matchup: Matchup, wanted: int, one_round: Callable[[int], Turns | None]
@@ -101,8 +126,11 @@ class Gate:
             taken = self._judged(matchup, rounds, wanted)
             if len(taken.clean) >= wanted:
                 break
+            if len(rounds) >= HOPELESS and not taken.clean:
+                break
             if any(taken.causes[-1].values()):
-                self.pause(PAUSE_S)
+                disturbed = len(rounds) - len(taken.clean)
+                self.pause(min(2 ** (disturbed - 1) * PAUSE_S, LONGEST_S))
         return taken
 
     def _judged(self, matchup: Matchup, rounds: Sequence[Turns], wanted: int) -> Taken:

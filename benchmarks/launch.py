@@ -228,12 +228,16 @@ class Launch:
 
     def _round(self, matchup: Matchup, order: Iterable[Stack]) -> dict[Stack, Any] | None:
         """A turn of every stack that has not failed; ``None`` where none is left."""
-        turns = {
-            stack: self._ask([matchup], stack, "turn")
-            for stack in order
-            if (matchup.id, stack) not in self.failed
-        }
-        return {stack: turn for stack, turn in turns.items() if turn} or None
+        turns = {}
+        for stack in order:
+            if (matchup.id, stack) in self.failed:
+                continue
+            turn = self._ask([matchup], stack, "turn")
+            if turn:
+                pids = [worker.pid for worker in self.workers.values()]
+                turn["record"]["gpu"] = self.context.gate.gpu_reasons(pids)
+                turns[stack] = turn
+        return turns or None
 
     def _ask(
         self,

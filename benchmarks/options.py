@@ -61,6 +61,11 @@ SELECTION: dict[str, dict[str, Any]] = {
         "metavar": "E",
         "help": ", ".join(f"{name} ({e.launches} launches)" for name, e in EFFORTS.items()),
     },
+    "--policy": {
+        "metavar": "P",
+        "help": "matched (all settings equal, default), defaults (untouched), or best (each by its"
+        " own guide)",
+    },
     "--launches": {"type": int, "metavar": "N", "help": "launches (default: the effort's)"},
     "--until-ci": {
         "type": _percent,

@@ -17,6 +17,7 @@ EffortName = Literal["quick", "standard", "release"]
 PRECISIONS = ("float32",)
 DEVICES = ("cpu", "cuda")
 PROCESSES = ("forked", "fresh")
+POLICIES = ("matched", "defaults", "best")
 MOST = 20
 """Launches up to which an interval is narrowed."""
 DEFAULT_DATA = "digits"
@@ -88,6 +89,7 @@ class Selection:
     models_dir: Path | None = None
     data_dir: Path | None = None
     data: str | None = None
+    policy: str = "matched"
     processes: str = "forked"
     launches: int | None = None
     until_ci: float | None = None
@@ -211,6 +213,7 @@ def _check(selection: Selection) -> None:
         ("effort", selection.effort, get_args(EffortName)),
         ("precision", selection.precision, PRECISIONS),
         ("device", selection.device, DEVICES),
+        ("policy", selection.policy, POLICIES),
         ("kind of processes", selection.processes, PROCESSES),
     ):
         if value not in allowed:
@@ -292,6 +295,7 @@ def _group(model: str, phases: Sequence[str], stacks: tuple[Stack, ...], asked: 
             batch=batch,
             precision=asked.precision,
             device=asked.device,
+            policy=asked.policy,
             variant=variant,
         )
 

@@ -59,7 +59,7 @@ def _prove(
     }
 
     def one(engine: str, worker: WorkerProcess) -> dict[str, Any]:
-        on_cpu = {"device": "cpu", "precision": "float64"}
+        on_cpu = {"device": "cpu", "precision": "float64", "policy": "matched"}
         return _asked(
             worker,
             deadline_s=selection.timeout_s,
@@ -115,7 +115,7 @@ def compare_stack(
     return rounding.timed_checks(
         group.spec,
         str(stack),
-        precision=selection.precision,
+        precision=rounding.timed_precision(selection.precision, selection.device, selection.policy),
         batch=group.size.batch,
         seed=selection.seed,
         reference=reference,

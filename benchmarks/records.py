@@ -125,9 +125,10 @@ class Matchup:
 class Launch:
     """What one stack gave in one launch; ``samples_s`` stand in round order, so they pair up.
 
-    ``process`` says whether its workers were started anew or forked from one that had imported the
-    framework. ``interference`` is what the kernel recorded against the turns of this launch, or
-    ``None``.
+    ``retraced`` counts graphs traced or compiled while turns were timed (``None``: the mode traces
+    none). ``process`` says whether its workers were started anew or forked from one that had
+    imported the framework. ``interference`` is what the kernel recorded against the turns of this
+    launch, or ``None``.
     """
 
     index: int
@@ -135,6 +136,7 @@ class Launch:
     warmup_s: tuple[float, ...] = ()
     steady: bool = True
     iterations: int = 1
+    retraced: int | None = None
     process: Literal["fresh", "forked"] = "fresh"
     interference: dict[str, Any] | None = None
 
@@ -293,27 +295,13 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BreakEven:
-    """The training step at which ``stack`` has overtaken ``against``, compilation included.
-
-    ``step`` is ``None`` where it never does: its steps are no faster.
-    """
-
-    stack: str
-    against: str
-    cache: Literal["empty", "warm"]
-    step: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MatchupResult:
-    """Everything known about one matchup; ``break_even`` belongs to that of the cold start."""
+    """Everything known about one matchup."""
 
     matchup: Matchup
     parity: Parity | None
     cases: tuple[Case, ...]
     verdicts: tuple[Verdict, ...] = ()
-    break_even: tuple[BreakEven, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
-from benchmarks import breakeven, registry, stats
+from benchmarks import plausible, stats
 from benchmarks.fairness import fairness
 from benchmarks.plan import COLD, Group, Plan
 from benchmarks.records import (
@@ -90,14 +90,11 @@ class Ledger:
 
 def assemble(plan: Plan, ledger: Ledger, header: Run, *, interrupted: bool = False) -> Run:
     """The run as far as the journal tells it; ``header`` holds what does not depend on samples."""
-    margin = stats.margin(header.aa_floor.get("value"))
     matchups = tuple(
-        _matchup(plan, group, matchup, ledger, margin, interrupted=interrupted)
+        _matchup(plan, group, matchup, ledger, header, interrupted=interrupted)
         for group in plan.groups
         for matchup in group.matchups
     )
-    points = breakeven.found(matchups, registry.plain_stacks())
-    matchups = tuple(replace(r, break_even=tuple(points.get(r.matchup.id, ()))) for r in matchups)
     environment = header.environment | {"fairness": fairness(ledger.settings)}
     code = Exit.INTERRUPTED if interrupted else exit_code(matchups)
     return replace(
@@ -155,16 +152,20 @@ def _matchup(
     group: Group,
     matchup: Matchup,
     ledger: Ledger,
-    margin: float,
+    header: Run,
     *,
     interrupted: bool,
 ) -> MatchupResult:
+    margin = stats.margin(header.aa_floor.get("value"))
     parity = ledger.proofs.get(group.model)
     checks = tuple(ledger.checks.get(group.model, ()))
     if parity:
         parity = replace(parity, timed=checks)
     cases = tuple(
-        _case(plan, group, matchup, stack, ledger, parity, interrupted=interrupted)
+        _plausible(
+            _case(plan, group, matchup, stack, ledger, parity, interrupted=interrupted),
+            header.environment.get("ceiling"),
+        )
         for stack in group.stacks
     )
     verdicts = tuple(
@@ -226,6 +227,14 @@ def _case(
     )
 
 
+def _plausible(case: Case, ceiling: Mapping[str, Any] | None) -> Case:
+    """The case, or an error where it computed faster than its device can."""
+    if case.status != "ok" or not case.samples_s:
+        return case
+    why = plausible.obstacle(case.flops_per_iteration, min(case.samples_s), ceiling)
+    return replace(case, status="error", reason=why) if why else case
+
+
 def _status(
     plan: Plan,
     matchup: Matchup,
@@ -268,6 +277,7 @@ def _launch(index: int, data: Mapping[str, Any]) -> Launch:
         warmup_s=tuple(data["warmup_s"]),
         steady=data["steady"],
         iterations=data["iterations"],
+        retraced=data.get("retraced"),
         process=data.get("process", "fresh"),
         interference=data.get("interference"),
     )

@@ -22,11 +22,17 @@ if TYPE_CHECKING:
 
 PARTS = ("inference", "training")
 """What a timed stack is checked on, each by itself, so that a failure of one spares the other."""
-ROUNDOFF = {"float32": 2.0**-24, "float64": 2.0**-53}
+ROUNDOFF = {"float32": 2.0**-24, "float64": 2.0**-53, "tf32": 2.0**-11}
 """Unit roundoff of each precision."""
 CONFIDENCE = 8.0
 """Factor of the rounding bound; Higham & Mary (2019) put the chance of a sum exceeding theirs at
 2 exp(-factor^2 / 2)."""
+
+
+def timed_precision(precision: str, device: str, policy: str) -> str:
+    """What products are rounded to: only ``matched`` keeps NVIDIA's TF32 out of float32."""
+    tf32 = precision == "float32" and device == "cuda" and policy != "matched"
+    return "tf32" if tf32 else precision
 
 
 def write_check(session: Session, path: Path, part: str) -> None:

@@ -24,6 +24,7 @@ from benchmarks.progress import Listener
 from benchmarks.proving import References, compare_stack, proof
 from benchmarks.records import Matchup, Run, Stack, to_json
 from benchmarks.results import Ledger, assemble
+from profilers import gpu_state
 
 Append = Callable[..., None]
 FEWEST = 2
@@ -50,7 +51,9 @@ class Runner:
         with (
             tempfile.TemporaryDirectory(prefix="twinbench-cache-") as cache,
             Nursery(self.plan.selection) as nursery,
+            gpu_state.Watch() as gpu,
         ):
+            self.gate.gpu = gpu if self.plan.selection.device == "cuda" else None
             context = Context(
                 selection=self.plan.selection,
                 effort=self.plan.effort,

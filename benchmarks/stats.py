@@ -151,7 +151,7 @@ def compare(a: Case, b: Case, margin: float) -> Verdict:
     reasons = obstacles
     if found is not None:
         word, why = ("no call", busy) if busy else judge(found, margin)
-        reasons = [*filter(None, [why]), *left_out]
+        reasons = [*filter(None, [why]), *left_out, *_retraced(a), *_retraced(b)]
     return Verdict(
         a=a.stack,
         b=b.stack,
@@ -170,6 +170,16 @@ def _obstacles(case: Case) -> Iterator[str]:
         yield f"{case.stack}: {case.status}" + (f" ({case.reason})" if case.reason else "")
     elif not case.samples_s:
         yield f"{case.stack} has no samples"
+
+
+def _retraced(case: Case) -> Iterator[str]:
+    """A stack that still compiled while it was timed: its times are no steady state."""
+    graphs = [launch.retraced for launch in case.launches if launch.retraced]
+    if graphs:
+        yield (
+            f"{case.stack} traced or compiled {sum(graphs)} more graphs while it was timed,"
+            f" in {len(graphs)} of {len(case.launches)} launches"
+        )
 
 
 def _paired(

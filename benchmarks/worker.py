@@ -17,12 +17,21 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import IO, Any, NoReturn
 
-from benchmarks import clock, inputs, parity, registry, rounding, weights
+from benchmarks import (
+    clock,
+    inputs,
+    memory,
+    parity,
+    plausible,
+    registry,
+    rounding,
+    weights,
+)
 from benchmarks.adapters._protocol import Adapter, Settings
 from benchmarks.interference import Watch
 from benchmarks.models._spec import ModelSpec
@@ -30,15 +39,6 @@ from benchmarks.phases._protocol import Session, Work
 from benchmarks.records import to_json
 from profilers import host
 
-OUT_OF_MEMORY = ("OutOfMemoryError", "ResourceExhaustedError", "MemoryError")
-OUT_OF_MEMORY_TEXTS = (
-    "resource_exhausted",
-    "out of memory",
-    "can't allocate memory",
-    "bad_alloc",
-    "alloc_failed",
-)
-HOST_MEMORY_TEXTS = ("defaultcpuallocator", "allocator cpu", "bad_alloc")
 PR_SET_PDEATHSIG = 1
 
 
@@ -51,6 +51,7 @@ class Worker:
     work: Work | None = None
     iterations: int = 1
     turn_s: float = 0.0
+    traced: int | None = None
     watch: Watch = field(default_factory=Watch)
 
     def start(
@@ -73,6 +74,20 @@ class Worker:
             "build_s": built - imported,
             "settings": chosen.settings(),
         }
+
+    def ceiling(self, *, adapter: str, settings: dict[str, Any], size: int) -> dict[str, Any]:
+        """What the device can do at most, and whether the clock waits for it."""
+        chosen = registry.adapter(adapter)(Settings(**settings))
+        product, copy = chosen.ceiling_work(size)
+        found = plausible.measure(
+            product,
+            copy,
+            chosen.synchronize,
+            time.perf_counter,
+            size=size,
+            itemsize=8 if settings["precision"] == "float64" else 4,
+        )
+        return asdict(found)
 
     def first_step(self) -> dict[str, Any]:
         """The first training step, with all the tracing and compiling that it sets off."""
@@ -128,6 +143,7 @@ class Worker:
             self.work = replace(work, run=slowed(work.run, slow * median(warm[0].samples_s[-10:])))
         self.turn_s = turn_s
         self.iterations = work.iterations or clock.iterations_for(typical, turn_s)
+        self.traced = session.adapter.traced()
         return {
             "warmup_s": warm[0].samples_s,
             "steady": all(w.steady for w in warm),
@@ -169,7 +185,9 @@ class Worker:
         peak = host.peak_rss_bytes()
         device = session.adapter.device_peak_bytes()
         self.work = None
+        traced = session.adapter.traced()
         return {
+            "retraced": None if traced is None else traced - (self.traced or 0),
             "memory": {
                 "peak_rss_bytes": peak.value,
                 "peak_rss_reason": peak.reason,
@@ -252,16 +270,6 @@ def _data(spec: ModelSpec, seed: int, job: dict[str, Any]) -> inputs.Dataset:
     return inputs.fit_to(cut, spec.kind, spec.input_shape, spec.vocabulary)
 
 
-def _status(error: BaseException, device: str) -> str:
-    """``oom_device``, ``oom_host`` or ``error``; ``device`` is where the worker computes."""
-    name, text = type(error).__name__, str(error).lower()
-    if name not in OUT_OF_MEMORY and not any(t in text for t in OUT_OF_MEMORY_TEXTS):
-        return "error"
-    if name == "MemoryError" or any(t in text for t in HOST_MEMORY_TEXTS):
-        return "oom_host"
-    return "oom_device" if device != "cpu" or "cuda" in text or "gpu" in text else "oom_host"
-
-
 def serve(commands: IO[str], answers: IO[str]) -> None:
     """Obey until told to quit or the parent is gone."""
     worker = Worker()
@@ -278,7 +286,7 @@ def serve(commands: IO[str], answers: IO[str]) -> None:
             reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
             answer = {
                 "ok": False,
-                "status": _status(error, worker.device),
+                "status": memory.status(error, worker.device),
                 "reason": reason,
                 # Where the checkout lies is nobody's business.
                 "stack": traceback.format_exc().replace(f"{registry.HERE.parent}/", ""),

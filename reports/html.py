@@ -123,6 +123,8 @@ def _facts(run: Run) -> dict[str, Any]:
         "samples": sections.samples(run),
         "max_samples": sections.sample_limit(run),
         "floor": text.share(floor) if isinstance(floor, float) else None,
+        "ceiling": machine.ceiling(run),
+        "watching": machine.watching(run),
         "floor_how": str(run.aa_floor.get("how") or ""),
         "max_figures": MAX_FIGURES,
     }

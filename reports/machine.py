@@ -85,3 +85,31 @@ def versions(run: Run) -> tuple[tuple[str, str], ...]:
     python = run.environment.get("python")
     ranked = sorted(found, key=lambda n: _FIRST.index(n) if n in _FIRST else len(_FIRST))
     return (*((n, found[n]) for n in ranked), *([("Python", str(python))] if python else []))
+
+
+def ceiling(run: Run) -> str:
+    """What the device was seen to do at most; empty where that was not measured."""
+    found = run.environment.get("ceiling")
+    if not isinstance(found, Mapping):
+        return ""
+    parts = (
+        text.quantity(value, unit)
+        for name, unit in (("flops_per_s", "FLOP/s"), ("bytes_per_s", "B/s"))
+        if (value := number(found.get(name)))
+    )
+    return " · ".join(parts)
+
+
+def watching(run: Run) -> str:
+    """Rounds taken again, and what the watching cost; empty where nothing was watched."""
+    told = run.interference
+    share = number(told.get("gate_share"))
+    cost = f"watching cost {100 * share:.1f} % of a turn" if share is not None else ""
+    launches = [launch for r in run.matchups for c in r.cases for launch in c.launches]
+    forked = sum(launch.process == "forked" for launch in launches)
+    parts = (
+        f"{told['repeated']} of {told['rounds']} rounds taken again" if told.get("rounds") else "",
+        cost if told.get("rounds") else "",
+        f"{forked} of {len(launches)} case launches in forked processes" if forked else "",
+    )
+    return " · ".join(part for part in parts if part)

@@ -187,7 +187,19 @@ def validity(run: Run) -> tuple[str, ...]:
     parts.append(_proofs(run))
     shown = [o for pair in pairs(run) for o in outcomes(run, pair)]
     usable = sum(o.word != "not comparable" for o in shown)
-    return (*parts, f"{usable} of {len(shown)} comparisons stand") if shown else tuple(parts)
+    parts += [f"{usable} of {len(shown)} comparisons stand"] if shown else []
+    return (*parts, *disturbances(run))
+
+
+def disturbances(run: Run) -> tuple[str, ...]:
+    """How many rounds were taken again for what happened beside them, and who never went away."""
+    told = run.interference
+    rounds, repeated = told.get("rounds"), told.get("repeated")
+    if not rounds or not isinstance(repeated, int):
+        return ()
+    parts = [f"{repeated} of {rounds} rounds taken again for a disturbance"]
+    busy = sum(v.busy for result in run.matchups for v in result.verdicts)
+    return (*parts, f"{busy} verdicts withheld from a busy machine") if busy else tuple(parts)
 
 
 def withheld(run: Run) -> tuple[Withheld, ...]:

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks import conduct, interference, journal, launch, plan, progress, proving
+from benchmarks import ceilings, conduct, interference, journal, launch, plan, progress, proving
 from benchmarks.__main__ import main
 from benchmarks.process import WorkerProcess
 from benchmarks.records import Case, MatchupResult, Run, read_run
@@ -90,6 +90,7 @@ class Pipeline:
         # The tests' own machine may be as busy as it likes; what a gate does has tests of its own.
         self.monkeypatch.setattr(interference, "causes", lambda _record, _normal: {})
         self.monkeypatch.setattr(floor, "settle", _no_floor)
+        self.monkeypatch.setattr(ceilings, "settle", _no_ceiling)
         for module in (launch, proving):
             self.monkeypatch.setattr(module, "WorkerProcess", self._worker)
 
@@ -166,6 +167,11 @@ def _no_floor(made: plan.Plan, out: Path, listener: progress.Listener) -> dict[s
     return dict(conduct.NO_FLOOR)
 
 
+def _no_ceiling(made: plan.Plan, out: Path, threads: int) -> dict[str, Any]:
+    del made, out, threads
+    return {"flops_per_s": None, "bytes_per_s": None, "reason": "not measured"}
+
+
 def _group(pid: int) -> int | None:
     try:
         return os.getpgid(pid)
@@ -177,6 +183,7 @@ if __name__ == "__main__":
     plan.EFFORTS.update(EFFORTS)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     floor.settle = _no_floor
+    ceilings.settle = _no_ceiling
     if sys.argv[1] == WITHOUT:
         conduct.report = _no_report
     sys.exit(main(sys.argv[2:]))

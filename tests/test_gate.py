@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from benchmarks import gate, interference
-from benchmarks.gate import PAUSE_S, Gate
+from benchmarks.gate import HOPELESS, LONGEST_S, PAUSE_S, Gate
 from benchmarks.records import Case, Launch, Matchup, Stack
 from benchmarks.stats import compare
+from profilers.gpu_state import State
 from profilers.neighbours import Snapshot
 from tests.pipeline import EFFORTS, Pipeline
 from tests.test_interference import QUIET
@@ -55,9 +56,18 @@ def test_a_disturbed_round_is_repeated_for_all_and_stays_on_record() -> None:
 
 
 def test_a_machine_that_stays_busy_ends_the_repeats_and_keeps_every_round() -> None:
-    taken = Machine(*range(99)).take()
-    assert (len(taken.rounds), taken.counted(), taken.busy) == (8, list(range(8)), True)
+    machine = Machine(*range(99))
+    taken = machine.take()
+    assert (len(taken.rounds), taken.counted(), taken.busy) == (HOPELESS, [0, 1, 2], True)
+    assert machine.pauses == [PAUSE_S, 2 * PAUSE_S]
     assert gate.evidence(taken, B, Snapshot.take())["busy"] is True
+
+
+def test_the_budget_of_repeats_ends_too() -> None:
+    machine = Machine(*range(1, 99))
+    taken = machine.take()
+    assert (len(taken.rounds), taken.counted(), taken.busy) == (8, list(range(8)), True)
+    assert max(machine.pauses) == LONGEST_S
 
 
 def test_enough_quiet_rounds_are_enough_when_the_budget_is_spent() -> None:
@@ -130,4 +140,30 @@ def test_a_run_on_a_busy_machine_calls_nothing(
     (verdict,) = done.matchup("forward").verdicts
     assert verdict.verdict == "no call"
     assert str(verdict.reason).startswith("machine busy in 2 of 2 launches")
-    assert len(done.case("forward", "null-a").launches[0].samples_s) == 2 * QUICK.rounds
+    assert len(done.case("forward", "null-a").launches[0].samples_s) == HOPELESS
+
+
+class Gpu:
+    """Answers one state after the other."""
+
+    def __init__(self, *states: State | None) -> None:
+        self.states = list(states)
+
+    def state(self) -> State | None:
+        return self.states.pop(0)
+
+
+def test_what_disturbs_a_gpu_is_a_reason() -> None:
+    def state(mhz: int | None, *reasons: str, pids: tuple[int, ...] = (1,)) -> State:
+        return State(sm_clock_mhz=mhz, reasons=reasons, pids=pids)
+
+    states = (state(1900), state(1900), state(1700), state(None, "power brake", pids=(1, 2)), None)
+    judged = Gate(gpu=Gpu(*states))  # type: ignore[arg-type]  # all that is asked of a watch
+    assert [judged.gpu_reasons([1]) for _ in states] == [
+        [],
+        [],
+        ["SM clock 1700 MHz, usually 1900"],
+        ["power brake", "1 foreign processes on the GPU"],
+        [],
+    ]
+    assert Gate().gpu_reasons([1]) == []

@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 import pytest
 
-from benchmarks import inputs, registry, weights, worker
+from benchmarks import inputs, memory, registry, weights, worker
 from benchmarks.adapters._protocol import Settings
 from benchmarks.models._spec import ModelSpec
 
@@ -247,7 +247,7 @@ def _error(name: str, text: str) -> BaseException:
 )
 def test_who_ran_out_of_memory(error: BaseException, device: str, status: str) -> None:
     expected = {"d": "oom_device", "h": "oom_host"}.get(status, status)
-    assert worker._status(error, device) == expected
+    assert memory.status(error, device) == expected
 
 
 # --- what a worker is fed -------------------------------------------------------------------------

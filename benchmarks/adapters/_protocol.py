@@ -113,6 +113,9 @@ class Adapter(Protocol):
     def device_peak_bytes(self) -> int | None:
         """The allocator's peak since the last call; ``None`` where it keeps none."""
 
+    def traced(self) -> int | None:
+        """How many graphs this process has traced or compiled; ``None`` where the mode does not."""
+
     def export(self, model: Any) -> Weights:
         """Canonical weights and buffers as they stand."""
 
@@ -130,6 +133,9 @@ class Adapter(Protocol):
 
     def flops(self, model: Any, batch: Any) -> float | None:
         """FLOPs of one inference over the batch, counted by the framework's own operations."""
+
+    def ceiling_work(self, size: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        """A product of two ``size`` x ``size`` matrices, and a copy of one, on the device."""
 
     def settings(self) -> dict[str, Any]:
         """Everything that could make stacks unequal, read back from the framework."""

@@ -2,8 +2,9 @@
 
 With it the whole pipeline runs in seconds where neither framework is installed. Mode ``a`` is
 always healthy; mode ``b`` does what the environment variable ``TWINBENCH_NULL`` says, a JSON object
-with ``slow`` (a factor on its delays), ``loss`` (how many of them the loss takes), ``fault`` (a
-name of ``FAULTS``) and ``at`` (the method in which the fault strikes, ``forward`` unless said).
+with ``slow`` (a factor on its delays), ``loss`` (how many of them the loss takes), ``retraces``
+(whether it pretends to compile at every step), ``fault`` (a name of ``FAULTS``) and ``at`` (the
+method in which the fault strikes, ``forward`` unless said).
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ class Null:
         control = json.loads(os.environ.get(CONTROL, "{}")) if settings.mode == "b" else {}
         self.delay_s = DELAY_S * control.get("slow", 1.0)
         self.loss_delays = control.get("loss", 1)
+        self.retraces, self.worked = bool(control.get("retraces")), 0
         self.fault, self.at = control.get("fault"), control.get("at", "forward")
 
     def build(self, _twin: ModuleType, spec: ModelSpec, weights: Weights) -> Model:
@@ -145,6 +147,10 @@ class Null:
         """No device."""
         return None
 
+    def traced(self) -> int | None:
+        """As many as steps were worked, where that is asked."""
+        return self.worked if self.retraces else None
+
     def export(self, model: Model) -> Weights:
         """The weights; wrong ones where that is asked."""
         left = 1.0 - 0.01 * model.steps * (1.5 if self.fault == "wrong" else 1.0)
@@ -172,6 +178,12 @@ class Null:
         """Nothing is computed."""
         return None
 
+    def ceiling_work(self, size: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        """A product of NumPy's, and a copy."""
+        a = np.ones((size, size), dtype=np.float32)
+        out = np.empty_like(a)
+        return lambda: np.matmul(a, a, out=out), lambda: np.copyto(out, a)
+
     def settings(self) -> dict[str, Any]:
         """What was asked."""
         return {"threads": self.asked.threads, "precision": self.asked.precision}
@@ -184,6 +196,7 @@ class Null:
 
     def _work(self, method: str, delays: int = 1) -> None:
         self._strike(method)
+        self.worked += 1
         time.sleep(delays * self.delay_s)
 
     def _strike(self, method: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmarks.adapters._protocol import Array, Epoch, Settings, Trace
+from benchmarks.dialects import graph_flops
 from benchmarks.models._spec import ModelSpec, Optimizer
 
 if TYPE_CHECKING:
@@ -53,9 +55,11 @@ class TensorFlow:
     def __init__(self, settings: Settings) -> None:
         import tensorflow as tf
 
-        tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-        tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
+        if settings.policy != "defaults":
+            tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+            best = settings.policy == "best"
+            tf.config.experimental.enable_tensor_float_32_execution(enabled=best)
         if settings.device == "cpu":
             tf.config.set_visible_devices([], "GPU")
         elif not tf.config.list_physical_devices("GPU"):
@@ -66,6 +70,7 @@ class TensorFlow:
         from benchmarks.dialects import keras as dialect
 
         self.tf, self.keras, self.dialect_rules, self.asked = tf, keras, dialect, settings
+        self.traces = 0
         keras.config.set_floatx(settings.precision)
         keras.config.set_dtype_policy(settings.precision)
         keras.utils.set_random_seed(settings.seed)
@@ -74,6 +79,7 @@ class TensorFlow:
         network = twin.build(spec)
         self.dialect_rules.load(network, spec.layers, weights)
         self._compile(network, spec.optimizer)
+        self._count_traces(network)
         network.make_train_function()
         network.make_predict_function()
         criterion, tape = self._criterion(), self.tf.GradientTape
@@ -135,6 +141,7 @@ class TensorFlow:
         if model.fitted is None:
             model.fitted = self.keras.Model(model.network.inputs, model.network.outputs)
             self._compile(model.fitted, model.spec.optimizer, metrics=["accuracy"])
+            self._count_traces(model.fitted)
 
         def run() -> tuple[float, float, float, float]:
             history = model.fitted.fit(train, epochs=1, shuffle=False, verbose=0).history
@@ -152,6 +159,9 @@ class TensorFlow:
         peak = self.tf.config.experimental.get_memory_info("GPU:0")["peak"]
         self.tf.config.experimental.reset_memory_stats("GPU:0")
         return int(peak)
+
+    def traced(self) -> int | None:
+        return None if self.asked.mode == "eager" else self.traces
 
     def export(self, model: Model) -> Weights:
         return self.dialect_rules.export(model.network, model.spec.layers)
@@ -193,7 +203,14 @@ class TensorFlow:
     def flops(self, model: Model, batch: Any) -> float | None:
         graph_of = self.tf.function(lambda x: model.network(x, training=False), autograph=False)
         concrete = graph_of.get_concrete_function(batch[0])
-        return self._flops([tensor.op for tensor in concrete.outputs])
+        return graph_flops.count([t.op for t in concrete.outputs], self.tf.get_static_value)
+
+    def ceiling_work(self, size: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        tf, shape = self.tf, (size, size)
+        a, b = (tf.random.uniform(shape, dtype=self.asked.precision) for _ in range(2))
+        out = tf.Variable(a)
+        product = tf.function(lambda: tf.linalg.matmul(a, b), autograph=False)
+        return product, lambda: out.assign(b)
 
     def settings(self) -> dict[str, Any]:
         from tensorflow.python.util import _pywrap_util_port
@@ -206,6 +223,7 @@ class TensorFlow:
             "tf32": tf.config.experimental.tensor_float_32_execution_enabled(),
             "autotune": True if self.asked.device != "cpu" else None,
             "flush_denormals": True,
+            "policy": self.asked.policy,
             "onednn": bool(_pywrap_util_port.IsMklEnabled()),
             "layout": self.keras.config.image_data_format(),
             "engine": self.asked.mode,
@@ -223,10 +241,25 @@ class TensorFlow:
         )
         network.optimizer.build(network.trainable_variables)
 
+    def _count_traces(self, network: Any) -> None:
+        """A graph calls Python only while it is traced, so its calls are its traces."""
+        for name in ("train_step", "test_step", "predict_step"):
+            setattr(network, name, self._counted(getattr(network, name)))
+
+    def _counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def counted(*arguments: Any) -> Any:
+            self.traces += 1
+            return function(*arguments)
+
+        return counted
+
     def _as_keras_does(self, function: Callable[..., Any]) -> Callable[..., Any]:
         if self.asked.mode == "eager":
             return function
-        return self.tf.function(function, jit_compile=self.asked.mode == "xla", autograph=False)
+        return self.tf.function(
+            self._counted(function), jit_compile=self.asked.mode == "xla", autograph=False
+        )
 
     def _criterion(self) -> Any:
         return self.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -250,42 +283,6 @@ class TensorFlow:
                 num_parallel_calls=self.asked.threads,
             )
         return samples.batch(batch, drop_remainder=True).prefetch(PREFETCHED)
-
-    def _flops(self, wanted: list[Any]) -> float:
-        """Two per multiply-accumulate of every operation that an output needs.
-
-        Walking back from the outputs leaves out what the runtime prunes: the step that Keras' LSTM
-        runs beforehand only to learn its output's shape.
-        """
-        total, seen = 0.0, set()
-        while wanted:
-            op = wanted.pop()
-            if op.name in seen:
-                continue
-            seen.add(op.name)
-            wanted.extend(tensor.op for tensor in op.inputs)
-            if op.type in {"While", "StatelessWhile"}:
-                condition, body = (
-                    op.graph._get_function(op.get_attr(part).name).graph  # noqa: SLF001 - no public name
-                    for part in ("cond", "body")
-                )
-                turns = self._turns(condition.get_operations())
-                total += turns * self._flops([tensor.op for tensor in body.outputs])
-            elif op.type in {"Conv2D", "MatMul"}:
-                total += 2.0 * op.outputs[0].shape.num_elements() * _reduction(op)
-        return total
-
-    def _turns(self, condition: list[Any]) -> int:
-        """How often a loop over time runs: its counter is compared with a constant."""
-        limits = [self.tf.get_static_value(o.inputs[1]) for o in condition if o.type == "Less"]
-        return min(int(limit) for limit in limits if limit is not None)
-
-
-def _reduction(op: Any) -> int:
-    """Terms in each sum of a convolution (h, w, inputs, filters) or a matrix product."""
-    if op.type == "Conv2D":
-        return int(op.inputs[1].shape[:3].num_elements())
-    return int(op.inputs[0].shape[0 if op.get_attr("transpose_a") else 1])
 
 
 ADAPTER = TensorFlow

@@ -52,17 +52,23 @@ class Torch:
 
         self.torch, self.dialect_rules, self.asked = torch, dialect, settings
         torch.manual_seed(settings.seed)
-        torch.set_num_threads(settings.threads)
-        torch.set_num_interop_threads(1)
-        torch.set_flush_denormal(True)  # TensorFlow's executors always flush
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cudnn.benchmark = True  # TensorFlow always autotunes
+        if settings.policy != "defaults":
+            torch.set_num_threads(settings.threads)
+            torch.set_num_interop_threads(1)
+            torch.set_flush_denormal(True)  # TensorFlow's executors always flush
+            best = settings.policy == "best"
+            torch.backends.cuda.matmul.allow_tf32 = best
+            torch.backends.cudnn.allow_tf32 = best
+            torch.backends.cudnn.benchmark = True  # TensorFlow always autotunes
+        # PyTorch's own guide to performance has convolutions run faster this way.
+        self.channels_last = settings.policy == "best"
         self.device = torch.device(settings.device)
         self.dtype = getattr(torch, settings.precision)
 
     def build(self, twin: ModuleType, spec: ModelSpec, weights: Weights) -> Model:
         module = twin.build(spec).to(device=self.device, dtype=self.dtype)
+        if self.channels_last:
+            module = module.to(memory_format=self.torch.channels_last)
         self.dialect_rules.load(module, spec.layers, weights)
         network = self.torch.jit.script(module) if self.asked.mode == "script" else module
 
@@ -89,7 +95,7 @@ class Torch:
         x = self.torch.from_numpy(self.dialect_rules.channels_first(batch.x))
         if x.is_floating_point():
             x = x.to(self.dtype)
-        return x.to(self.device), self.torch.from_numpy(batch.y).to(self.device)
+        return self._laid_out(x.to(self.device)), self.torch.from_numpy(batch.y).to(self.device)
 
     def set_training(self, model: Model, *, training: bool) -> None:
         model.source.train(training)
@@ -160,6 +166,12 @@ class Torch:
         self.torch.cuda.reset_peak_memory_stats(self.device)
         return int(peak)
 
+    def traced(self) -> int | None:
+        if self.asked.mode != "compile":
+            return None
+        counters = self.torch._dynamo.utils.counters  # noqa: SLF001 - its public face has none
+        return int(counters["stats"]["unique_graphs"])
+
     def export(self, model: Model) -> Weights:
         return self.dialect_rules.export(model.module, model.spec.layers)
 
@@ -196,6 +208,11 @@ class Torch:
             model.module(batch[0])
         return float(counter.get_total_flops())
 
+    def ceiling_work(self, size: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        a, b = (self.torch.rand(size, size, dtype=self.dtype, device=self.device) for _ in range(2))
+        out = self.torch.empty_like(a)
+        return lambda: self.torch.mm(a, b, out=out), lambda: out.copy_(a)
+
     def settings(self) -> dict[str, Any]:
         torch = self.torch
         return {
@@ -204,13 +221,19 @@ class Torch:
             "precision": str(self.dtype).removeprefix("torch."),
             "tf32": torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32,
             "autotune": torch.backends.cudnn.benchmark if self.device.type == "cuda" else None,
-            "flush_denormals": True,
+            "flush_denormals": self.asked.policy != "defaults",
+            "policy": self.asked.policy,
             "onednn": torch.backends.mkldnn.is_available(),
-            "layout": "channels_first",
+            "layout": "channels_last" if self.channels_last else "channels_first",
             "engine": self.asked.mode,
             "version": torch.__version__,
             "loader": "DataLoader in the training process (num_workers=0)",
         }
+
+    def _laid_out(self, x: Any) -> Any:
+        """Images in the layout of the policy; anything else as it is."""
+        images = self.channels_last and x.dim() == 4  # noqa: PLR2004 - batch, channel, height, width
+        return x.contiguous(memory_format=self.torch.channels_last) if images else x
 
     def _inference(self) -> Any:
         """Inference mode; TorchScript, once it has trained, refuses that mode's tensors."""
@@ -259,14 +282,14 @@ class Torch:
                 return floats, labels[index]
 
         host = torch.utils.data.DataLoader(Samples(), batch_size=batch, drop_last=True)
-        return _Placed(host, self.device)
+        return _Placed(host, self.device, self._laid_out)
 
 
 class _Placed:
-    """A loader whose batches are moved to the device as they come."""
+    """A loader whose batches are moved to the device, and laid out for it, as they come."""
 
-    def __init__(self, loader: Any, device: Any) -> None:
-        self.loader, self.device = loader, device
+    def __init__(self, loader: Any, device: Any, lay_out: Callable[[Any], Any]) -> None:
+        self.loader, self.device, self.lay_out = loader, device, lay_out
 
     def __iter__(self) -> Any:
         for x, y in self.loader:

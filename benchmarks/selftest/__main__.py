@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 for name in asked.tools.split(","):
                     for kind, outcome in _ask(name, condition, asked):
                         log.append(
-                            "answer", tool=name, condition=condition, kind=kind, **asdict(outcome)
+                            "answer", tool=name, condition=condition, given=kind, **asdict(outcome)
                         )
     rows = summarise(journal.read(asked.out / "answers.ndjson")[0])
     told = {"environment": environment.describe(), "slowed_by": SLOW, "tools": rows}
@@ -95,14 +95,14 @@ def summarise(answers: Iterable[dict[str, Any]]) -> Rows:
     averaged: (1.96 sd / ln 1.02)² of them, at least one. twinbench stops by itself when its
     interval is that narrow, so its cost is what one such run took.
     """
-    taken = [a for a in answers if a["kind"] in {"same", "slowed", "alone"}]
+    taken = [a for a in answers if a["kind"] == "answer"]
     rows = []
     for tool in dict.fromkeys(a["tool"] for a in taken):
         of = [a for a in taken if a["tool"] == tool]
-        quiet = [a for a in of if a["condition"] == "quiet" and a["kind"] == "same"]
-        busy = [a for a in of if a["condition"] == "busy" and a["kind"] == "same"]
-        slowed = [a for a in of if a["kind"] == "slowed"]
-        alone = [a for a in of if a["kind"] == "alone"]
+        quiet = [a for a in of if a["condition"] == "quiet" and a["given"] == "same"]
+        busy = [a for a in of if a["condition"] == "busy" and a["given"] == "same"]
+        slowed = [a for a in of if a["given"] == "slowed"]
+        alone = [a for a in of if a["given"] == "alone"]
         rule = importlib.import_module(f"benchmarks.selftest.tools.{tool}").RULE
         rows.append(
             {

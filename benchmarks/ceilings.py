@@ -1,0 +1,72 @@
+"""The ceilings of this machine: measured once in each framework, and kept beside the runs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks import briefing, conduct, environment
+from benchmarks.plan import Plan
+from benchmarks.process import WorkerError, WorkerProcess
+from benchmarks.records import Stack
+
+SIZES = {"cpu": 1024, "cuda": 8192}
+"""Rows of the matrices: long beside the clock's step, short beside a person's patience."""
+FIGURES = ("flops_per_s", "bytes_per_s")
+STORE = "ceilings"
+
+
+def settle(made: Plan, out: Path, threads: int) -> dict[str, Any]:
+    """The ceiling of this machine, device and precision; measured where it is not stored.
+
+    It is the largest over the frameworks of the run. A framework that fails has no say.
+    """
+    chosen = made.selection
+    fingerprint = environment.describe()["fingerprint"]
+    path = out / STORE / f"{fingerprint}-{chosen.device}-{chosen.precision}-{chosen.policy}.json"
+    if stored := _read(path):
+        return stored
+    able: dict[str, Stack] = {}
+    for group in made.groups:
+        for stack in group.stacks:
+            if not stack.label and not made.lacking(group.model, stack):
+                able.setdefault(stack.adapter, stack)
+    found, reasons = list[Mapping[str, Any]](), list[str]()
+    for stack in able.values():
+        worker = WorkerProcess(stack)
+        try:
+            found.append(
+                worker.ask(
+                    "ceiling",
+                    deadline_s=chosen.timeout_s,
+                    adapter=stack.adapter,
+                    settings=briefing.settings(stack, chosen, threads),
+                    size=SIZES[chosen.device],
+                )
+            )
+        except WorkerError as error:
+            reasons.append(f"{stack}: {error.reason}")
+        finally:
+            worker.quit()
+    if not found:
+        return _unknown("; ".join(reasons) or "no framework could measure it")
+    ceiling = {name: max(each[name] for each in found) for name in FIGURES}
+    told = ceiling | {"reason": "; ".join(reasons) or None}
+    conduct.store(path, json.dumps(told, indent=1) + "\n")
+    return told
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """What is stored; a damaged file is as good as none."""
+    try:
+        stored = json.loads(path.read_text())
+        return dict(stored) if all(math.isfinite(stored[name]) for name in FIGURES) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _unknown(reason: str) -> dict[str, Any]:
+    return dict.fromkeys(FIGURES) | {"reason": reason}

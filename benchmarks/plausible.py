@@ -1,0 +1,91 @@
+"""What the device can do at most, and the clock held against it: the faster must be an error.
+
+A stack that appears to compute faster than the fastest matrix product of any framework here did not
+do the work, or was not waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+TRIES = 5
+LONG = 4
+"""A queue of so many products must take this many times as long as one,"""
+GROWTH = 0.5
+"""at least by this share: else the clock did not wait for the device."""
+WINOGRAD = 2.25
+"""Multiplications that a 3x3 convolution can save (Winograd 1980; Lavin and Gray 2016, F(2x2))."""
+SLACK = 1.2
+"""The ceiling is itself a measurement, and a machine may have been busier then."""
+
+
+class ImplausibleError(ValueError):
+    """The clock cannot be trusted on this device."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceiling:
+    """The fastest that was seen: a product of two matrices, and a copy (bytes read and written)."""
+
+    flops_per_s: float
+    bytes_per_s: float
+
+
+def measure(
+    product: Callable[[], object],
+    copy: Callable[[], object],
+    synchronize: Callable[[], object],
+    now: Callable[[], float],
+    *,
+    size: int,
+    itemsize: int,
+) -> Ceiling:
+    """The best of several tries, after the clock has been tried on a known long piece of work.
+
+    Raises:
+        ImplausibleError: several products took hardly longer than one.
+    """
+
+    def best(run: Callable[[], object], times: int) -> float:
+        taken = []
+        for _ in range(TRIES):
+            synchronize()
+            began = now()
+            for _ in range(times):
+                run()
+            synchronize()
+            taken.append(now() - began)
+        return min(taken)
+
+    best(product, 1)  # the first ones allocate, trace and tune
+    one_s, long_s = best(product, 1), best(product, LONG)
+    if not one_s > 0 or long_s < GROWTH * LONG * one_s:
+        raise ImplausibleError(
+            f"{LONG} matrix products took {long_s:.2g} s and one took {one_s:.2g} s:"
+            " the clock does not wait for the device"
+        )
+    return Ceiling(
+        flops_per_s=2 * size**3 / min(one_s, long_s / LONG),
+        bytes_per_s=2 * itemsize * size**2 / best(copy, 1),
+    )
+
+
+def obstacle(
+    flops: float | None, fastest_s: float, ceiling: Mapping[str, Any] | None
+) -> str | None:
+    """Why a time cannot be, or ``None``.
+
+    Args:
+        flops: of one iteration; ``None`` where they are not counted.
+        fastest_s: the shortest sample, seconds.
+        ceiling: of this device, ``flops_per_s`` in it; ``None`` where it was not measured.
+    """
+    most = (ceiling or {}).get("flops_per_s")
+    if not flops or not most or flops / fastest_s <= WINOGRAD * SLACK * most:
+        return None
+    return (
+        f"implausible: {flops / fastest_s / 1e9:.3g} GFLOP/s, but this device was never seen to"
+        f" reach more than {most / 1e9:.3g} in a matrix product"
+    )
