@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import faulthandler
 import json
+import math
 import os
 import random
 import signal
@@ -40,6 +41,8 @@ from benchmarks.records import to_json
 from profilers import host
 
 PR_SET_PDEATHSIG = 1
+LONGEST = 5
+"""A turn may take so many times the time that it is meant to take."""
 
 
 @dataclass
@@ -165,16 +168,16 @@ class Worker:
                 iterations=self.iterations,
                 discard=work.discard,
                 watch=self.watch,
+                cap_s=math.inf if work.iterations else LONGEST * self.turn_s,
             )
 
         taken, run_s = self.iterations, timed(work.run)
-        baseline_s = timed(work.baseline) if work.baseline else 0.0
         if not work.iterations and run_s * taken < self.turn_s / 2:
             # The warm-up was disturbed, and promised too long an iteration.
             self.iterations = clock.iterations_for(run_s, self.turn_s)
         return {
             "run_s": run_s,
-            "baseline_s": baseline_s,
+            "baseline_s": timed(work.baseline) if work.baseline else 0.0,
             "iterations": taken,
             "record": self.watch.record(),
         }

@@ -223,3 +223,15 @@ def test_orders_are_random_yet_follow_the_seed() -> None:
     seen = Counter(made)
     assert len(seen) == 6
     assert all(150 < count < 250 for count in seen.values())  # 200 each expected
+
+
+def test_a_turn_is_cut_short_beside_a_busy_neighbour(clock: FakeClock) -> None:
+    ran = []
+
+    def run() -> None:
+        ran.append(1)
+        clock.advance(1.0)
+
+    took = turn(run, lambda: None, clock, iterations=1000, discard=0, cap_s=4.5)
+    assert len(ran) == 5
+    assert took == pytest.approx(1.0)

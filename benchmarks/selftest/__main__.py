@@ -41,12 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tools", default=",".join((*OTHERS, "twinbench")), metavar="A,B")
     parser.add_argument("--scale", type=float, default=1.0, help="of the number of comparisons")
     parser.add_argument("--repeats", type=int, default=1, help="runs of twinbench per condition")
+    parser.add_argument("--conditions", default=",".join(CONDITIONS), metavar="A,B")
+    parser.add_argument("--launches", type=int, default=twinbench.LAUNCHES, help="of twinbench")
     parser.add_argument("--out", type=Path, default=Path("results/selfcheck"), metavar="DIR")
     asked = parser.parse_args(arguments)
     asked.out.mkdir(parents=True, exist_ok=True)
     with journal.Journal(asked.out / "answers.ndjson") as log:
-        for condition, present in CONDITIONS.items():
-            with neighbour.busy(present=present):
+        for condition in asked.conditions.split(","):
+            with neighbour.busy(present=CONDITIONS[condition]):
                 for name in asked.tools.split(","):
                     for kind, outcome in _ask(name, condition, asked):
                         log.append(
@@ -63,7 +65,7 @@ def _ask(name: str, condition: str, asked: argparse.Namespace) -> Iterable[tuple
     """Each answer of a tool under a condition: ``same`` or ``slowed``, the latter when quiet."""
     if name == "twinbench":
         for _ in range(asked.repeats):
-            _, same, slowed = twinbench.measure(SLOW, asked.out / condition)
+            _, same, slowed = twinbench.measure(SLOW, asked.launches, asked.out / condition)
             yield from (("same", outcome) for outcome in same)
             if condition == "quiet":
                 yield from (("slowed", outcome) for outcome in slowed)

@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks import conduct, environment
 from benchmarks.plan import COLD, Plan, Selection, Variant
 from benchmarks.progress import Listener
-from benchmarks.records import Run, Stack, Verdict
+from benchmarks.records import Exit, Run, Stack, Verdict
 
 STORE = "floors"
 FOLDER = "selftest"
@@ -106,8 +106,15 @@ def settle(made: Plan, out: Path, listener: Listener) -> dict[str, Any]:
 
 
 def measure(chosen: Selection, out: Path, listener: Listener) -> Run:
-    """Carry out one run of the selftest."""
-    return conduct.carry_out(conduct.prepare(chosen, out / FOLDER), listener)
+    """Carry out one run of the selftest; an interrupt ends all that it is a part of.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
+    """
+    run = conduct.carry_out(conduct.prepare(chosen, out / FOLDER), listener)
+    if run.exit == Exit.INTERRUPTED:
+        raise KeyboardInterrupt
+    return run
 
 
 def _small(made: Plan) -> Selection | None:

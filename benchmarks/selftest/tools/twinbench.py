@@ -30,7 +30,7 @@ ALONE = 3
 """Comparisons that have the machine to themselves, as the other tools' have."""
 
 
-def selection(stack: str, slow: float) -> Selection:
+def selection(stack: str, slow: float, launches: int) -> Selection:
     """Seven copies of a stack and one that is slower."""
     slower = Variant(label=floor.label(slow), slow=slow)
     variants = (*(Variant(label=copy) for copy in COPIES), slower)
@@ -39,17 +39,19 @@ def selection(stack: str, slow: float) -> Selection:
         phases=PHASES,
         stacks=tuple(f"{stack}@{v.label}" for v in variants),
         variants=variants,
-        launches=LAUNCHES,
+        launches=launches,
     )
 
 
-def measure(slow: float, folder: Path) -> tuple[list[Run], list[Outcome], list[Outcome]]:
+def measure(
+    slow: float, launches: int, folder: Path
+) -> tuple[list[Run], list[Outcome], list[Outcome]]:
     """One run per stack; every pair of equal copies, and every copy against the slower one."""
     runs, same, slowed = [], list[Outcome](), list[Outcome]()
     for stack in STACKS:
         if plan.make(Selection(stacks=(stack,))).unsupported:
             continue
-        run = _run(selection(stack, slow), folder)
+        run = _run(selection(stack, slow, launches), folder)
         runs.append(run)
         equal, other = pairs(run)
         share_s = run.seconds / max(1, len(equal) + len(other))
