@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 TRIES = 5
+COPIED = 1 << 26
+"""Numbers in a copy: more than any cache holds."""
 LONG = 4
 """A queue of so many products must take this many times as long as one,"""
 GROWTH = 0.5
@@ -40,7 +42,7 @@ def measure(
     now: Callable[[], float],
     *,
     size: int,
-    itemsize: int,
+    copied_bytes: int,
 ) -> Ceiling:
     """The best of several tries, after the clock has been tried on a known long piece of work.
 
@@ -68,7 +70,7 @@ def measure(
         )
     return Ceiling(
         flops_per_s=2 * size**3 / min(one_s, long_s / LONG),
-        bytes_per_s=2 * itemsize * size**2 / best(copy, 1),
+        bytes_per_s=2 * copied_bytes / best(copy, 1),
     )
 
 

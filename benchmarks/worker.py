@@ -81,14 +81,14 @@ class Worker:
     def ceiling(self, *, adapter: str, settings: dict[str, Any], size: int) -> dict[str, Any]:
         """What the device can do at most, and whether the clock waits for it."""
         chosen = registry.adapter(adapter)(Settings(**settings))
-        product, copy = chosen.ceiling_work(size)
+        product, copy = chosen.ceiling_work(size, plausible.COPIED)
         found = plausible.measure(
             product,
             copy,
             chosen.synchronize,
             time.perf_counter,
             size=size,
-            itemsize=8 if settings["precision"] == "float64" else 4,
+            copied_bytes=plausible.COPIED * (8 if settings["precision"] == "float64" else 4),
         )
         return asdict(found)
 

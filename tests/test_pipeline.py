@@ -1,6 +1,8 @@
 """A run from the command line to its last file, on workers that compute nothing."""
 
 import json
+import sys
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -268,3 +270,75 @@ def test_the_stored_command_makes_the_same_selection_again(healthy: Outcome) -> 
     assert healthy.run.command[:4] == ("python", "-m", "benchmarks", "run")
     stored = dict(zip(healthy.run.command[4::2], healthy.run.command[5::2], strict=True))
     assert stored == dict(zip(TINY[::2], TINY[1::2], strict=True))
+
+
+def test_a_stack_that_compiles_while_it_is_timed_is_named(pipeline: Pipeline) -> None:
+    done = pipeline.run("--phases", "forward", retraces=True)
+    assert all(launch.retraced for launch in done.case("forward", "null-b").launches)
+    assert [launch.retraced for launch in done.case("forward", "null-a").launches] == [None, None]
+    (verdict,) = done.matchup("forward").verdicts
+    assert "null-b traced or compiled" in str(verdict.reason)
+
+
+def test_two_environments_are_compared_like_any_other_pair(pipeline: Pipeline) -> None:
+    stacks = "null-a@one,null-a@two"
+    models = TINY[: TINY.index("--stacks")]
+    pythons = [f"--python={name}={sys.executable}" for name in ("one", "two")]
+    done = pipeline.call(*models, "--stacks", stacks, "--phases", "forward", *pythons)
+    assert done.code == 0
+    (result,) = done.run.matchups
+    assert [case.stack for case in result.cases] == stacks.split(",")
+    assert result.parity is not None
+    assert (result.parity.status, result.parity.adapters) == ("proven", ("null@one", "null@two"))
+    (verdict,) = result.verdicts
+    assert verdict.ratio == pytest.approx(1.0, abs=0.3)
+    assert done.run.command[-4:] == (
+        "--python",
+        f"one={sys.executable}",
+        "--python",
+        f"two={sys.executable}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--python", "one"), "NAME=INTERPRETER"),
+        (("--python", "one=/nowhere/python", "--stacks", "null-a@one"), "is no interpreter"),
+        (("--python", f"one={sys.executable}", "--stacks", "null-a"), "no stack uses 'one'"),
+        (("--python", f"one={sys.executable}"), "needs --stacks"),
+        (("--stacks", "null-a@one"), "nothing says what 'one' is"),
+        (("--policy", "fast"), "unknown policy 'fast'"),
+        (("--processes", "none"), "unknown kind of processes"),
+        (("--launches", "0"), "launches is 0"),
+    ],
+)
+def test_a_variant_that_cannot_be_is_said_in_a_line(
+    arguments: tuple[str, ...], said: str, pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = TINY[: TINY.index("--stacks")]
+    assert pipeline.call(*models, *arguments).code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+def test_an_environment_that_lacks_the_framework_costs_its_own_cases(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    python = tmp_path / "bare" / "bin" / "python"
+    venv.create(python.parent.parent, with_pip=False)
+    models = TINY[: TINY.index("--stacks")]
+    stacks = ("--stacks", "null-a,null-a@bare", "--python", f"bare={python}")
+    done = pipeline.call(*models, *stacks, "--phases", "forward")
+    assert done.case("forward", "null-a").status == "ok"
+    bare = done.case("forward", "null-a@bare")
+    assert bare.status == "unsupported"
+    assert str(bare.reason).startswith("not installed there: ")
+
+
+def test_a_policy_is_part_of_what_is_compared(pipeline: Pipeline) -> None:
+    done = pipeline.run("--phases", "forward", "--policy", "best")
+    (result,) = done.run.matchups
+    assert result.matchup.policy == "best"
+    assert result.matchup.id.endswith(".cpu.best")
+    assert done.run.command[-2:] == ("--policy", "best")

@@ -39,7 +39,9 @@ class Device:
 
 def test_the_ceiling_is_the_best_of_a_product_and_of_a_copy(clock: FakeClock) -> None:
     device = Device(clock)
-    found = measure(device.product, device.copy, device.synchronize, clock, size=100, itemsize=4)
+    found = measure(
+        device.product, device.copy, device.synchronize, clock, size=100, copied_bytes=40_000
+    )
     assert found.flops_per_s == pytest.approx(2e6 / 2.001, rel=1e-3)
     assert found.bytes_per_s == pytest.approx(8e4)
 
@@ -53,7 +55,7 @@ def test_a_clock_that_does_not_wait_for_the_device_is_found_out(clock: FakeClock
             clock.advance(1.0)
 
     with pytest.raises(ImplausibleError, match="does not wait"):
-        measure(product, device.copy, device.synchronize, clock, size=100, itemsize=4)
+        measure(product, device.copy, device.synchronize, clock, size=100, copied_bytes=40_000)
 
 
 @pytest.mark.parametrize(

@@ -134,8 +134,11 @@ class Adapter(Protocol):
     def flops(self, model: Any, batch: Any) -> float | None:
         """FLOPs of one inference over the batch, counted by the framework's own operations."""
 
-    def ceiling_work(self, size: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
-        """A product of two ``size`` x ``size`` matrices, and a copy of one, on the device."""
+    def ceiling_work(self, size: int, copied: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        """On the device: a product of two ``size`` x ``size`` matrices, and so many numbers copied.
+
+        Both return before the device is done, if that is its way.
+        """
 
     def settings(self) -> dict[str, Any]:
         """Everything that could make stacks unequal, read back from the framework."""

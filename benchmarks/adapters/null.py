@@ -178,11 +178,12 @@ class Null:
         """Nothing is computed."""
         return None
 
-    def ceiling_work(self, size: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    def ceiling_work(self, size: int, copied: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
         """A product of NumPy's, and a copy."""
         a = np.ones((size, size), dtype=np.float32)
-        out = np.empty_like(a)
-        return lambda: np.matmul(a, a, out=out), lambda: np.copyto(out, a)
+        out, source = np.empty_like(a), np.ones(copied, dtype=np.float32)
+        target = np.empty_like(source)
+        return lambda: np.matmul(a, a, out=out), lambda: np.copyto(target, source)
 
     def settings(self) -> dict[str, Any]:
         """What was asked."""

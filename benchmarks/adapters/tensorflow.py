@@ -205,12 +205,13 @@ class TensorFlow:
         concrete = graph_of.get_concrete_function(batch[0])
         return graph_flops.count([t.op for t in concrete.outputs], self.tf.get_static_value)
 
-    def ceiling_work(self, size: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    def ceiling_work(self, size: int, copied: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
         tf, shape = self.tf, (size, size)
         a, b = (tf.random.uniform(shape, dtype=self.asked.precision) for _ in range(2))
-        out = tf.Variable(a)
+        source = tf.random.uniform((copied,), dtype=self.asked.precision)
+        target = tf.Variable(source)
         product = tf.function(lambda: tf.linalg.matmul(a, b), autograph=False)
-        return product, lambda: out.assign(b)
+        return product, lambda: target.assign(source)
 
     def settings(self) -> dict[str, Any]:
         from tensorflow.python.util import _pywrap_util_port

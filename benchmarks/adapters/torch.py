@@ -208,10 +208,12 @@ class Torch:
             model.module(batch[0])
         return float(counter.get_total_flops())
 
-    def ceiling_work(self, size: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    def ceiling_work(self, size: int, copied: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
         a, b = (self.torch.rand(size, size, dtype=self.dtype, device=self.device) for _ in range(2))
         out = self.torch.empty_like(a)
-        return lambda: self.torch.mm(a, b, out=out), lambda: out.copy_(a)
+        source = self.torch.rand(copied, dtype=self.dtype, device=self.device)
+        target = self.torch.empty_like(source)
+        return lambda: self.torch.mm(a, b, out=out), lambda: target.copy_(source)
 
     def settings(self) -> dict[str, Any]:
         torch = self.torch
