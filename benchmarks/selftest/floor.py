@@ -135,4 +135,4 @@ def _small(made: Plan) -> Selection | None:
 
 def _file(out: Path, chosen: Selection) -> Path:
     fingerprint = environment.describe()["fingerprint"]
-    return out / STORE / f"{fingerprint}-{chosen.device}-{chosen.effort}.json"
+    return out / STORE / f"{fingerprint}-{chosen.device}-{chosen.effort}-{chosen.policy}.json"
