@@ -61,7 +61,7 @@ def test_the_widest_is_next_until_all_are_narrow_or_have_enough_launches() -> No
     assert widest([first, second], results, {"n": MOST}, 0.02001) is None
 
 
-@pytest.mark.parametrize("target", [0.01, 0.005])
+@pytest.mark.parametrize("target", [0.02, 0.01])
 def test_stopping_on_a_width_of_launches_keeps_most_of_the_coverage(target: float) -> None:
     covered = []
     for logs in simulate(800, MOST, 1.1).tolist():
@@ -72,7 +72,7 @@ def test_stopping_on_a_width_of_launches_keeps_most_of_the_coverage(target: floa
             and (count == MOST or math.log(e.ci95[1] / e.ci95[0]) / 2 <= target)
         )
         covered.append(found.ci95 is not None and found.ci95[0] <= 1.1 <= found.ci95[1])
-    assert 0.88 <= np.mean(covered) <= 0.97
+    assert 0.90 <= np.mean(covered) <= 0.97
 
 
 def test_a_run_goes_on_until_its_intervals_are_narrow(

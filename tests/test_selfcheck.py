@@ -17,6 +17,7 @@ from benchmarks.selftest import __main__ as selfcheck
 from benchmarks.selftest import neighbour
 from benchmarks.selftest.tools import _outcome, twinbench
 from benchmarks.selftest.tools._outcome import Outcome
+from tests.pipeline import alive, until
 
 
 def _answer(given: str, ratio: float, *, called: bool, condition: str = "quiet") -> dict[str, Any]:
@@ -120,16 +121,17 @@ def test_the_neighbour_keeps_a_core_busy_only_while_it_is_asked() -> None:
         return [
             p
             for p in psutil.process_iter(["cmdline"])
-            if p.info["cmdline"] and p.info["cmdline"][-1] == neighbour.PROGRAM
+            if alive(p) and (p.info["cmdline"] or [""])[-2:] == ["-c", neighbour.PROGRAM]
         ]
 
     with neighbour.busy(present=False):
         assert neighbours() == []
     with neighbour.busy(present=True):
         (process,) = neighbours()
+        assert process not in psutil.Process().children(recursive=True)  # or it would be ours
         time.sleep(0.3)
         assert process.cpu_times().user > 0.05
-    assert neighbours() == []
+    until(lambda: not alive(process))
 
 
 def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
