@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 TRIES = 5
+AGAIN = 3
 COPIED = 1 << 26
 """Numbers in a copy: more than any cache holds."""
 LONG = 4
@@ -63,6 +64,10 @@ def measure(
 
     best(product, 1)  # the first ones allocate, trace and tune
     one_s, long_s = best(product, 1), best(product, LONG)
+    for _ in range(AGAIN):  # a disturbed product looks like a clock that does not wait
+        if long_s >= GROWTH * LONG * one_s:
+            break
+        one_s = min(one_s, best(product, 1))
     if not one_s > 0 or long_s < GROWTH * LONG * one_s:
         raise ImplausibleError(
             f"{LONG} matrix products took {long_s:.2g} s and one took {one_s:.2g} s:"

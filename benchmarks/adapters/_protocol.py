@@ -135,9 +135,9 @@ class Adapter(Protocol):
         """FLOPs of one inference over the batch, counted by the framework's own operations."""
 
     def ceiling_work(self, size: int, copied: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
-        """On the device: a product of two ``size`` x ``size`` matrices, and so many numbers copied.
+        """A product of two ``size`` x ``size`` matrices, and so many numbers read and written once.
 
-        Both return before the device is done, if that is its way.
+        Both work on the device and return before the device is done, if that is its way.
         """
 
     def settings(self) -> dict[str, Any]:

@@ -208,10 +208,10 @@ class TensorFlow:
     def ceiling_work(self, size: int, copied: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
         tf, shape = self.tf, (size, size)
         a, b = (tf.random.uniform(shape, dtype=self.asked.precision) for _ in range(2))
+        # Assigning or copying a tensor only shares its memory; this reads and writes all of it.
         source = tf.random.uniform((copied,), dtype=self.asked.precision)
-        target = tf.Variable(source)
         product = tf.function(lambda: tf.linalg.matmul(a, b), autograph=False)
-        return product, lambda: target.assign(source)
+        return product, lambda: tf.negative(source)
 
     def settings(self) -> dict[str, Any]:
         from tensorflow.python.util import _pywrap_util_port
