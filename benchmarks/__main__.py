@@ -235,7 +235,18 @@ _PROOF = {
 _SELFTEST = {
     f: k
     for f, k in options.SELECTION.items()
-    if f not in {"--python", "--shard", "--precision", "--processes"}
+    if f
+    not in {
+        "--python",
+        "--shard",
+        "--precision",
+        "--processes",
+        "--only",
+        # A floor is kept for its effort, and must be made with that effort's launches.
+        "--launches",
+        "--until-ci",
+        "--budget",
+    }
 } | {
     "--inject": {
         "type": detection.shares,

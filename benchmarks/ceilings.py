@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import briefing, conduct, environment
-from benchmarks.plan import Plan
+from benchmarks import briefing, conduct, environment, journal
+from benchmarks.plan import Plan, Selection
 from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.records import Stack
 
@@ -23,6 +23,9 @@ def settle(made: Plan, out: Path, threads: int) -> dict[str, Any]:
     """The ceiling of this machine, device and precision; measured where it is not stored.
 
     It is the largest over the frameworks of the run. A framework that fails has no say.
+
+    Raises:
+        Locked: another run is using the device.
     """
     chosen = made.selection
     fingerprint = environment.describe()["fingerprint"]
@@ -34,8 +37,22 @@ def settle(made: Plan, out: Path, threads: int) -> dict[str, Any]:
         for stack in group.stacks:
             if not stack.label and not made.lacking(group.model, stack):
                 able.setdefault(stack.adapter, stack)
+    with journal.DeviceLock(chosen.device):
+        found, reasons = _ask(list(able.values()), chosen, threads)
+    if not found:
+        return _unknown("; ".join(reasons) or "no framework could measure it")
+    ceiling = {name: max(each[name] for each in found) for name in FIGURES}
+    told = ceiling | {"reason": "; ".join(reasons) or None}
+    conduct.store(path, json.dumps(told, indent=1) + "\n")
+    return told
+
+
+def _ask(
+    stacks: Sequence[Stack], chosen: Selection, threads: int
+) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """What each framework reached, and why one did not answer."""
     found, reasons = list[Mapping[str, Any]](), list[str]()
-    for stack in able.values():
+    for stack in stacks:
         worker = WorkerProcess(stack)
         try:
             found.append(
@@ -51,12 +68,7 @@ def settle(made: Plan, out: Path, threads: int) -> dict[str, Any]:
             reasons.append(f"{stack}: {error.reason}")
         finally:
             worker.quit()
-    if not found:
-        return _unknown("; ".join(reasons) or "no framework could measure it")
-    ceiling = {name: max(each[name] for each in found) for name in FIGURES}
-    told = ceiling | {"reason": "; ".join(reasons) or None}
-    conduct.store(path, json.dumps(told, indent=1) + "\n")
-    return told
+    return found, reasons
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -43,6 +43,8 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
     if wanted and not session.config.option.collectonly:
         try:
             session.config.stash[MEASURED] = _measure(session.config, wanted)
+        except KeyboardInterrupt:
+            pytest.exit("twinbench: interrupted", returncode=Exit.INTERRUPTED)
         except journal.Locked as error:
             pytest.exit(f"twinbench: {error}", returncode=Exit.LOCKED)
         except conduct.usage_errors() as error:

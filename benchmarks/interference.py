@@ -95,10 +95,11 @@ class Watch:
         """After the clock has stopped."""
         if self._before is None:
             raise RuntimeError("a watch is opened before it is closed")
+        entered = self.now()
         spent_s, chirp, before = self._before
         after = Counters.read(self.now)
         chirp = min(chirp, canary(self.now))  # both edges slow: so was what lies between
-        gate_s = spent_s + self.now() - after.at_s
+        gate_s = spent_s + self.now() - entered
         self.records.append(_between(before, after) | {"canary_s": chirp, "gate_s": gate_s})
 
     def record(self) -> dict[str, Any]:

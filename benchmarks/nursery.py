@@ -28,6 +28,7 @@ class Forked:
         self.returncode: int | None = None
         self.pid = int(self._told() or -1)
         if self.pid < 0:
+            os.close(status)
             raise OSError("the process to fork from is gone")
 
     def wait(self, timeout: float | None = None) -> int:

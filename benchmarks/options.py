@@ -152,6 +152,8 @@ def as_command(chosen: Selection) -> tuple[str, ...]:
         )
         if flag == "--python":
             for variant in value:
+                if variant.python is None:
+                    continue  # a copy of the selftest, which no flag makes
                 words += [flag, f"{variant.label}={variant.python}"]
             continue
         if flag == "--until-ci":

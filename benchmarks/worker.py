@@ -171,14 +171,13 @@ class Worker:
                 cap_s=math.inf if work.iterations else LONGEST * self.turn_s,
             )
 
-        taken, run_s = self.iterations, timed(work.run)
-        if not work.iterations and run_s * taken < self.turn_s / 2:
+        run_s = timed(work.run)
+        if not work.iterations and run_s * self.iterations < self.turn_s / 2:
             # The warm-up was disturbed, and promised too long an iteration.
             self.iterations = clock.iterations_for(run_s, self.turn_s)
         return {
             "run_s": run_s,
             "baseline_s": timed(work.baseline) if work.baseline else 0.0,
-            "iterations": taken,
             "record": self.watch.record(),
         }
 

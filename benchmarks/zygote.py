@@ -17,6 +17,7 @@ import select
 import signal
 import socket
 import sys
+import traceback
 from contextlib import suppress
 
 from benchmarks import registry, worker
@@ -75,9 +76,12 @@ def _fork(
     os.dup2(log, 2)
     os.environ.update(variables)
     random.seed()
-    shift = ctypes.create_string_buffer(random.randrange(1, HEAP_BYTES))  # noqa: S311 - no secret
-    worker.work(commands, answers)
-    del shift
+    _shift = ctypes.create_string_buffer(random.randrange(1, HEAP_BYTES))  # noqa: S311 - no secret
+    try:
+        worker.work(commands, answers)
+    except BaseException:  # it must not go on as a second zygote
+        traceback.print_exc()
+        os._exit(1)
 
 
 def _tell_end(ended: int, pid: int, status: int) -> None:

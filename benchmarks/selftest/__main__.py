@@ -65,7 +65,7 @@ def _ask(name: str, condition: str, asked: argparse.Namespace) -> Iterable[tuple
     """Each answer of a tool under a condition: ``same`` or ``slowed``, the latter when quiet."""
     if name == "twinbench":
         for _ in range(asked.repeats):
-            _, same, slowed = twinbench.measure(SLOW, asked.launches, asked.out / condition)
+            same, slowed = twinbench.measure(SLOW, asked.launches, asked.out / condition)
             yield from (("same", outcome) for outcome in same)
             if condition == "quiet":
                 yield from (("slowed", outcome) for outcome in slowed)

@@ -61,9 +61,13 @@ def against_itself(run: Run) -> list[Verdict]:
 
 
 def estimate(verdicts: Sequence[Verdict]) -> float | None:
-    """The 95th percentile of |ln ratio| as a share; turns beside a busy machine are left out."""
-    logs = [abs(math.log(v.ratio)) for v in verdicts if v.ratio is not None and not v.busy]
+    """The 95th percentile of |ln ratio| as a share; busy comparisons are left out."""
+    logs = [abs(math.log(v.ratio)) for v in _quiet(verdicts) if v.ratio is not None]
     return math.expm1(float(np.percentile(logs, PERCENTILE))) if logs else None
+
+
+def _quiet(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    return [v for v in verdicts if not v.busy]
 
 
 def lookup(out: Path, chosen: Selection) -> dict[str, Any] | None:
@@ -82,9 +86,9 @@ def store(out: Path, chosen: Selection, verdicts: Sequence[Verdict]) -> dict[str
         return dict(conduct.NO_FLOOR)
     floor = {
         "value": value,
-        "how": f"95th percentile of {len(verdicts)} comparisons of a stack with itself,"
+        "how": f"95th percentile of {len(_quiet(verdicts))} comparisons of a stack with itself,"
         f" effort {chosen.effort}, {datetime.now(UTC):%Y-%m-%d}",
-        "comparisons": len(verdicts),
+        "comparisons": len(_quiet(verdicts)),
     }
     conduct.store(_file(out, chosen), json.dumps(floor, indent=1) + "\n")
     return floor
@@ -129,7 +133,15 @@ def _small(made: Plan) -> Selection | None:
     phases = [p for p in PREFERRED if p in there] or there[:1]
     if not able or not phases:
         return None
-    asked = replace(made.selection, models=(group.model,), phases=tuple(phases))
+    # As many launches as the effort has, whatever the run itself may stop by: a budget is its own.
+    asked = replace(
+        made.selection,
+        models=(group.model,),
+        phases=tuple(phases),
+        launches=None,
+        until_ci=None,
+        budget_s=None,
+    )
     return selection(asked, able.values())
 
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from benchmarks import plan, stats
 from benchmarks.plan import Selection, Variant
 from benchmarks.progress import Telling
-from benchmarks.records import Case, Run, Stack, Verdict
-from benchmarks.selftest import floor, work
+from benchmarks.records import Run, Stack
+from benchmarks.selftest import detection, floor, work
 from benchmarks.selftest.tools._outcome import Outcome
 
 RULE = "interval over launches beyond 2 %"
@@ -23,9 +23,6 @@ UNTIL = 0.02
 PHASES = ("forward", "backward", "train_step")
 MODELS = (work.MODEL, "simple_cnn")
 STACKS = (work.STACK, "tensorflow-graph")
-CALLS = ("faster", "slower")
-
-
 ALONE = 3
 """Comparisons that have the machine to themselves, as the other tools' have."""
 
@@ -43,21 +40,18 @@ def selection(stack: str, slow: float, launches: int) -> Selection:
     )
 
 
-def measure(
-    slow: float, launches: int, folder: Path
-) -> tuple[list[Run], list[Outcome], list[Outcome]]:
+def measure(slow: float, launches: int, folder: Path) -> tuple[list[Outcome], list[Outcome]]:
     """One run per stack; every pair of equal copies, and every copy against the slower one."""
-    runs, same, slowed = [], list[Outcome](), list[Outcome]()
+    same, slowed = list[Outcome](), list[Outcome]()
     for stack in STACKS:
         if plan.make(Selection(stacks=(stack,))).unsupported:
             continue
         run = _run(selection(stack, slow, launches), folder)
-        runs.append(run)
         equal, other = pairs(run)
         share_s = run.seconds / max(1, len(equal) + len(other))
         same += [replace(outcome, seconds=share_s) for outcome in equal]
         slowed += [replace(outcome, seconds=share_s) for outcome in other]
-    return runs, same, slowed
+    return same, slowed
 
 
 def alone(folder: Path) -> list[Outcome]:
@@ -82,13 +76,9 @@ def pairs(run: Run) -> tuple[list[Outcome], list[Outcome]]:
     same, slowed = list[Outcome](), list[Outcome]()
     for result in run.matchups:
         for a, b in itertools.combinations(result.cases, 2):
-            verdict = _verdict(a, b)
+            verdict = stats.compare(a, b, stats.MIN_MARGIN)
             if verdict.ratio is None:
                 continue
-            outcome = Outcome(called=verdict.verdict in CALLS, ratio=verdict.ratio)
+            outcome = Outcome(called=verdict.verdict in detection.CALLS, ratio=verdict.ratio)
             (same if Stack.parse(b.stack).label in COPIES else slowed).append(outcome)
     return same, slowed
-
-
-def _verdict(a: Case, b: Case) -> Verdict:
-    return stats.compare(a, b, stats.MIN_MARGIN)
