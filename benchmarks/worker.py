@@ -24,18 +24,16 @@ from statistics import median
 from typing import IO, Any, NoReturn
 
 from benchmarks import (
+    assembly,
     clock,
-    inputs,
     memory,
     parity,
     plausible,
     registry,
     rounding,
-    weights,
 )
-from benchmarks.adapters._protocol import Adapter, Settings
+from benchmarks.adapters._protocol import Settings
 from benchmarks.interference import Watch
-from benchmarks.models._spec import ModelSpec
 from benchmarks.phases._protocol import Session, Work
 from benchmarks.records import to_json
 from profilers import host
@@ -69,7 +67,7 @@ class Worker:
         self.device = settings["device"]
         chosen = registry.adapter(adapter)(Settings(**settings))
         imported = time.perf_counter()
-        self.session = build(chosen, Settings(**settings), job)
+        self.session = assembly.build(chosen, Settings(**settings), job)
         chosen.synchronize()
         built = time.perf_counter()
         return {
@@ -117,10 +115,10 @@ class Worker:
     ) -> dict[str, Any]:
         """Write everything the proof compares and, if asked, the reference of the timed checks."""
         chosen = registry.adapter(adapter)(Settings(**settings))
-        session = build(chosen, Settings(**settings), job)
+        session = assembly.build(chosen, Settings(**settings), job)
         facts = parity.write_proof(session, Path(path), seed=int(settings["seed"]))
         if reference:
-            timed = build(chosen, Settings(**settings), reference["job"])
+            timed = assembly.build(chosen, Settings(**settings), reference["job"])
             for part in rounding.PARTS:
                 rounding.write_check(timed, Path(reference["paths"][part]), part)
         return facts
@@ -181,6 +179,26 @@ class Worker:
             "record": self.watch.record(),
         }
 
+    def sustain(self, *, seconds: float) -> dict[str, Any]:
+        """Repeat the phase for so long, for whoever watches from outside; it is never a sample."""
+        work, synchronize = self._work(), self._session().adapter.synchronize
+        if work.before:
+            work.before()
+        taken = list[float]()
+        synchronize()
+        began_ns = time.monotonic_ns()
+        until = time.perf_counter() + seconds
+        while not taken or time.perf_counter() < until:
+            taken.append(
+                clock.turn(work.run, synchronize, time.perf_counter, iterations=1, discard=0)
+            )
+        return {
+            "iterations": len(taken),
+            "median_s": median(taken),
+            "began_ns": began_ns,
+            "ended_ns": time.monotonic_ns(),
+        }
+
     def finish(self) -> dict[str, Any]:
         """Memory peaks and what was learned; the phase's work is dropped."""
         session, work = self._session(), self._work()
@@ -230,46 +248,6 @@ def slowed(run: Callable[[], object], more_s: float) -> Callable[[], object]:
             pass
 
     return both
-
-
-def build(adapter: Adapter, settings: Settings, job: dict[str, Any]) -> Session:
-    """The model of a briefing's job, with its weights, batch and data."""
-    models_dir = Path(job["models_dir"]) if job["models_dir"] else None
-    spec: ModelSpec = replace(
-        registry.spec(job["model"], models_dir),
-        input_shape=tuple(job["input_shape"]),
-        deterministic=job["deterministic"],
-    )
-    values = weights.generate(spec.layers, settings.seed)
-    batch = inputs.synthetic(
-        spec.kind, spec.input_shape, spec.classes, job["batch"], settings.seed, spec.vocabulary
-    )
-    twin = registry.twin(job["model"], adapter.dialect, models_dir)
-    return Session(
-        adapter=adapter,
-        model=adapter.build(twin, spec, values),
-        spec=spec,
-        weights=values,
-        batch=adapter.place(batch),
-        batch_size=job["batch"],
-        data=_data(spec, settings.seed, job) if job["data"] else None,
-    )
-
-
-def _data(spec: ModelSpec, seed: int, job: dict[str, Any]) -> inputs.Dataset:
-    """The plan's data in the model's shape, cut to whole batches so that every stack sees all."""
-    data_dir = Path(job["data_dir"]) if job["data_dir"] else None
-    data, batch = inputs.load(job["data"], data_dir, seed), int(job["batch"])
-
-    def whole(available: int, wanted: int | None) -> int:
-        return max(batch, min(available, wanted or available) // batch * batch)
-
-    cut = inputs.take(
-        data,
-        whole(len(data.y_train), job["train_samples"]),
-        whole(len(data.y_test), job["test_samples"]),
-    )
-    return inputs.fit_to(cut, spec.kind, spec.input_shape, spec.vocabulary)
 
 
 def serve(commands: IO[str], answers: IO[str]) -> None:

@@ -75,7 +75,7 @@ def _verified(scratch: Path, *words: str) -> tuple[int, dict[str, Parity]]:
 _PROVE = """
 import gc, json, sys
 from pathlib import Path
-from benchmarks import parity, registry, worker
+from benchmarks import assembly, parity, registry
 from benchmarks.adapters._protocol import Settings
 asked = json.loads(sys.argv[1])
 settings = Settings(**asked["settings"])
@@ -84,7 +84,7 @@ facts = {}
 for name, order in asked["orders"].items():
     if order["unmatched"]:  # the last one
         adapter._match_epsilon = lambda optimizer, chosen: None
-    session = worker.build(adapter, settings, order["job"])
+    session = assembly.build(adapter, settings, order["job"])
     facts[name] = parity.write_proof(session, Path(order["path"]), seed=settings.seed)
     del session
     gc.collect()

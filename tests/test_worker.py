@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 import pytest
 
-from benchmarks import inputs, memory, registry, weights, worker
+from benchmarks import assembly, inputs, memory, registry, weights
 from benchmarks.adapters._protocol import Settings
 from benchmarks.models._spec import ModelSpec
 
@@ -271,7 +271,7 @@ def test_data_is_cut_to_whole_batches(
     batch: int, train: int | None, test: int | None, expected: tuple[int, int]
 ) -> None:
     job = _job(data="digits", batch=batch, train_samples=train, test_samples=test)
-    data = worker._data(_spec(), 0, job)
+    data = assembly._data(_spec(), 0, job)
     assert (len(data.y_train), len(data.y_test)) == expected
     assert data.x_train.shape == (expected[0], 16)
     assert data.x_test.shape == (expected[1], 16)
@@ -287,14 +287,14 @@ def test_data_is_cut_before_it_is_enlarged(monkeypatch: pytest.MonkeyPatch) -> N
         return enlarge(data, *rest)
 
     monkeypatch.setattr(inputs, "fit_to", spy)
-    worker._data(_spec(), 0, _job(data="digits", train_samples=8, test_samples=8))
+    assembly._data(_spec(), 0, _job(data="digits", train_samples=8, test_samples=8))
     assert seen == [8]
 
 
 def test_two_stacks_get_the_same_weights_batch_and_data_in_the_same_order() -> None:
     job = _job(data="digits", train_samples=40, test_samples=8)
     one, two = (
-        worker.build(registry.adapter("null")(Settings(mode=m)), Settings(mode=m, seed=3), job)
+        assembly.build(registry.adapter("null")(Settings(mode=m)), Settings(mode=m, seed=3), job)
         for m in ("a", "b")
     )
     assert weights.digest(one.weights) == weights.digest(two.weights)
@@ -305,7 +305,7 @@ def test_two_stacks_get_the_same_weights_batch_and_data_in_the_same_order() -> N
     ):
         assert np.array_equal(x, y)
     assert np.array_equal(one.real_data().y_train, two.real_data().y_train)
-    other = worker.build(
+    other = assembly.build(
         registry.adapter("null")(Settings(mode="a")), Settings(mode="a", seed=4), job
     )
     assert not np.array_equal(one.batch.x, other.batch.x)

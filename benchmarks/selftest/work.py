@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from statistics import median
 
-from benchmarks import briefing, environment, plan, registry, worker
+from benchmarks import assembly, briefing, environment, plan, registry, worker
 from benchmarks.adapters._protocol import Settings
 
 MODEL, PHASE, STACK = "mlp", "forward", "torch-eager"
@@ -31,7 +31,7 @@ def _prepared() -> Callable[[], object]:
     (stack,) = group.stacks
     settings = Settings(**briefing.settings(stack, chosen, environment.usable_cores()))
     adapter = registry.adapter(stack.adapter)(settings)
-    session = worker.build(adapter, settings, briefing.job(group, chosen, needs_data=False))
+    session = assembly.build(adapter, settings, briefing.job(group, chosen, needs_data=False))
     work = registry.load("phases", PHASE).prepare(session)
 
     def run() -> None:

@@ -1,0 +1,93 @@
+"""The command line of the profilers: parses and calls."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn, cast
+
+from rich.console import Console
+
+from benchmarks import conduct, journal, options, plan
+from benchmarks.process import WorkerError
+from benchmarks.profiling._command import Command
+from benchmarks.profiling._subject import subject
+from benchmarks.records import Exit
+
+FLAGS = (
+    "--stacks",
+    "--device",
+    "--precision",
+    "--policy",
+    "--batch",
+    "--effort",
+    "--seed",
+    "--timeout",
+    "--models-dir",
+    "--data",
+    "--data-dir",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = _Parser(
+        prog="python -m profilers",
+        description="Why a model takes the time it takes, and what it needs beside time.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in _names():
+        module = _load(name)
+        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
+        command.add_argument("model", metavar="MODEL")
+        command.add_argument("phase", metavar="PHASE")
+        options.add({flag: options.SELECTION[flag] for flag in FLAGS}, command.add_argument)
+        command.add_argument("--out", **options.PLACE["--out"])
+        command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+        module.arguments(command)
+    try:
+        asked = parser.parse_args(arguments)
+        asked.models, asked.phases = (asked.model,), (asked.phase,)
+        chosen = options.selection(
+            lambda flag: getattr(asked, flag.lstrip("-").replace("-", "_"), None)
+        )
+        of = subject(chosen)
+        with journal.DeviceLock(chosen.device):
+            return int(_load(asked.command).main(of, asked, _console()))
+    except journal.Locked as error:
+        print(f"twinbench: {error}", file=sys.stderr)
+        return Exit.LOCKED
+    except WorkerError as error:
+        print(f"twinbench: {error.status}: {error.reason}", file=sys.stderr)
+        return Exit.INCOMPLETE
+    except conduct.usage_errors() as error:
+        print(f"twinbench: {error}", file=sys.stderr)
+        return Exit.USAGE
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+
+
+def _names() -> tuple[str, ...]:
+    found = {path.stem for path in Path(__file__).parent.glob("*.py")}
+    return tuple(sorted(name for name in found if not name.startswith("_")))
+
+
+def _load(name: str) -> Command:
+    return cast("Command", importlib.import_module(f"benchmarks.profiling.{name}"))
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise plan.SelectionError(f"{message} (see {self.prog} --help)")
+
+
+def _console() -> Console:
+    """Names are shown as they are: neither markup nor emoji."""
+    return Console(stderr=True, markup=False, emoji=False, highlight=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""What a profiling command is: one file, found by its name."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Protocol
+
+from rich.console import Console
+
+from benchmarks.profiling._subject import Subject
+
+
+class Command(Protocol):
+    """A module in this folder whose name has no underscore in front."""
+
+    HELP: str
+    """One line for the help text."""
+
+    def arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the flags that only this command has."""
+
+    def main(self, subject: Subject, asked: argparse.Namespace, console: Console) -> int:
+        """Carry it out and return the exit code; text goes to the console, data to stdout."""

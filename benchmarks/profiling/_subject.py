@@ -1,0 +1,98 @@
+"""What is profiled: one matchup, in workers that are started and warmed up as timed ones are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import briefing, environment, plan, registry
+from benchmarks.plan import Group, Plan, Selection
+from benchmarks.process import WorkerProcess
+from benchmarks.records import Matchup, Stack
+
+WARM_S = 1.0
+TURN_S = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One model in one phase, and the stacks that can run it here.
+
+    ``lacking`` says of each other stack that was asked for why it cannot.
+    """
+
+    plan: Plan
+    group: Group
+    matchup: Matchup
+    stacks: tuple[Stack, ...]
+    lacking: Mapping[Stack, str]
+    threads: int
+
+    @property
+    def selection(self) -> Selection:
+        """What the user asked for."""
+        return self.plan.selection
+
+
+def subject(chosen: Selection) -> Subject:
+    """The one matchup of a selection.
+
+    Raises:
+        SelectionError: it names no model or phase, or more than one; or no stack can run it.
+        UnknownNameError: a model, phase or stack that is not there.
+    """
+    if len(chosen.models) != 1 or len(chosen.phases) != 1:
+        raise plan.SelectionError("a profile is of one model in one phase")
+    made = plan.make(chosen)
+    group = made.groups[0]
+    lacking = {s: why for s in group.stacks if (why := made.lacking(group.model, s))}
+    able = tuple(s for s in group.stacks if s not in lacking)
+    if not able:
+        raise plan.SelectionError("; ".join(f"{s}: {why}" for s, why in lacking.items()))
+    return Subject(
+        plan=made,
+        group=group,
+        matchup=group.matchups[0],
+        stacks=able,
+        lacking=lacking,
+        threads=environment.usable_cores(),
+    )
+
+
+@contextmanager
+def prepared(of: Subject, stack: Stack, *, warm_s: float = WARM_S) -> Iterator[WorkerProcess]:
+    """A worker of a stack, its model built and its phase warmed up; it ends with the block.
+
+    Raises:
+        WorkerError: it could not be made ready.
+    """
+    worker = WorkerProcess(stack, python=of.selection.variant(stack).python)
+    try:
+        ask(
+            worker,
+            of,
+            "start",
+            spawned=worker.spawned,
+            adapter=stack.adapter,
+            settings=briefing.settings(stack, of.selection, of.threads),
+            job=briefing.job(
+                of.group,
+                of.selection,
+                needs_data=registry.load("phases", of.matchup.phase).NEEDS_DATA,
+            ),
+        )
+        ask(worker, of, "prepare", phase=of.matchup.phase, turn_s=TURN_S, warm_s=warm_s)
+        yield worker
+    finally:
+        worker.quit()
+
+
+def ask(worker: WorkerProcess, of: Subject, verb: str, **arguments: Any) -> dict[str, Any]:
+    """One question, within the time a case may take.
+
+    Raises:
+        WorkerError: it failed, died or did not answer in time.
+    """
+    return worker.ask(verb, deadline_s=of.selection.timeout_s, **arguments)
