@@ -26,6 +26,7 @@ from typing import IO, Any, NoReturn
 from benchmarks import (
     assembly,
     clock,
+    heap,
     memory,
     parity,
     plausible,
@@ -65,6 +66,8 @@ class Worker:
     ) -> dict[str, Any]:
         """Import and build, each stamped in seconds."""
         self.device = settings["device"]
+        if settings["policy"] != "defaults":
+            heap.keep()
         chosen = registry.adapter(adapter)(Settings(**settings))
         imported = time.perf_counter()
         self.session = assembly.build(chosen, Settings(**settings), job)
@@ -73,7 +76,7 @@ class Worker:
         return {
             "import_s": imported - spawned,
             "build_s": built - imported,
-            "settings": chosen.settings(),
+            "settings": chosen.settings() | {"freed_memory": heap.freed_memory()},
         }
 
     def ceiling(self, *, adapter: str, settings: dict[str, Any], size: int) -> dict[str, Any]:
