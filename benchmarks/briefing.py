@@ -27,12 +27,14 @@ def job(group: Group, selection: Selection, *, needs_data: bool) -> dict[str, An
 
 def settings(stack: Stack, selection: Selection, threads: int, **changed: Any) -> dict[str, Any]:
     """The settings of a timed worker; ``changed`` overrides some of them."""
+    variant = selection.variant(stack)
     base: dict[str, Any] = {
         "mode": stack.mode,
         "device": selection.device,
         "precision": selection.precision,
         "policy": selection.policy,
-        "threads": threads,
+        "threads": variant.threads or threads,
+        "layout": variant.layout,
         "seed": selection.seed,
     }
     return asdict(Settings(**(base | changed)))

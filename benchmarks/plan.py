@@ -63,12 +63,15 @@ class Variant:
     """What a label behind a stack stands for: ``torch-eager@LABEL``.
 
     ``python`` is the interpreter of another environment. ``slow`` adds that share of its own time
-    to every iteration: a known difference, for measuring what a measurement can see.
+    to every iteration: a known difference, for measuring what a measurement can see. ``layout`` and
+    ``threads`` change that setting alone, which is how an explanation is tried.
     """
 
     label: str
     python: str | None = None
     slow: float = 0.0
+    layout: str | None = None
+    threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

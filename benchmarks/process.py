@@ -55,7 +55,8 @@ class WorkerProcess:
     """A worker in a process group of its own.
 
     ``cache`` is the folder of its compiler's cache, ``python`` the interpreter where it is another
-    than ours, ``fork`` makes it where it is not started anew. Every question
+    than ours, ``fork`` makes it where it is not started anew, ``more`` is set beside what its stack
+    needs. Every question
     blocks until it is answered: a parent that polled would take a core from what is being timed.
     """
 
@@ -65,8 +66,10 @@ class WorkerProcess:
         cache: Path | None = None,
         python: str | None = None,
         fork: Fork | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> None:
         self.stack = stack
+        self._more = dict(more or {})
         self._kills_before = host.oom_kills().value
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
         reading, give = os.pipe()
@@ -91,7 +94,7 @@ class WorkerProcess:
         return subprocess.Popen(
             [python or sys.executable, "-m", WORKER, str(reading), str(writing)],
             cwd=ROOT,
-            env=environment_of(self.stack) | drawn,
+            env=environment_of(self.stack, self._more) | drawn,
             pass_fds=(reading, writing),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
@@ -211,9 +214,12 @@ class WorkerProcess:
         return kept[-TAIL_CHARACTERS:]
 
 
-def environment_of(stack: Stack) -> dict[str, str]:
-    """What must stand before the interpreter starts."""
+def environment_of(stack: Stack, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What must stand before the interpreter starts; ``more`` adds to flags that stand already."""
     environment = dict(os.environ) | dict(registry.adapter(stack.adapter).env)
+    for name, value in (more or {}).items():
+        flags = environment.get(name) if name.endswith("_FLAGS") else None
+        environment[name] = f"{flags} {value}" if flags else value
     environment["PYTHONPATH"] = str(ROOT)
     environment["PYTHONHASHSEED"] = "random"
     environment["PYTHONWARNINGS"] = "ignore"

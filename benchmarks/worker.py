@@ -30,6 +30,7 @@ from benchmarks import (
     memory,
     parity,
     plausible,
+    recording,
     registry,
     rounding,
 )
@@ -201,6 +202,12 @@ class Worker:
             "began_ns": began_ns,
             "ended_ns": time.monotonic_ns(),
         }
+
+    def ops(self, *, steps: int, events: bool, dumped: str) -> dict[str, Any]:
+        """Record some steps in the framework's profiler, and say what they are made of."""
+        return recording.ops(
+            self._session(), self._work(), steps=steps, events=events, dumped=Path(dumped)
+        )
 
     def finish(self) -> dict[str, Any]:
         """Memory peaks and what was learned; the phase's work is dropped."""

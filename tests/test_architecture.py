@@ -21,6 +21,7 @@ REPORTS_MAY_IMPORT = ("benchmarks.records", "benchmarks.stats")
 MAX_LINES = 320
 LONGER = {"benchmarks/records.py": 470}  # the data contract reads best in one piece
 PRINTING = {
+    "benchmarks/profiling/_command.py": 1,  # the one document of --json
     "benchmarks/conduct.py": 1,  # why a report could not be built, after the run stands
     "benchmarks/selftest/launches.py": 2,  # as good as a __main__: a program of its own
     "benchmarks/selftest/tools/asv.py": 2,  # programs of their own, which answer their parent

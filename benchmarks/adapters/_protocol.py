@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Protocol
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.inputs import Batch, Dataset
 from benchmarks.models._spec import ModelSpec
 from benchmarks.weights import Weights
+from profilers.ops.rows import Recording
 
 Array = NDArray[Any]
 
@@ -20,7 +22,8 @@ Array = NDArray[Any]
 class Settings:
     """What a worker is told; an adapter sets each of them and reads it back.
 
-    ``device`` is ``cpu`` or ``cuda``; ``precision`` a name of ``benchmarks.rounding.ROUNDOFF``.
+    ``device`` is ``cpu`` or ``cuda``; ``precision`` a name of ``benchmarks.rounding.ROUNDOFF``;
+    ``layout`` that of images (``channels_first``, ``channels_last``), ``None`` for the policy's.
     """
 
     mode: str
@@ -28,6 +31,7 @@ class Settings:
     precision: str = "float32"
     threads: int = 1
     policy: str = "matched"
+    layout: str | None = None
     seed: int = 0
 
 
@@ -71,6 +75,8 @@ class Adapter(Protocol):
     """The mode in which the float64 proof runs: the one that hides least."""
     env: ClassVar[Mapping[str, str]]
     """Set before the worker starts, because it is read at import."""
+    profile_env: ClassVar[Mapping[str, str]]
+    """Set beside ``env`` where steps are recorded; ``{dump}`` stands for a folder of its own."""
     cache_env: ClassVar[tuple[str, ...]]
     """Variables that name the folder of its compiler's cache; none where it keeps no cache."""
 
@@ -138,6 +144,12 @@ class Adapter(Protocol):
         """A product of two ``size`` x ``size`` matrices, and so many numbers read and written once.
 
         Both work on the device and return before the device is done, if that is its way.
+        """
+
+    def record(self, model: Any, step: Callable[[], object], steps: int, dumped: Path) -> Recording:
+        """So many steps of the model's work as the framework's own profiler records them.
+
+        ``dumped`` is where ``profile_env`` had the compiler write what it made.
         """
 
     def settings(self) -> dict[str, Any]:

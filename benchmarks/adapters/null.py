@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -26,6 +27,7 @@ from benchmarks.adapters._protocol import Array, Epoch, Settings, Trace
 from benchmarks.inputs import Batch, Dataset
 from benchmarks.models._spec import ModelSpec
 from benchmarks.weights import Weights
+from profilers.ops.rows import Event, Recording
 
 CONTROL = "TWINBENCH_NULL"
 DELAY_S = 0.002
@@ -78,6 +80,7 @@ class Null:
     modes: ClassVar[Mapping[str, bool]] = {"a": False, "b": False}
     proof_mode: ClassVar[str] = "a"
     env: ClassVar[Mapping[str, str]] = {}
+    profile_env: ClassVar[Mapping[str, str]] = {}
     cache_env: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: Settings) -> None:
@@ -184,6 +187,30 @@ class Null:
         out, source = np.empty_like(a), np.ones(copied, dtype=np.float32)
         target = np.empty_like(source)
         return lambda: np.matmul(a, a, out=out), lambda: np.copyto(target, source)
+
+    def record(
+        self, _model: Model, step: Callable[[], object], steps: int, _dumped: Path
+    ) -> Recording:
+        """Half of each step a convolution of layer ``null``, a quarter its loss, else nothing."""
+        marks = []
+        for _ in range(steps):
+            began = time.perf_counter_ns()
+            step()
+            marks.append((began, time.perf_counter_ns()))
+        zero = marks[0][0]
+        events = []
+        for index, (start, end) in enumerate(marks):
+            half, quarter = (end - start) // 2, (end - start) // 4
+            at, host = start - zero, False
+            events.append(Event("conv", "conv", "forward", "null", at, half, "0", host, index))
+            events.append(
+                Event("loss", "softmax/loss", "forward", None, at + half, quarter, "0", host, index)
+            )
+        return Recording(
+            events=tuple(events),
+            starts_ns=tuple(start - zero for start, _ in marks),
+            ends_ns=tuple(end - zero for _, end in marks),
+        )
 
     def settings(self) -> dict[str, Any]:
         """What was asked."""

@@ -13,10 +13,12 @@ from benchmarks.models._spec import ModelSpec, Optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
     from types import ModuleType
 
     from benchmarks.inputs import Batch, Dataset
     from benchmarks.weights import Weights
+    from profilers.ops.rows import Recording
 
 PREFETCHED = 2  # batches made ahead: a fixed number, so that an idle worker soon falls quiet
 
@@ -49,6 +51,9 @@ class TensorFlow:
         "KERAS_BACKEND": "tensorflow",
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # or it takes the whole device from its neighbours
+    }
+    profile_env: ClassVar[Mapping[str, str]] = {
+        "XLA_FLAGS": "--xla_dump_to={dump} --xla_dump_hlo_as_text"
     }
     cache_env: ClassVar[tuple[str, ...]] = ()
 
@@ -212,6 +217,14 @@ class TensorFlow:
         source = tf.random.uniform((copied,), dtype=self.asked.precision)
         product = tf.function(lambda: tf.linalg.matmul(a, b), autograph=False)
         return product, lambda: tf.negative(source)
+
+    def record(
+        self, model: Model, step: Callable[[], object], steps: int, dumped: Path
+    ) -> Recording:
+        from profilers.ops import tensorflow as ops
+
+        layers = {layer.name: type(layer).__name__ for layer in model.network.layers}
+        return ops.record(step, self.synchronize, steps=steps, layers=layers, dumped=dumped)
 
     def settings(self) -> dict[str, Any]:
         from tensorflow.python.util import _pywrap_util_port

@@ -12,10 +12,12 @@ from benchmarks.models._spec import ModelSpec, Optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
     from types import ModuleType
 
     from benchmarks.inputs import Batch, Dataset
     from benchmarks.weights import Weights
+    from profilers.ops.rows import Recording
 
 
 @dataclass
@@ -43,6 +45,8 @@ class Torch:
     modes: ClassVar[Mapping[str, bool]] = {"eager": True, "compile": True, "script": False}
     proof_mode: ClassVar[str] = "eager"
     env: ClassVar[Mapping[str, str]] = {}
+    # Compiled kernels are anonymous unless the compiler is told to mark them.
+    profile_env: ClassVar[Mapping[str, str]] = {"TORCHINDUCTOR_CPP_ENABLE_KERNEL_PROFILE": "1"}
     cache_env: ClassVar[tuple[str, ...]] = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 
     def __init__(self, settings: Settings) -> None:
@@ -61,7 +65,8 @@ class Torch:
             torch.backends.cudnn.allow_tf32 = best
             torch.backends.cudnn.benchmark = True  # TensorFlow always autotunes
         # PyTorch's own guide to performance has convolutions run faster this way.
-        self.channels_last = settings.policy == "best"
+        layout = settings.layout or ("channels_last" if settings.policy == "best" else None)
+        self.channels_last = layout == "channels_last"
         self.device = torch.device(settings.device)
         self.dtype = getattr(torch, settings.precision)
 
@@ -214,6 +219,20 @@ class Torch:
         source = self.torch.rand(copied, dtype=self.dtype, device=self.device)
         target = self.torch.empty_like(source)
         return lambda: self.torch.mm(a, b, out=out), lambda: target.copy_(source)
+
+    def record(
+        self, model: Model, step: Callable[[], object], steps: int, dumped: Path
+    ) -> Recording:
+        del dumped
+        from profilers.ops import torch as ops
+
+        return ops.record(
+            step,
+            self.synchronize,
+            steps=steps,
+            network=model.source,
+            hooks=self.asked.mode == "eager",
+        )
 
     def settings(self) -> dict[str, Any]:
         torch = self.torch

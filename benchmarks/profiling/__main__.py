@@ -54,9 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = options.selection(
             lambda flag: getattr(asked, flag.lstrip("-").replace("-", "_"), None)
         )
-        of = subject(chosen)
-        with journal.DeviceLock(chosen.device):
-            return int(_load(asked.command).main(of, asked, _console()))
+        return int(_load(asked.command).main(subject(chosen), asked, _console()))
     except journal.Locked as error:
         print(f"twinbench: {error}", file=sys.stderr)
         return Exit.LOCKED

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Protocol
+import json
+from typing import Any, Protocol
 
 from rich.console import Console
 
@@ -21,3 +22,8 @@ class Command(Protocol):
 
     def main(self, subject: Subject, asked: argparse.Namespace, console: Console) -> int:
         """Carry it out and return the exit code; text goes to the console, data to stdout."""
+
+
+def emit(document: Any) -> None:
+    """One JSON document on stdout, which holds nothing else."""
+    print(json.dumps(document, allow_nan=False))  # noqa: T201 - it is what was asked for

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import briefing, environment, plan, registry
+from benchmarks import briefing, environment, journal, plan, registry
 from benchmarks.plan import Group, Plan, Selection
 from benchmarks.process import WorkerProcess
 from benchmarks.records import Matchup, Stack
@@ -34,6 +34,10 @@ class Subject:
     def selection(self) -> Selection:
         """What the user asked for."""
         return self.plan.selection
+
+    def device(self) -> journal.DeviceLock:
+        """The lock that a command holds while its workers run."""
+        return journal.DeviceLock(self.selection.device)
 
 
 def subject(chosen: Selection) -> Subject:
@@ -62,14 +66,17 @@ def subject(chosen: Selection) -> Subject:
 
 
 @contextmanager
-def prepared(of: Subject, stack: Stack, *, warm_s: float = WARM_S) -> Iterator[WorkerProcess]:
+def prepared(
+    of: Subject, stack: Stack, *, warm_s: float = WARM_S, more: Mapping[str, str] | None = None
+) -> Iterator[WorkerProcess]:
     """A worker of a stack, its model built and its phase warmed up; it ends with the block.
+
+    ``more`` are variables of its environment.
 
     Raises:
         WorkerError: it could not be made ready.
     """
-    worker = WorkerProcess(stack, python=of.selection.variant(stack).python)
-    try:
+    with _worker(of, stack, more) as worker:
         ask(
             worker,
             of,
@@ -84,6 +91,13 @@ def prepared(of: Subject, stack: Stack, *, warm_s: float = WARM_S) -> Iterator[W
             ),
         )
         ask(worker, of, "prepare", phase=of.matchup.phase, turn_s=TURN_S, warm_s=warm_s)
+        yield worker
+
+
+@contextmanager
+def _worker(of: Subject, stack: Stack, more: Mapping[str, str] | None) -> Iterator[WorkerProcess]:
+    worker = WorkerProcess(stack, python=of.selection.variant(stack).python, more=more)
+    try:
         yield worker
     finally:
         worker.quit()

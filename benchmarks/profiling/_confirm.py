@@ -1,0 +1,93 @@
+"""The experiment behind an explanation: what to change, and whether it helps when it is timed.
+
+An explanation from a profile is a guess until the thing it blames is changed and timed, interleaved
+with what it was: as any other matchup, without a profiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks import conduct, stats
+from benchmarks.plan import Variant
+from benchmarks.profiling._subject import Subject
+from benchmarks.progress import Telling
+from benchmarks.records import Case, Exit
+from benchmarks.selftest import floor
+
+LAUNCHES = 7
+
+
+def carry_out(
+    of: Subject, explained: Sequence[dict[str, Any]], out: Path, console: Console
+) -> list[dict[str, Any]]:
+    """Time each experiment once, beside the stack that it changes and the faster one of its pair.
+
+    Raises:
+        Locked: another run is using the device.
+    """
+    done: list[dict[str, Any]] = []
+    for pair in explained:
+        asked: dict[str, dict[str, Any]] = {}
+        for one in pair["sentences"]:
+            if one["experiment"] and one["experiment"]["stack"] != pair["a"]:
+                asked.setdefault(one["experiment"]["stack"], one)
+        for one in asked.values():
+            told = _try(of, pair, one["experiment"], out, console)
+            done.append({"claim": one["text"], **told})
+            console.print(told["text"], soft_wrap=True)
+    return done
+
+
+def _try(
+    of: Subject, pair: dict[str, Any], trial: dict[str, Any], out: Path, console: Console
+) -> dict[str, Any]:
+    variant = Variant(**trial["variant"]) if trial["variant"] else None
+    chosen = replace(
+        of.selection,
+        stacks=tuple(dict.fromkeys((trial["stack"], pair["b"], pair["a"]))),
+        variants=(*of.selection.variants, *([variant] if variant else [])),
+        launches=of.selection.launches or LAUNCHES,
+    )
+    folder = out / "profiles" / of.matchup.id / "confirm"
+    run = conduct.carry_out(conduct.prepare(chosen, folder), Telling(console))
+    cases = {case.stack: case for case in run.matchups[0].cases}
+    changed, slow, fast = (cases[name] for name in (trial["stack"], pair["b"], pair["a"]))
+    stored = floor.lookup(out, of.selection)
+    verdict = stats.compare(changed, slow, stats.margin(stored["value"] if stored else None))
+    closes = _closed(changed, slow, fast)
+    if verdict.ratio is None or verdict.ci95 is None:
+        text = f"{trial['text']}: {verdict.reason}"
+    else:
+        low, high = verdict.ci95
+        word = {"faster": "confirmed", "slower": "refuted"}.get(verdict.verdict, "not confirmed")
+        part = "" if closes is None else f"; it closes {closes:.0%} of the gap".replace("%", " %")
+        text = (
+            f"{word}: {trial['text']} is {verdict.ratio:.2f}x as fast as {pair['b']}"
+            f" [{low:.2f}, {high:.2f}], {verdict.launches} launches{part}"
+        )
+    return {
+        "stack": trial["stack"],
+        "against": pair["b"],
+        "verdict": verdict.verdict,
+        "ratio": verdict.ratio,
+        "ci95": verdict.ci95,
+        "launches": verdict.launches,
+        "closes": closes,
+        "run": run.run_id,
+        "exit": int(run.exit or Exit.OK),
+        "text": text,
+    }
+
+
+def _closed(changed: Case, slow: Case, fast: Case) -> float | None:
+    """The part of the timed gap between two stacks that the change takes away."""
+    times = [case.summary()["median_s"] for case in (changed, slow, fast)]
+    if any(t is None for t in times) or times[1] <= times[2]:
+        return None
+    return float((times[1] - times[0]) / (times[1] - times[2]))

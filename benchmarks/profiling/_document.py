@@ -1,0 +1,63 @@
+"""Op profiles of several stacks as one document: what ``--json`` prints and a run keeps."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.profiling import _experiments, _profile
+from benchmarks.profiling._profile import Profile
+from benchmarks.profiling._subject import Subject
+from profilers.ops import explain
+
+
+def of(subject: Subject, profiles: Sequence[Profile]) -> dict[str, Any]:
+    """Rows and summary of each stack, and what explains the difference of each pair."""
+    return {
+        "model": subject.group.model,
+        "phase": subject.matchup.phase,
+        "stacks": [_profile.summary(p) for p in profiles],
+        "rows": [row for p in profiles for row in _profile.rows(p)],
+        "explained": _explained(profiles),
+        "confirmed": [],
+    }
+
+
+def _explained(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
+    """For each pair, the faster first: the lines that add up to the gap, and what they say."""
+    pairs = []
+    for one, other in itertools.combinations(profiles, 2):
+        fast, slow = sorted((one, other), key=lambda p: p.account.wall_s)
+        lines = explain.by_category(fast.account, slow.account)
+        why = explain.reasons(lines)
+        pairs.append(
+            {
+                "a": str(fast.stack),
+                "b": str(slow.stack),
+                "gap_s": slow.account.wall_s - fast.account.wall_s,
+                "categories": [_line(x) for x in lines],
+                "layers": [_line(x) for x in explain.by_layer(fast.account, slow.account)],
+                "sentences": [
+                    {
+                        "text": explain.sentence(x, str(fast.stack), str(slow.stack)),
+                        "key": x.key,
+                        "experiment": _experiments.experiment(slow.stack, x.key),
+                    }
+                    for x in why
+                ],
+            }
+        )
+    return pairs
+
+
+def _line(line: explain.Line) -> dict[str, Any]:
+    return {
+        "key": line.key,
+        "a_s": line.a_s,
+        "b_s": line.b_s,
+        "delta_s": line.delta_s,
+        "share": line.share,
+        "cumulative": line.cumulative,
+        "layers": list(line.layers[:3]),
+    }

@@ -1,0 +1,59 @@
+"""What could be changed about a stack, for each thing that it may be slow at."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.plan import Variant
+from benchmarks.records import Stack
+
+CHANNELS_LAST = Variant(label="channels_last", layout="channels_last")
+ONE_THREAD = Variant(label="one_thread", threads=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """One change to a stack; ``variant`` where it is no stack of its own."""
+
+    stack: str
+    text: str
+    variant: Variant | None = None
+
+
+_SPATIAL = {"conv", "pool", "norm", "elementwise", "data movement"}
+_SMALL = {"framework overhead", "optimizer", "elementwise", "reduction", "fused"}
+
+
+def experiment(slow: Stack, key: str) -> dict[str, Any] | None:
+    """What would confirm that a line of the comparison is to blame; ``None``: nothing is known.
+
+    ``key`` is ``phase · category``, ``slow`` the stack that the line speaks against.
+    """
+    found = _found(slow, key.rpartition(" · ")[2])
+    return asdict(found) if found else None
+
+
+def _found(slow: Stack, category: str) -> Experiment | None:
+    plain = str(slow.plain)
+    if slow.adapter == "torch" and category in _SPATIAL:
+        return Experiment(
+            stack=f"{plain}@{CHANNELS_LAST.label}",
+            text=f"{plain} with its images channels-last",
+            variant=CHANNELS_LAST,
+        )
+    if plain in {"torch-eager", "torch-script"} and category in _SMALL:
+        return Experiment(stack="torch-compile", text="torch-compile")
+    if plain == "tensorflow-xla":
+        return Experiment(stack="tensorflow-graph", text="tensorflow-graph, without XLA")
+    if plain == "tensorflow-graph" and category in _SMALL | {"recurrent"}:
+        return Experiment(stack="tensorflow-xla", text="tensorflow-xla")
+    if plain == "tensorflow-eager":
+        return Experiment(stack="tensorflow-graph", text="tensorflow-graph")
+    if category in {"recurrent", "matmul", "framework overhead"}:
+        return Experiment(
+            stack=f"{plain}@{ONE_THREAD.label}",
+            text=f"{plain} on one thread",
+            variant=ONE_THREAD,
+        )
+    return None

@@ -1,0 +1,63 @@
+"""One stack's op profile: a worker of its own records some steps and answers with rows."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import registry
+from benchmarks.profiling._subject import Subject, ask, prepared
+from benchmarks.records import Stack, from_json, to_json
+from profilers.ops.account import Account
+from profilers.ops.rows import Event
+
+TIMED_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What a worker told of some steps; ``timed_s`` is the median step before it was profiled."""
+
+    stack: Stack
+    account: Account
+    timed_s: float
+    events: tuple[Event, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def take(of: Subject, stack: Stack, *, steps: int, events: bool = False) -> Profile:
+    """Profile one stack.
+
+    Raises:
+        WorkerError: it could not be started or recorded.
+    """
+    variables = registry.adapter(stack.adapter).profile_env
+    with tempfile.TemporaryDirectory(prefix="twinbench-dump-") as dump:
+        more = {name: value.format(dump=dump) for name, value in variables.items()}
+        with prepared(of, stack, more=more) as worker:
+            timed = ask(worker, of, "sustain", seconds=TIMED_S)
+            told = ask(worker, of, "ops", steps=steps, events=events, dumped=dump)
+    return Profile(
+        stack=stack,
+        account=from_json(Account, told["account"]),
+        timed_s=timed["median_s"],
+        events=tuple(Event(*e) for e in told.get("events", ())),
+        notes=tuple(told["notes"]),
+    )
+
+
+def rows(profile: Profile) -> list[dict[str, Any]]:
+    """The rows as ``--json`` prints them."""
+    return [{"stack": str(profile.stack), **to_json(row)} for row in profile.account.rows]
+
+
+def summary(profile: Profile) -> dict[str, Any]:
+    """Everything but the rows."""
+    account = {k: v for k, v in to_json(profile.account).items() if k != "rows"}
+    return {
+        "stack": str(profile.stack),
+        "timed_s": profile.timed_s,
+        **account,
+        "notes": list(profile.notes),
+    }

@@ -1,0 +1,67 @@
+"""Inside a worker: some steps recorded by its framework, told in the common vocabulary."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from benchmarks.models._spec import ModelSpec
+from benchmarks.phases._protocol import Session, Work
+from benchmarks.records import to_json
+from profilers import host
+from profilers.ops import account
+from profilers.ops.rows import Event
+
+PRESSED = 20.0
+"""Percent of the last ten seconds in which some task waited for a CPU."""
+
+
+def ops(session: Session, work: Work, *, steps: int, events: bool, dumped: Path) -> dict[str, Any]:
+    """What the steps are made of: an account, notes on what may be wrong with it, the events.
+
+    Raises:
+        ValueError: the profiler recorded no step.
+    """
+    if work.before:
+        work.before()
+    recorded = session.adapter.record(session.model, work.run, steps, dumped)
+    settled = account.settle(recorded, _flops(session.spec, session.batch_size))
+    answer = {"account": to_json(settled), "notes": _notes(settled, session)}
+    if events:
+        answer["events"] = [_plain(event) for event in recorded.events]
+    return answer
+
+
+def _plain(event: Event) -> list[Any]:
+    return [getattr(event, name) for name in Event.__slots__]
+
+
+def _notes(settled: account.Account, session: Session) -> list[str]:
+    """What a reader must know before believing the rows."""
+    notes = []
+    pressure = host.cpu_pressure().value
+    threads = session.adapter.settings().get("threads") or 1
+    if pressure and pressure.avg10_percent > PRESSED and threads >= (os.cpu_count() or 1):
+        notes.append(
+            f"tasks waited for a CPU in {pressure.avg10_percent:.0f} % of the time:"
+            " operations that wait for each other's threads look long"
+        )
+    if not settled.rows:
+        notes.append("the profiler recorded no operation")
+    return notes
+
+
+def _flops(spec: ModelSpec, batch: int) -> dict[tuple[str, str], float]:
+    """FLOPs of a step by layer and phase, counted as ``ModelSpec.flops`` counts them."""
+    counted: dict[tuple[str, str], float] = {}
+    learning = False
+    for layer in spec.layers:
+        forward = 2.0 * layer.macs * batch
+        if not forward:
+            learning = learning or layer.trainable
+            continue
+        counted[layer.name, "forward"] = forward
+        counted[layer.name, "backward"] = forward * (layer.trainable + learning)
+        learning = learning or layer.trainable
+    return counted

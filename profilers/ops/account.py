@@ -1,0 +1,125 @@
+"""From events to rows that add up: operations and the framework's own time make the wall time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import NamedTuple
+
+from profilers.ops.intervals import innermost, shared, union_ns
+from profilers.ops.rows import Event, Recording, Row
+
+NANO = 1e-9
+MULTIPLY = ("conv", "matmul", "recurrent")
+
+
+class Kind(NamedTuple):
+    """What makes operations equal."""
+
+    op: str
+    category: str
+    phase: str
+    layer: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Where the time of a step went.
+
+    ``wall_s`` is the mean step, profiled; ``overhead_s`` what no operation accounts for: Python,
+    dispatch, waiting, and on a GPU its idle time. ``busy_s`` is the union of all operations, on
+    the device where there is one. ``launches`` counts operations on the device per step.
+    """
+
+    rows: tuple[Row, ...]
+    steps: int
+    wall_s: float
+    median_s: float
+    busy_s: float
+    overhead_s: float
+    on_device: bool
+    launches: float | None
+
+
+def settle(recording: Recording, flops: Mapping[tuple[str, str], float] | None = None) -> Account:
+    """The rows of a recording, largest first; they and the overhead add up to the wall time.
+
+    Args:
+        recording: at least one step.
+        flops: of one step, by layer and phase. They stand at the row that takes the most time of
+            those that can multiply matrices in that layer and phase.
+
+    Raises:
+        ValueError: no step was recorded.
+    """
+    steps = len(recording.starts_ns)
+    if not steps:
+        raise ValueError("no step was recorded")
+    inside = [e for e in recording.events if 0 <= e.step < steps]
+    host = [e for e in inside if not e.device]
+    device = [e for e in inside if e.device]
+    on_host, on_device = _shares(host, recording), _shares(device, recording)
+    calls = Counter(_kind(e) for e in (device or host))
+    rows = [
+        Row(
+            op=kind.op,
+            category=kind.category,
+            phase=kind.phase,
+            layer=kind.layer,
+            calls=calls[kind] / steps,
+            self_s=on_host.get(kind, 0.0) * NANO / steps,
+            device_s=on_device.get(kind, 0.0) * NANO / steps if device else None,
+        )
+        for kind in dict.fromkeys((*on_device, *on_host))
+    ]
+    walls = [end - start for start, end in zip(recording.starts_ns, recording.ends_ns, strict=True)]
+    wall_s = sum(walls) * NANO / steps
+    busy_s = sum((on_device if device else on_host).values()) * NANO / steps
+    return Account(
+        rows=tuple(_counted(sorted(rows, key=lambda r: -spent(r)), dict(flops or {}))),
+        steps=steps,
+        wall_s=wall_s,
+        median_s=median(walls) * NANO,
+        busy_s=busy_s,
+        overhead_s=max(0.0, wall_s - busy_s),
+        on_device=bool(device),
+        launches=len(device) / steps if device else None,
+    )
+
+
+def _counted(rows: Iterable[Row], flops: dict[tuple[str, str], float]) -> Iterator[Row]:
+    for row in rows:
+        found = flops.pop((row.layer or "", row.phase), None) if row.category in MULTIPLY else None
+        yield replace(row, flops=found)
+
+
+def spent(row: Row) -> float:
+    """The seconds by which a row counts: the device's where there is one."""
+    return row.self_s if row.device_s is None else row.device_s
+
+
+def busy_ns(events: Iterable[Event]) -> int:
+    """The time in which at least one of the events ran."""
+    return union_ns((e.start_ns, e.start_ns + e.duration_ns) for e in events)
+
+
+def _kind(event: Event) -> Kind:
+    return Kind(event.name, event.category, event.phase, event.layer)
+
+
+def _shares(events: list[Event], recording: Recording) -> dict[Kind, float]:
+    """Nanoseconds that each kind of operation accounts for within the steps."""
+    pieces: list[tuple[int, int, Kind]] = []
+    for thread in dict.fromkeys(e.thread for e in events):
+        own = [e for e in events if e.thread == thread]
+        within = [
+            (
+                max(e.start_ns, recording.starts_ns[e.step]),
+                min(e.start_ns + e.duration_ns, recording.ends_ns[e.step]),
+            )
+            for e in own
+        ]
+        pieces += [(start, end, _kind(own[i])) for start, end, i in innermost(within)]
+    return shared(pieces)

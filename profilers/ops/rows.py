@@ -1,0 +1,55 @@
+"""The vocabulary of an op profile: what was recorded, and what it adds up to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One operation as it was recorded.
+
+    ``start_ns`` counts from the start of the first recorded step; ``device`` says that a GPU ran it
+    rather than a thread of the host; ``layer`` is the model's layer it belongs to, if any.
+    """
+
+    name: str
+    category: str
+    phase: str
+    layer: str | None
+    start_ns: int
+    duration_ns: int
+    thread: str
+    device: bool
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """Equal operations of one step, on average over the steps recorded.
+
+    ``self_s`` is the share of the step's wall time that they account for, seconds: what they ran
+    without anything nested in them, divided by the number of threads that ran something at the same
+    moment. ``device_s`` is the same of the GPU's time, ``None`` where no GPU was recorded.
+    """
+
+    op: str
+    category: str
+    phase: str
+    layer: str | None
+    calls: float
+    self_s: float
+    device_s: float | None
+    flops: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """Some steps of one stack.
+
+    ``starts_ns`` and ``ends_ns`` bound each step, on the clock of the events.
+    """
+
+    events: tuple[Event, ...]
+    starts_ns: tuple[int, ...]
+    ends_ns: tuple[int, ...]

@@ -1,0 +1,53 @@
+"""Real steps of every shipped model: the vocabulary must not rot."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from benchmarks import plan, registry
+from benchmarks.profiling import _profile
+from benchmarks.profiling._subject import subject
+from benchmarks.records import Stack
+from profilers.ops import taxonomy
+from profilers.ops.account import spent
+
+MOST_OTHER = 0.05
+HEAVY = "resnet50"
+CASES = [
+    (model, stack)
+    for model in ("mlp", "simple_cnn", "digits_cnn", "lstm")
+    for stack in ("torch-eager", "torch-compile", "tensorflow-graph", "tensorflow-xla")
+] + [(HEAVY, "torch-eager"), (HEAVY, "tensorflow-graph")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "stack"), CASES)
+def test_few_operations_of_a_train_step_have_no_category(model: str, stack: str) -> None:
+    parsed = Stack.parse(stack)
+    missing = [n for n in registry.adapter(parsed.adapter).requires if find_spec(n) is None]
+    if missing:
+        pytest.skip(f"{missing[0]} is not installed")
+    of = subject(plan.Selection(models=(model,), phases=("train_step",), stacks=(stack,)))
+    found = _profile.take(of, parsed, steps=3).account
+    seconds = {
+        name: sum(spent(r) for r in found.rows if r.category == name)
+        for name in taxonomy.CATEGORIES
+    }
+    assert seconds[taxonomy.OTHER] < MOST_OTHER * found.wall_s
+    assert {r.category for r in found.rows} <= set(taxonomy.CATEGORIES)
+    assert sum(seconds.values()) + found.overhead_s == pytest.approx(found.wall_s)
+    main = {"lstm": "recurrent", "mlp": "matmul"}.get(model, "conv")
+    assert seconds[main] > 0
+    phases = {r.phase for r in found.rows}
+    assert {"forward", "backward"} <= phases <= set(taxonomy.PHASES)
+    if "compile" not in stack:  # compiled kernels know no layers
+        named = {r.layer for r in found.rows if r.layer}
+        spec = registry.spec(model)
+        assert {layer.name for layer in spec.layers} - named == set()
+
+
+def test_every_shipped_model_is_among_them() -> None:
+    shipped = set(registry.names("models"))
+    assert shipped - {model for model, _ in CASES} == {"resnet50_transfer"}  # resnet50, frozen
+    assert Path(registry.HERE / "models" / HEAVY).is_dir()

@@ -1,0 +1,180 @@
+"""The commands of ``python -m profilers``: from the words typed to the document on stdout."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import journal
+from benchmarks.profiling import _confirm, _experiments
+from benchmarks.profiling.__main__ import main
+from benchmarks.records import Exit, Stack
+from profilers.ops import explain
+from profilers.ops.account import Account
+from profilers.ops.rows import Row
+from tests.pipeline import MODELS, ROOT
+
+TINY = ("tiny", "train_step", "--models-dir", str(MODELS), "--stacks", "null-a,null-b")
+
+
+def ops(out: Path, capsys: pytest.CaptureFixture[str], *more: str) -> dict[str, Any]:
+    """What ``profilers ops --json`` prints of the null adapter."""
+    code = main(["ops", *TINY, "--out", str(out), "--json", *more])
+    assert code == Exit.OK
+    told: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return told
+
+
+def test_the_document_holds_rows_that_add_up_and_an_explanation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWINBENCH_NULL", json.dumps({"slow": 3.0}))
+    told = ops(tmp_path, capsys, "--steps", "4")
+    assert (told["model"], told["phase"]) == ("tiny", "train_step")
+    assert {row["stack"] for row in told["rows"]} == {"null-a", "null-b"}
+    assert set(told["rows"][0]) == {
+        "stack", "op", "category", "phase", "layer", "calls", "self_s", "device_s", "flops",
+    }  # fmt: skip
+    for stack in told["stacks"]:
+        rows = [r for r in told["rows"] if r["stack"] == stack["stack"]]
+        total = sum(r["self_s"] for r in rows) + stack["overhead_s"]
+        assert total == pytest.approx(stack["wall_s"])
+        assert stack["steps"] == 4
+    (pair,) = told["explained"]
+    assert (pair["a"], pair["b"]) == ("null-a", "null-b")  # the faster one first
+    shares = {line["key"]: line["share"] for line in pair["categories"]}
+    assert shares["forward · conv"] == pytest.approx(0.5, abs=0.05)
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert pair["categories"][-1]["cumulative"] == pytest.approx(1.0)
+    assert pair["sentences"][0]["text"].startswith("50 % of the gap is conv in the forward pass")
+    stored = tmp_path / "profiles" / "tiny.train_step.b4.float32.cpu" / "ops.json"
+    assert json.loads(stored.read_text()) == told
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("ops", "tiny"), "the following arguments are required: PHASE"),
+        (("ops", "no_such", "forward"), "unknown model 'no_such'"),
+        (("ops", "tiny", "sideways", *TINY[2:]), "unknown phase 'sideways'"),
+        (("dance", "tiny", "forward"), "invalid choice: 'dance'"),
+    ],
+)
+def test_bad_words_get_one_line(
+    words: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == Exit.USAGE
+    said = capsys.readouterr().err
+    assert complaint in said
+    assert said.count("\n") == 1
+
+
+def test_a_worker_that_dies_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWINBENCH_NULL", json.dumps({"fault": "segv", "at": "train_step"}))
+    assert main(["ops", *TINY, "--out", str(tmp_path)]) == Exit.INCOMPLETE
+    assert "the worker died of SIGSEGV" in capsys.readouterr().err
+
+
+def test_a_device_in_use_is_not_disturbed(tmp_path: Path) -> None:
+    with journal.DeviceLock("cpu"):
+        assert main(["ops", *TINY, "--out", str(tmp_path)]) == Exit.LOCKED
+
+
+def test_the_door_is_in_profilers() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "profilers", "ops", "--help"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "MODEL PHASE" in done.stdout
+    assert "--confirm" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("slow", "key", "stack"),
+    [
+        ("torch-eager", "forward · pool", "torch-eager@channels_last"),
+        ("torch-eager", "framework overhead", "torch-compile"),
+        ("torch-compile", "backward · conv", "torch-compile@channels_last"),
+        ("tensorflow-graph", "framework overhead", "tensorflow-xla"),
+        ("tensorflow-graph", "forward · recurrent", "tensorflow-xla"),
+        ("tensorflow-xla", "backward · pool", "tensorflow-graph"),
+        ("torch-eager", "forward · recurrent", "torch-eager@one_thread"),
+    ],
+)
+def test_an_explanation_names_its_experiment(slow: str, key: str, stack: str) -> None:
+    found = _experiments.experiment(Stack.parse(slow), key)
+    assert found is not None
+    assert found["stack"] == stack
+    assert bool(found["variant"]) == ("@" in stack)
+
+
+def test_what_nobody_knows_a_remedy_for_has_none() -> None:
+    assert _experiments.experiment(Stack.parse("tensorflow-graph"), "forward · conv") is None
+
+
+def account(wall_s: float, **rows: float) -> Account:
+    """An account with one row per category, in the forward pass."""
+    return Account(
+        rows=tuple(
+            Row(op=name, category=name, phase="forward", layer=f"{name}1", calls=1.0,
+                self_s=spent, device_s=None)
+            for name, spent in rows.items()
+        ),
+        steps=1, wall_s=wall_s, median_s=wall_s, busy_s=sum(rows.values()),
+        overhead_s=wall_s - sum(rows.values()), on_device=False, launches=None,
+    )  # fmt: skip
+
+
+def test_the_lines_add_up_to_the_gap_and_the_largest_comes_first() -> None:
+    fast = account(0.010, pool=0.001, conv=0.006)
+    slow = account(0.015, pool=0.005, conv=0.0065)
+    lines = explain.by_category(fast, slow)
+    assert [line.key for line in lines] == [
+        "forward · pool",
+        "forward · conv",
+        "framework overhead",
+    ]
+    assert [line.share for line in lines] == [pytest.approx(s) for s in (0.8, 0.1, 0.1)]
+    assert lines[0].layers == ("pool1",)
+    (why,) = explain.reasons(lines)
+    assert explain.sentence(why, "fast", "slow") == (
+        "80 % of the gap is pool in the forward pass (pool1): slow 5.00 ms, fast 1.00 ms."
+    )
+
+
+def test_more_than_the_whole_gap_is_said_so() -> None:
+    lines = explain.by_category(account(0.010, pool=0.001), account(0.011, pool=0.005))
+    assert explain.sentence(explain.reasons(lines)[0], "fast", "slow") == (
+        "More than the whole gap is pool in the forward pass (pool1): slow 5.00 ms, fast 1.00 ms."
+        " Other parts make up for some of it."
+    )
+
+
+def test_no_gap_has_no_reasons() -> None:
+    same = account(0.010, pool=0.001)
+    lines = explain.by_category(same, same)
+    assert all(line.share is None for line in lines)
+    assert explain.reasons(lines) == []
+
+
+def test_the_experiment_is_timed_and_its_verdict_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The null stack with another thread count is as fast as itself: not confirmed."""
+    monkeypatch.setenv("TWINBENCH_NULL", json.dumps({"slow": 3.0}))
+    trial = _experiments.Experiment(
+        stack="null-b@one_thread", text="null-b on one thread", variant=_experiments.ONE_THREAD
+    )
+    monkeypatch.setattr(_experiments, "_found", lambda *_: trial)
+    told = ops(tmp_path, capsys, "--confirm")
+    (tried,) = told["confirmed"]
+    assert tried["verdict"] in {"no call", "faster", "slower"}
+    assert tried["launches"] == _confirm.LAUNCHES
+    assert tried["ratio"] == pytest.approx(1.0, abs=0.1)
+    assert tried["closes"] == pytest.approx(0.0, abs=0.15)
+    assert "null-b on one thread is 1.0" in tried["text"] or "0.9" in tried["text"]
