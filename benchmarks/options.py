@@ -95,6 +95,11 @@ SELECTION: dict[str, dict[str, Any]] = {
         "metavar": "IDS",
         "help": "only these matchups or cases, by their ids in run.json",
     },
+    "--profile": {
+        "action": "store_const",
+        "const": True,
+        "help": "also record what each step is made of (in workers of their own, after all turns)",
+    },
     "--models-dir": {"type": Path, "metavar": "DIR", "help": "a folder with models of your own"},
     "--data": {"metavar": "NAME", "help": "digits (default) or fashion-mnist"},
     "--data-dir": {"type": Path, "metavar": "DIR", "help": "where the IDX files of a data set lie"},
@@ -155,6 +160,9 @@ def as_command(chosen: Selection) -> tuple[str, ...]:
                 if variant.python is None:
                     continue  # a copy of the selftest, which no flag makes
                 words += [flag, f"{variant.label}={variant.python}"]
+            continue
+        if value is True:
+            words.append(flag)
             continue
         if flag == "--until-ci":
             value = f"{100 * value:g}%"

@@ -98,6 +98,7 @@ class Selection:
     until_ci: float | None = None
     budget_s: float | None = None
     variants: tuple[Variant, ...] = ()
+    profile: bool = False
 
     def variant(self, stack: Stack) -> Variant:
         """What the stack's label stands for; nothing special where it has none."""

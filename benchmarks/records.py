@@ -187,7 +187,10 @@ class Learned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One stack in one matchup, with every sample it gave."""
+    """One stack in one matchup, with every sample it gave.
+
+    ``roofline`` says where its median stands under the device's ceilings (``profilers.roofline``).
+    """
 
     id: str
     stack: str
@@ -195,6 +198,7 @@ class Case:
     reason: str | None = None
     launches: tuple[Launch, ...] = ()
     flops_per_iteration: float | None = None
+    bytes_per_iteration: float | None = None
     items_per_iteration: int | None = None
     memory: dict[str, Any] = field(default_factory=dict)
     cold_starts: tuple[ColdStart, ...] = ()
@@ -202,6 +206,7 @@ class Case:
     settings: dict[str, Any] = field(default_factory=dict)
     failure: Failure | None = None
     telemetry: dict[str, Any] | None = None
+    roofline: dict[str, Any] | None = None
 
     @property
     def samples_s(self) -> tuple[float, ...]:
@@ -296,12 +301,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchupResult:
-    """Everything known about one matchup."""
+    """Everything known about one matchup.
+
+    ``profile`` is what its stacks' steps are made of, where that was asked, as ``python -m
+    profilers ops --json`` prints it; ``{"reason": …}`` where it could not be had.
+    """
 
     matchup: Matchup
     parity: Parity | None
     cases: tuple[Case, ...]
     verdicts: tuple[Verdict, ...] = ()
+    profile: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

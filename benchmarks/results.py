@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
-from benchmarks import plausible, stats
+from benchmarks import judging, stats, traffic
 from benchmarks.fairness import fairness
 from benchmarks.plan import COLD, Group, Plan
 from benchmarks.records import (
@@ -42,6 +42,7 @@ class Ledger:
     colds: dict[str, dict[str, list[ColdStart]]] = field(default_factory=dict)
     failures: dict[tuple[str, str], Entry] = field(default_factory=dict)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Ledger:
@@ -69,6 +70,8 @@ class Ledger:
                 starts.setdefault(entry["stack"], []).append(from_json(ColdStart, entry["cold"]))
             case "settings":
                 self.settings[entry["stack"]] = entry["settings"]
+            case "profile":
+                self.profiles[entry["matchup"]] = entry["profile"]
             case "failure":
                 self.failures.setdefault((entry["matchup"], entry["stack"]), entry)
 
@@ -162,7 +165,7 @@ def _matchup(
     if parity:
         parity = replace(parity, timed=checks)
     cases = tuple(
-        _plausible(
+        judging.judged(
             _case(plan, group, matchup, stack, ledger, parity, interrupted=interrupted),
             header.environment.get("ceiling"),
         )
@@ -171,7 +174,13 @@ def _matchup(
     verdicts = tuple(
         _verdict(plan, a, b, parity, margin) for a, b in itertools.combinations(cases, 2)
     )
-    return MatchupResult(matchup=matchup, parity=parity, cases=cases, verdicts=verdicts)
+    return MatchupResult(
+        matchup=matchup,
+        parity=parity,
+        cases=cases,
+        verdicts=verdicts,
+        profile=ledger.profiles.get(matchup.id),
+    )
 
 
 def _verdict(plan: Plan, a: Case, b: Case, parity: Parity | None, margin: float) -> Verdict:
@@ -216,6 +225,9 @@ def _case(
         reason=reason,
         launches=launches if status != "parity_failed" else (),
         flops_per_iteration=flops * group.size.batch if flops else None,
+        bytes_per_iteration=traffic.bytes_of(
+            group.spec, matchup.phase, group.size.batch, matchup.precision
+        ),
         items_per_iteration=last.get("items"),
         memory=_peaks([data["memory"] for data in taken.values()]),
         cold_starts=cold,
@@ -225,14 +237,6 @@ def _case(
         settings=ledger.settings.get(name, {}),
         failure=from_json(Failure, failed["failure"]) if failed else None,
     )
-
-
-def _plausible(case: Case, ceiling: Mapping[str, Any] | None) -> Case:
-    """The case, or an error where it computed faster than its device can."""
-    if case.status != "ok" or not case.samples_s:
-        return case
-    why = plausible.obstacle(case.flops_per_iteration, min(case.samples_s), ceiling)
-    return replace(case, status="error", reason=why) if why else case
 
 
 def _status(

@@ -20,9 +20,10 @@ from benchmarks.narrowing import TARGET, widest
 from benchmarks.nursery import Nursery
 from benchmarks.plan import Group, Plan
 from benchmarks.process import WorkerError
+from benchmarks.profiling import _run
 from benchmarks.progress import Listener
 from benchmarks.proving import References, compare_stack, proof
-from benchmarks.records import Matchup, Run, Stack, to_json
+from benchmarks.records import Matchup, MatchupResult, Run, Stack, to_json
 from benchmarks.results import Ledger, assemble
 from profilers import gpu_state
 
@@ -68,6 +69,7 @@ class Runner:
                 for group in self.plan.groups:
                     self._group(group, context, purse)
                 self._narrow(context, purse)
+                self._profile()
             except KeyboardInterrupt:
                 interrupted = True
             finally:
@@ -155,6 +157,22 @@ class Runner:
                     checked=everyone,
                     refused=self._refused(group),
                 )
+
+    def _profile(self) -> None:
+        """What steps are made of, where that was asked: after all turns, and never a sample."""
+        if not self.plan.selection.profile:
+            return
+        for group, result in self._profiled():
+            self.listener.step(group, self.plan.effort.launches, f"{result.matchup.phase}, profile")
+            made = _run.document(self.plan, group, result, self.threads)
+            self._record("profile", matchup=result.matchup.id, profile=made)
+
+    def _profiled(self) -> Iterator[tuple[Group, MatchupResult]]:
+        results = {r.matchup: r for r in self._assembled().matchups}
+        for group in self.plan.groups:
+            for matchup in group.matchups:
+                if matchup.phase in _run.PHASES and matchup.id not in self.ledger.profiles:
+                    yield group, results[matchup]
 
     def _able(self, group: Group) -> Group:
         lacking = self.plan.lacking

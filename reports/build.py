@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reports import charts, forest, html, markdown, svg, text
+from reports import charts, forest, html, markdown, roofline, svg, text, why
 from reports.files import write
 from reports.load import cases_frame, load_run
 
@@ -22,6 +22,8 @@ PICTURES: dict[str, Callable[[Run], Figure | None]] = {
     "forest.png": forest.forest,
     "cold_start.png": charts.cold_start,
     "memory.png": charts.memory,
+    "why.png": why.chart,
+    "roofline.png": roofline.chart,
     "device_memory.png": lambda run: charts.memory(run, "device_peak_bytes"),
 }
 

@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports import charts, forest, machine, palette, sections, svg, text, verdicts
+from reports import (
+    charts,
+    forest,
+    machine,
+    palette,
+    roofline,
+    sections,
+    svg,
+    text,
+    verdicts,
+    why,
+)
 from reports.palette import look
 
 if TYPE_CHECKING:
@@ -120,6 +131,9 @@ def _facts(run: Run) -> dict[str, Any]:
         ),
         "no_device_memory": sections.device_memory_reasons(run),
         "learned": sections.learned(run),
+        "explanations": why.explanations(run),
+        "unexplained": why.missing(run),
+        "roofline": roofline.table(run),
         "samples": sections.samples(run),
         "max_samples": sections.sample_limit(run),
         "floor": text.share(floor) if isinstance(floor, float) else None,
@@ -135,6 +149,8 @@ def _figures(run: Run) -> dict[str, Markup | None]:
         "forest": (forest.forest(run), "Ratio and 95 % interval of every matchup"),
         "cold_chart": (charts.cold_start(run), "Import, build and first step of every stack"),
         "memory_chart": (charts.memory(run), "Peak resident memory of every case"),
+        "why_chart": (why.chart(run), "Time of a step by category, stack beside stack"),
+        "roofline_chart": (roofline.chart(run), "Every case under the roofs of the device"),
         "device_chart": (
             charts.memory(run, "device_peak_bytes"),
             "Peak of the device's allocator in every case",

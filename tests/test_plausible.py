@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import ceilings, plan, results
+from benchmarks import ceilings, judging, plan
 from benchmarks.plausible import ImplausibleError, measure, obstacle
 from benchmarks.records import Case, Launch
 from tests.conftest import FakeClock
@@ -83,14 +83,14 @@ def test_a_case_beyond_the_ceiling_is_an_error_with_its_figures() -> None:
         launches=(Launch(index=0, samples_s=(1.0, 1e-9)),),
         flops_per_iteration=1e9,
     )
-    judged = results._plausible(case, CEILING)
+    judged = judging.judged(case, CEILING)
     assert judged.status == "error"
     assert judged.reason == (
         "implausible: 1e+09 GFLOP/s, but this device was never seen to reach more than 100"
         " in a matrix product"
     )
-    assert results._plausible(replace(case, status="crash"), CEILING).status == "crash"
-    assert results._plausible(case, None).status == "ok"
+    assert judging.judged(replace(case, status="crash"), CEILING).status == "crash"
+    assert judging.judged(case, None).status == "ok"
 
 
 def test_the_ceiling_is_measured_once_per_machine_and_kept(

@@ -10,15 +10,19 @@ from benchmarks.profiling import _experiments, _profile
 from benchmarks.profiling._profile import Profile
 from benchmarks.profiling._subject import Subject
 from profilers.ops import explain
+from profilers.ops.account import Account
 
 
-def of(subject: Subject, profiles: Sequence[Profile]) -> dict[str, Any]:
-    """Rows and summary of each stack, and what explains the difference of each pair."""
+def of(subject: Subject, profiles: Sequence[Profile], *, most: int | None = None) -> dict[str, Any]:
+    """Rows and summary of each stack, and what explains the difference of each pair.
+
+    ``most`` limits the rows of each stack to the largest.
+    """
     return {
         "model": subject.group.model,
         "phase": subject.matchup.phase,
         "stacks": [_profile.summary(p) for p in profiles],
-        "rows": [row for p in profiles for row in _profile.rows(p)],
+        "rows": [row for p in profiles for row in _profile.rows(p)[:most]],
         "explained": _explained(profiles),
         "confirmed": [],
     }
@@ -37,7 +41,7 @@ def _explained(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
                 "b": str(slow.stack),
                 "gap_s": slow.account.wall_s - fast.account.wall_s,
                 "categories": [_line(x) for x in lines],
-                "layers": [_line(x) for x in explain.by_layer(fast.account, slow.account)],
+                "layers": [_line(x) for x in _by_layer(fast.account, slow.account)],
                 "sentences": [
                     {
                         "text": explain.sentence(x, str(fast.stack), str(slow.stack)),
@@ -49,6 +53,12 @@ def _explained(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
             }
         )
     return pairs
+
+
+def _by_layer(fast: Account, slow: Account) -> list[explain.Line]:
+    """Lines per layer; none where one side, being compiled, knows no layers."""
+    known = [any(row.layer for row in account.rows) for account in (fast, slow)]
+    return explain.by_layer(fast, slow) if all(known) else []
 
 
 def _line(line: explain.Line) -> dict[str, Any]:

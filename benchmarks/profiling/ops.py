@@ -82,7 +82,8 @@ def _show(console: Console, profiles: list[_profile.Profile], found: list[dict[s
             console.print(f"  {note}", soft_wrap=True)
     for pair in found:
         for kind in ("categories", "layers"):
-            console.print(_side_by_side(pair, kind))
+            if pair[kind]:
+                console.print(_side_by_side(pair, kind))
         for one in pair["sentences"]:
             hint = f" Try: {one['experiment']['text']}." if one["experiment"] else ""
             console.print(f"{one['text']}{hint}", soft_wrap=True)

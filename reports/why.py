@@ -1,0 +1,169 @@
+"""What steps are made of, stack beside stack: the tables and the chart of a profiled run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reports import text
+from reports.load import number
+from reports.palette import look
+from reports.sections import Cell, Column, Table
+from reports.svg import canvas, drawing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.figure import Figure
+
+    from benchmarks.records import MatchupResult, Run
+
+SHOWN = 16
+"""Lines of a comparison that the page shows, the largest differences; run.json has the rest."""
+MAX_PANELS = 12
+BAR = 15
+UNNAMED = ("framework overhead", "other")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """One pair of stacks in one matchup; ``a`` is the faster."""
+
+    matchup: str
+    title: str
+    sentences: tuple[str, ...]
+    categories: Table
+    layers: Table | None
+
+
+def explanations(run: Run) -> tuple[Explanation, ...]:
+    """Every profiled pair, matchup by matchup."""
+    return tuple(
+        _explanation(result, pair)
+        for result in run.matchups
+        for pair in (result.profile or {}).get("explained", ())
+    )
+
+
+def missing(run: Run) -> tuple[str, ...]:
+    """Why a profile that was asked for is not there."""
+    told = []
+    for result in run.matchups:
+        profile = result.profile or {}
+        if profile.get("reason"):
+            told.append(f"{result.matchup.id}: {profile['reason']}")
+        told += [
+            f"{result.matchup.id}, {stack}: {why}"
+            for stack, why in (profile.get("failed") or {}).items()
+        ]
+    return tuple(told)
+
+
+def _explanation(result: MatchupResult, pair: Mapping[str, Any]) -> Explanation:
+    a, b = str(pair["a"]), str(pair["b"])
+    matchup = result.matchup
+    return Explanation(
+        matchup=matchup.id,
+        title=f"{matchup.model} {matchup.phase}: {b} takes"
+        f" {text.duration(number(pair['gap_s']))} more than {a}, as profiled",
+        sentences=tuple(map(_sentence, pair["sentences"])),
+        categories=_table(pair, "categories", "Phase and category"),
+        layers=_table(pair, "layers", "Phase and layer") if pair["layers"] else None,
+    )
+
+
+def _sentence(told: Mapping[str, Any]) -> str:
+    trial = told.get("experiment")
+    return f"{told['text']} Try: {trial['text']}." if trial else str(told["text"])
+
+
+def _table(pair: Mapping[str, Any], kind: str, heading: str) -> Table:
+    columns = (
+        Column("key", heading),
+        Column("a", str(pair["a"]), numeric=True),
+        Column("b", str(pair["b"]), numeric=True),
+        Column("delta", "Difference", numeric=True),
+        Column("share", "Share of the gap", numeric=True),
+        Column("cumulative", "So far", numeric=True),
+    )
+    lines = list(pair[kind])
+    largest = sorted(lines, key=lambda line: -abs(line["delta_s"]))[:SHOWN]
+    rows = tuple(
+        (
+            Cell(str(line["key"]), str(line["key"])),
+            *(Cell(text.duration(line[k]), line[k]) for k in ("a_s", "b_s")),
+            Cell(_signed(line["delta_s"]), line["delta_s"]),
+            *(Cell(text.share(number(line[k])), number(line[k])) for k in ("share", "cumulative")),
+        )
+        for line in lines
+        if line in largest
+    )
+    return Table(caption=f"{heading} of {pair['a']} and {pair['b']}", columns=columns, rows=rows)
+
+
+def _signed(seconds: float) -> str:
+    return ("+" if seconds >= 0 else "\N{MINUS SIGN}") + text.duration(abs(seconds))
+
+
+def chart(run: Run) -> Figure | None:
+    """Time by category, a group of bars per category and a bar per stack; a panel per matchup."""
+    panels = [p for p in map(_by_category, run.matchups) if p][:MAX_PANELS]
+    if not panels:
+        return None
+    with drawing():
+        heights = [BAR * sum(len(of) for of in bars.values()) + 60 for _, bars in panels]
+        figure = canvas(1120, sum(heights) + 30)
+        axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights).ravel()
+        for ax, (title, bars) in zip(axes, panels, strict=True):
+            _panel(ax, title, bars)
+        axes[-1].set_xlabel("ms per step, profiled")
+    return figure
+
+
+def _panel(ax: Any, title: str, bars: Mapping[str, Mapping[str, float]]) -> None:
+    at, ticks = 0.0, []
+    for category, of in bars.items():
+        ticks.append((at + (len(of) - 1) / 2, category))
+        for stack, seconds in of.items():
+            drawn = look(stack)
+            face = "none" if drawn.hollow else drawn.color
+            ax.barh(at, seconds * 1e3, height=0.8, facecolor=face, edgecolor=drawn.color)
+            ax.annotate(f" {stack}", (seconds * 1e3, at), va="center", fontsize=8.5)
+            at += 1
+        at += 0.6
+    ax.set_yticks([y for y, _ in ticks], [name for _, name in ticks])
+    ax.set_ylim(at - 0.6, -0.8)
+    ax.margins(x=0.2)
+    ax.set_xlim(left=0)
+    ax.set_title(title)
+    ax.grid(axis="x")
+
+
+def _by_category(result: MatchupResult) -> tuple[str, dict[str, dict[str, float]]] | None:
+    """Seconds by category and stack, from the first pairs that name each stack."""
+    sums: dict[str, dict[str, float]] = {}
+    for pair in (result.profile or {}).get("explained", ()):
+        for side in ("a", "b"):
+            stack = str(pair[side])
+            if stack not in sums:
+                sums[stack] = _sums(pair["categories"], side)
+    if not sums:
+        return None
+    totals: dict[str, float] = {}
+    for of in sums.values():
+        for category, seconds in of.items():
+            totals[category] = max(totals.get(category, 0.0), seconds)
+    most = max(totals.values(), default=0.0)
+    kept = sorted((c for c in totals if totals[c] >= most / 50), key=lambda c: -totals[c])
+    bars = {c: {stack: of.get(c, 0.0) for stack, of in sums.items()} for c in kept}
+    return f"{result.matchup.model}  {result.matchup.phase}", bars
+
+
+def _sums(lines: Any, side: str) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for line in lines:
+        category = str(line["key"]).rpartition(" · ")[2]
+        value = number(line[f"{side}_s"]) or 0.0
+        sums[category] = sums.get(category, 0.0) + (value if math.isfinite(value) else 0.0)
+    return sums

@@ -1,0 +1,100 @@
+"""The page's sections on what steps are made of and on roofs."""
+
+from dataclasses import replace
+from typing import Any
+
+from benchmarks.records import Run, from_json, to_json
+from reports import html, roofline, why
+from tests import report_samples
+
+PLACE = {
+    "flops_per_s": 2e11,
+    "bytes_per_s": 1e10,
+    "intensity": 20.0,
+    "of_compute": 0.5,
+    "of_memory": 0.25,
+    "of_roof": 0.5,
+    "bound": "compute",
+}
+
+
+def line(key: str, a_s: float, b_s: float, share: float) -> dict[str, Any]:
+    """A line of a comparison."""
+    return {"key": key, "a_s": a_s, "b_s": b_s, "delta_s": b_s - a_s, "share": share,
+            "cumulative": share, "layers": []}  # fmt: skip
+
+
+PROFILE: dict[str, Any] = {
+    "explained": [
+        {
+            "a": "tensorflow-graph",
+            "b": "torch-eager",
+            "gap_s": 0.002,
+            "categories": [
+                line("forward · pool", 0.0001, 0.0019, 0.9),
+                line("framework overhead", 0.0001, 0.0003, 0.1),
+            ],
+            "layers": [],
+            "sentences": [
+                {
+                    "text": "90 % of the gap is pool in the forward pass (<pool1>).",
+                    "key": "forward · pool",
+                    "experiment": {"stack": "x", "text": "torch-eager channels-last"},
+                }
+            ],
+        }
+    ],
+    "failed": {"torch-compile": "crash: the worker died"},
+}
+
+
+def profiled() -> Run:
+    """The sample run with a profile, a failure and a roofline at its first matchup."""
+    run = report_samples.healthy_run()
+    first = run.matchups[0]
+    cases = (replace(first.cases[0], roofline=PLACE), *first.cases[1:])
+    environment = run.environment | {"ceiling": {"flops_per_s": 4e11, "bytes_per_s": 4e10}}
+    matchups = (replace(first, cases=cases, profile=PROFILE), *run.matchups[1:])
+    return replace(run, matchups=matchups, environment=environment)
+
+
+def test_a_profile_survives_storage() -> None:
+    run = profiled()
+    again = from_json(Run, to_json(run))
+    assert again.matchups[0].profile == PROFILE
+    assert again.matchups[0].cases[0].roofline == PLACE
+
+
+def test_the_page_explains_names_what_failed_and_escapes() -> None:
+    page = html.render(profiled())
+    assert 'id="why"' in page
+    assert "(&lt;pool1&gt;). Try: torch-eager channels-last." in page
+    assert "crash: the worker died" in page
+    assert "of the fastest product" in page
+    assert 'id="roofline"' in page
+
+
+def test_a_run_without_either_has_neither_section() -> None:
+    page = html.render(report_samples.healthy_run())
+    assert 'id="why"' not in page
+    assert 'id="roofline"' not in page
+    assert why.chart(report_samples.healthy_run()) is None
+    assert roofline.chart(report_samples.healthy_run()) is None
+
+
+def test_the_lines_of_a_pair_read_as_they_are() -> None:
+    (told,) = why.explanations(profiled())
+    assert told.title.endswith("torch-eager takes 2.00 ms more than tensorflow-graph, as profiled")
+    first = [cell.text for cell in told.categories.rows[0]]
+    assert first[:4] == ["forward · pool", "100 µs", "1.90 ms", "+1.80 ms"]
+    assert told.layers is None
+
+
+def test_charts_show_every_stack_once() -> None:
+    figure = why.chart(profiled())
+    assert figure is not None
+    words = [t.get_text().strip() for t in figure.axes[0].texts]
+    assert sorted(set(words)) == ["tensorflow-graph", "torch-eager"]
+    roofs = roofline.chart(profiled())
+    assert roofs is not None
+    assert "fastest product, 400 GFLOP/s" in [t.get_text() for t in roofs.axes[0].texts]
