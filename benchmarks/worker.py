@@ -38,7 +38,7 @@ from benchmarks.adapters._protocol import Settings
 from benchmarks.interference import Watch
 from benchmarks.phases._protocol import Session, Work
 from benchmarks.records import to_json
-from profilers import host
+from profilers import host, pyspy
 
 PR_SET_PDEATHSIG = 1
 LONGEST = 5
@@ -208,6 +208,11 @@ class Worker:
         return recording.ops(
             self._session(), self._work(), steps=steps, events=events, dumped=Path(dumped)
         )
+
+    def watched(self) -> dict[str, Any]:
+        """Let a profiler of the same user look into this process."""
+        pyspy.allow()
+        return {}
 
     def finish(self) -> dict[str, Any]:
         """Memory peaks and what was learned; the phase's work is dropped."""

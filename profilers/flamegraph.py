@@ -1,0 +1,321 @@
+"""A flame graph as one SVG file that needs no script: boxes by share of time, root on top.
+
+Boxes are placed in per cent of the width and text keeps its size, so that the same file reads on a
+phone and on a wide screen. Each box is a viewport of its own, which clips its text. The tooltip of
+a box has what does not fit into it. Colours follow the reader's light or dark theme.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+
+from profilers import folded
+from profilers.folded import Difference, Stack
+
+ROW = 18
+LINE = 18
+LEGEND_COLUMNS = 2
+SHOWN = 0.0005
+"""Boxes of a smaller share are left out: narrower than a pixel."""
+LABELLED = 0.012
+"""From this share on a box shows its name: below, not one letter would fit."""
+STEPS = 4
+"""Shades of red and of blue."""
+SAME = 0.05
+"""A difference of less than this part of both together has no colour."""
+
+_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+LABELS = {
+    "model": "model code",
+    "harness": "harness",
+    "torch": "torch",
+    "tensorflow": "tensorflow",
+    "keras": "keras",
+    "jax": "jax",
+    "numpy": "numpy",
+    "other": "other",
+}
+_PACKAGES = {
+    "torch": "torch",
+    "torchvision": "torch",
+    "functorch": "torch",
+    "tensorflow": "tensorflow",
+    "keras": "keras",
+    "jax": "jax",
+    "jaxlib": "jax",
+    "numpy": "numpy",
+    "benchmarks": "harness",
+    "profilers": "harness",
+    "models": "model",
+}
+_LIGHT = {
+    "surface": "#ffffff",
+    "ink": "#1b2026",
+    "muted": "#57606a",
+    "model": "#f2b8d5",
+    "harness": "#d1d8df",
+    "torch": "#8fc7ea",
+    "tensorflow": "#f7b287",
+    "keras": "#f5d76e",
+    "jax": "#8ed8b8",
+    "numpy": "#b9b4ea",
+    "other": "#e4e8ec",
+    "more1": "#fbdcd8",
+    "more2": "#f6b5ad",
+    "more3": "#ef8d82",
+    "more4": "#e5675b",
+    "less1": "#d6e6f7",
+    "less2": "#acccee",
+    "less3": "#80b0e3",
+    "less4": "#5b95d6",
+    "same": "#e4e8ec",
+}
+_DARK = {
+    "surface": "#12161b",
+    "ink": "#eef1f4",
+    "muted": "#a3adb8",
+    "model": "#83456a",
+    "harness": "#46515d",
+    "torch": "#1f5f8b",
+    "tensorflow": "#96491a",
+    "keras": "#75600f",
+    "jax": "#1c6b4c",
+    "numpy": "#544c9c",
+    "other": "#2d3640",
+    "more1": "#55302f",
+    "more2": "#77332f",
+    "more3": "#97362f",
+    "more4": "#b23a31",
+    "less1": "#273a52",
+    "less2": "#27486f",
+    "less3": "#26568c",
+    "less4": "#2664a8",
+    "same": "#2d3640",
+}
+
+
+@dataclass
+class Node:
+    """A frame in its place: ``a`` and ``b`` are its time with all that it called, ``own`` without.
+
+    A profile alone has everything in ``a``.
+    """
+
+    name: str
+    a: float = 0.0
+    b: float = 0.0
+    own: float = 0.0
+    children: dict[str, Node] = field(default_factory=dict)
+
+    @property
+    def width(self) -> float:
+        """What its box is drawn after."""
+        return self.a + self.b
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Where a node is drawn: ``left`` and ``width`` as shares of the picture, row 0 on top."""
+
+    node: Node
+    row: int
+    left: float
+    width: float
+
+
+def tree(values: Iterable[Difference]) -> Node:
+    """The stacks put together from the root down."""
+    root = Node("all")
+    for value in values:
+        for node in _path(root, value.stack):
+            node.a += value.a
+            node.b += value.b
+        node.own += value.a + value.b
+    return root
+
+
+def layout(root: Node) -> list[Box]:
+    """A box for each node, the children side by side under it in alphabetical order."""
+    boxes: list[Box] = []
+    if root.width <= 0:
+        return boxes
+    waiting = [Box(root, 0, 0.0, 1.0)]
+    while waiting:
+        box = waiting.pop()
+        boxes.append(box)
+        left = box.left
+        for child in sorted(box.node.children.values(), key=lambda node: node.name):
+            width = child.width / root.width
+            waiting.append(Box(child, box.row + 1, left, width))
+            left += width
+    return boxes
+
+
+def category(frame: str) -> str:
+    """A key of ``LABELS``: whose code a frame is, by its file."""
+    file = folded.parts(frame)[1]
+    if file.startswith("benchmarks/models/"):
+        return "model"
+    return _PACKAGES.get(file.partition("/")[0], "other") if "/" in file else "other"
+
+
+def shares(stacks: Mapping[Stack, float]) -> dict[str, float]:
+    """The part of the time that each category's own code took, largest first."""
+    total = sum(stacks.values())
+    found: dict[str, float] = {}
+    for stack, value in stacks.items():
+        kind = category(stack[-1])
+        found[kind] = found.get(kind, 0.0) + value / total
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def draw(stacks: Mapping[Stack, float], title: str, notes: Sequence[str], unit: str) -> str:
+    """The flame graph of one profile.
+
+    Args:
+        stacks: the value of each, in ``unit``: ``s`` of an iteration, or ``share``.
+        title: the first line.
+        notes: lines under it.
+        unit: what the values are.
+    """
+    stacks = dict(sorted(stacks.items()))  # a sum of floats depends on its order
+    root = tree(Difference(stack, value, 0.0) for stack, value in stacks.items())
+    legend = [(k, f"{LABELS[k]} {v:.1%}") for k, v in shares(stacks).items()] if root.a else []
+
+    def told(node: Node) -> str:
+        return f"{amount(node.a, unit)}, {node.a / root.a:.1%}; own {node.own / root.a:.1%}"
+
+    return _document(title, notes, legend, root, lambda node: category(node.name), told)
+
+
+def draw_difference(
+    values: Iterable[Difference],
+    names: tuple[str, str],
+    title: str,
+    notes: Sequence[str],
+    unit: str,
+) -> str:
+    """The difference flame graph of two profiles, in one unit: red is more time in the second."""
+    root = tree(values)
+    a, b = names
+    legend = [
+        (f"more{STEPS}", f"red: more time in {b}"),
+        (f"less{STEPS}", f"blue: less time in {b} than in {a}"),
+        ("same", "grey: the same"),
+    ]
+
+    def told(node: Node) -> str:
+        change = node.b - node.a
+        sign = "+" if change >= 0 else "\N{MINUS SIGN}"
+        both = f"{a} {amount(node.a, unit)}, {b} {amount(node.b, unit)}"
+        return f"{both}: {sign}{amount(abs(change), unit)}"
+
+    lines = [*notes, "Width: time in both together."]
+    return _document(title, lines, legend if root.width else [], root, tint, told)
+
+
+def tint(node: Node) -> str:
+    """The shade of a difference: how much of what both took together it is."""
+    part = (node.b - node.a) / node.width if node.width else 0.0
+    if abs(part) < SAME:
+        return "same"
+    step = min(STEPS, 1 + int(abs(part) * STEPS))
+    return f"{'more' if part > 0 else 'less'}{step}"
+
+
+def amount(value: float, unit: str) -> str:
+    """A value with three significant digits."""
+    if unit != "s":
+        return f"{value:.1%}"
+    for factor, name in ((1.0, "s"), (1e3, "ms")):
+        if value * factor >= 1:
+            return f"{value * factor:.3g} {name}"
+    return f"{value * 1e6:.3g} µs"
+
+
+def _path(root: Node, stack: Stack) -> Iterable[Node]:
+    node = root
+    yield node
+    for frame in stack:
+        node = node.children.setdefault(frame, Node(frame))
+        yield node
+
+
+def _document(
+    title: str,
+    notes: Sequence[str],
+    legend: Sequence[tuple[str, str]],
+    root: Node,
+    colour: Callable[[Node], str],
+    told: Callable[[Node], str],
+) -> str:
+    boxes = [box for box in layout(root) if box.width >= SHOWN]
+    lines = [*notes, *([] if boxes else ["Nothing was seen: the profile is empty."])]
+    head = [_line(title, 0, "title"), *(_line(t, i, "note") for i, t in enumerate(lines, 1))]
+    top = LINE * (len(head) + 1)
+    keys = [_key(kind, text, i, top) for i, (kind, text) in enumerate(legend)]
+    top += LINE * -(-len(keys) // LEGEND_COLUMNS) if keys else 0
+    drawn = [_box(box, top, "all" if box.row == 0 else colour(box.node), told) for box in boxes]
+    height = top + ROW * max((box.row + 1 for box in boxes), default=0) + LINE // 2
+    size = f'width="100%" height="{height}"'
+    label = f'role="img" aria-label="Flame graph: {_text(title)}"'
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} {label}>',
+            f"<style>{_style()}</style>",
+            '<rect class="surface" width="100%" height="100%"/>',
+            *head,
+            *keys,
+            *drawn,
+            "</svg>\n",
+        ]
+    )
+
+
+def _line(text: str, number: int, kind: str) -> str:
+    return f'<text class="{kind}" x="8" y="{LINE * (number + 1)}">{_text(text)}</text>'
+
+
+def _key(kind: str, text: str, number: int, top: int) -> str:
+    row, column = divmod(number, LEGEND_COLUMNS)
+    return (
+        f'<svg x="{100 * column // LEGEND_COLUMNS}%" y="{top + LINE * row - 9}"'
+        f' width="{100 // LEGEND_COLUMNS}%" height="{LINE}">'
+        f'<rect class="{kind}" x="8" y="2" width="12" height="12" rx="2"/>'
+        f'<text class="note" x="26" y="12">{_text(text)}</text></svg>'
+    )
+
+
+def _box(box: Box, top: int, kind: str, told: Callable[[Node], str]) -> str:
+    name = box.node.name
+    text = f'<text x="3" y="13">{_text(name)}</text>' if box.width >= LABELLED else ""
+    return (
+        f'<svg x="{100 * box.left:.4f}%" y="{top + ROW * box.row}" width="{100 * box.width:.4f}%"'
+        f' height="{ROW - 1}"><title>{_text(name)}\n{_text(told(box.node))}</title>'
+        f'<rect class="box {kind}" width="100%" height="100%"/>{text}</svg>'
+    )
+
+
+def _text(text: str) -> str:
+    """Escaped; characters that XML has no place for become a replacement."""
+    return escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
+def _style() -> str:
+    def variables(colours: Mapping[str, str]) -> str:
+        return "".join(f"--{name}:{value};" for name, value in colours.items())
+
+    used = "".join(f".{k}{{fill:var(--{k})}}" for k in _LIGHT if k not in {"ink", "muted"})
+    return (
+        f":root{{{variables(_LIGHT)}}}"
+        f"@media (prefers-color-scheme:dark){{:root{{{variables(_DARK)}}}}}"
+        f"{used}.all{{fill:var(--other)}}"
+        ".box{stroke:var(--surface);stroke-width:1px}"
+        "text{font:12px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;fill:var(--ink)}"
+        ".title{font:bold 14px system-ui,sans-serif}"
+        ".note{font:12px system-ui,sans-serif;fill:var(--muted)}"
+    )
