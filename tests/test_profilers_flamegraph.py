@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profilers import flamegraph, folded
+from profilers import flame_colours, flamegraph, folded
 from profilers.folded import Difference, Stack
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -112,7 +112,7 @@ def test_a_name_that_xml_cannot_hold_is_mended() -> None:
     ],
 )
 def test_the_file_of_a_frame_says_whose_code_it_is(frame: str, kind: str) -> None:
-    assert flamegraph.category(frame) == kind
+    assert flame_colours.category(frame) == kind
     assert f'class="box {kind}"' in _draw({(frame,): 1})
 
 
@@ -146,14 +146,14 @@ def test_a_difference_shows_what_only_one_of_them_has() -> None:
 
 
 def test_light_and_dark_have_every_colour_and_readable_text() -> None:
-    assert set(flamegraph._LIGHT) == set(flamegraph._DARK)
-    for colours in (flamegraph._LIGHT, flamegraph._DARK):
+    assert set(flame_colours.LIGHT) == set(flame_colours.DARK)
+    for colours in (flame_colours.LIGHT, flame_colours.DARK):
         for name, colour in colours.items():
             if name not in {"ink", "muted", "surface"}:
                 assert _contrast(colours["ink"], colour) >= 4.5, name
         assert _contrast(colours["muted"], colours["surface"]) >= 4.5
     assert "@media (prefers-color-scheme:dark)" in _draw({("f",): 1})
-    assert set(re.findall(r"\.(\w+)\{fill:var", _draw({}))) >= set(flamegraph.LABELS)
+    assert set(re.findall(r"\.(\w+)\{fill:var", _draw({}))) >= set(flame_colours.LABELS)
 
 
 def _contrast(first: str, second: str) -> float:

@@ -12,8 +12,9 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import journal, plan
+from benchmarks import plan
 from benchmarks.process import ROOT, WorkerError, WorkerProcess
+from benchmarks.profiling._files import folder_of, write
 from benchmarks.profiling._subject import Subject, ask, prepared
 from benchmarks.records import Exit, Stack
 from profilers import flamegraph, folded, pyspy
@@ -25,7 +26,6 @@ SPARE_S = 60.0
 HARNESS = "Worker.sustain (benchmarks/worker.py)"
 ALSO = ("turn (benchmarks/clock.py)",)
 """The frames above a phase's own; they are the same for all stacks."""
-FOLDER = "profiles"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
     """Profile each stack in turn; one that cannot be profiled costs itself alone."""
     how = _watching(asked)
     earlier = _earlier(asked.against) if asked.against else None
-    folder = asked.out / FOLDER / subject.matchup.id
+    folder = folder_of(subject, asked.out)
     profiles = [
         Profile(name=str(s), matchup=subject.matchup.id, mode=how.mode, reason=why)
         for s, why in subject.lacking.items()
@@ -205,19 +205,11 @@ def _written(profile: Profile, folder: Path) -> Profile:
     paths = {kind: folder / f"{profile.stem}.{kind}" for kind in ("folded", "svg", "json")}
     paths["speedscope"] = folder / f"{profile.stem}.speedscope.json"
     made = Profile(**(_fields(profile) | {"files": {k: str(p) for k, p in paths.items()}}))
-    _write(paths["folded"], folded.write(stacks))
-    _write(paths["svg"], flamegraph.draw(values, profile.name, notes, unit))
-    _write(paths["speedscope"], json.dumps(folded.speedscope(whole)))
-    _write(paths["json"], json.dumps(made.record() | {"files": {}}))
+    write(paths["folded"], folded.write(stacks))
+    write(paths["svg"], flamegraph.draw(values, profile.name, notes, unit))
+    write(paths["speedscope"], json.dumps(folded.speedscope(whole)))
+    write(paths["json"], json.dumps(made.record() | {"files": {}}))
     return made
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise journal.JournalError(f"cannot make {path.parent}: {error.strerror}") from error
-    journal.write_atomic(path, text)
 
 
 def _in_unit(profile: Profile, *, timed: bool) -> tuple[str, dict[folded.Stack, float]]:
@@ -241,7 +233,7 @@ def _difference(a: Profile, b: Profile, folder: Path) -> dict[str, Any]:
     drawn = flamegraph.draw_difference(
         values, (a.name, b.name), f"{b.name} against {a.name}", notes, unit
     )
-    _write(path, drawn)
+    write(path, drawn)
     return {"a": a.name, "b": b.name, "unit": unit, "file": str(path)}
 
 

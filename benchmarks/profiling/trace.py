@@ -1,0 +1,96 @@
+"""The operations of several stacks on one time axis, in a file that Perfetto opens."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks.process import WorkerError
+from benchmarks.profiling._files import folder_of, write
+from benchmarks.profiling._subject import Subject, ask, prepared
+from benchmarks.records import Exit, Stack
+from profilers import trace
+from profilers.ops.rows import Event
+
+HELP = "one Perfetto trace of all stacks, aligned at step 0"
+FILE = "trace.json"
+FIELDS = tuple(Event.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What became of a stack: its events, or the reason why there are none."""
+
+    stack: str
+    reason: str | None = None
+    steps: int | None = None
+    wall_s: float | None = None
+    events: tuple[Event, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """As data; the events themselves are in the file."""
+        kept = {k: v for k, v in asdict(self).items() if k != "events"}
+        return kept | {"events": len(self.events), "tracks": _count(self.events)}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """This command has no flags of its own."""
+
+
+def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
+    """Ask each stack in turn and write one file; a stack that fails costs itself alone."""
+    recorded = [Recorded(stack=str(s), reason=why) for s, why in subject.lacking.items()]
+    for stack in subject.stacks:
+        found = _recorded(subject, stack)
+        console.print(_told(found))
+        recorded.append(found)
+    good = {r.stack: trace.StackTrace(r.events) for r in recorded if r.reason is None}
+    path = folder_of(subject, asked.out) / FILE if good else None
+    if path:
+        write(path, json.dumps(trace.document(good), separators=(",", ":")))
+    if asked.json:
+        document = {
+            "model": subject.group.model,
+            "phase": subject.matchup.phase,
+            "matchup": subject.matchup.id,
+            "stacks": [r.record() for r in recorded],
+            "file": str(path) if path else None,
+        }
+        sys.stdout.write(json.dumps(document) + "\n")
+    elif path:
+        sys.stdout.write(f"{path}\n")
+    return Exit.OK if len(good) == len(recorded) else Exit.INCOMPLETE
+
+
+def _recorded(subject: Subject, stack: Stack) -> Recorded:
+    try:
+        with prepared(subject, stack) as worker:
+            answer = ask(worker, subject, "ops", events=True)
+    except WorkerError as error:
+        return Recorded(stack=str(stack), reason=f"{error.status}: {error.reason}")
+    events = tuple(_event(row) for row in answer["events"])
+    if not events:
+        reason = answer.get("reason") or "the framework's profiler recorded no operation"
+        return Recorded(stack=str(stack), reason=reason)
+    return Recorded(stack=str(stack), steps=answer["steps"], wall_s=answer["wall_s"], events=events)
+
+
+def _event(row: Sequence[Any]) -> Event:
+    return Event(**dict(zip(FIELDS, row, strict=True)))
+
+
+def _count(events: Sequence[Event]) -> int:
+    return sum(map(len, trace.tracks(events).values()))
+
+
+def _told(found: Recorded) -> str:
+    if found.reason:
+        return f"{found.stack}: no trace: {found.reason}"
+    events, tracks = len(found.events), _count(found.events)
+    return f"{found.stack}: {events} events of {found.steps} steps on {tracks} tracks"
