@@ -94,7 +94,7 @@ def style() -> str:
 
     used = "".join(f".{k}{{fill:var(--{k})}}" for k in LIGHT if k not in {"ink", "muted"})
     return (
-        f":root{{{variables(LIGHT)}}}"
+        f":root{{background:var(--surface);{variables(LIGHT)}}}"
         f"@media (prefers-color-scheme:dark){{:root{{{variables(DARK)}}}}}"
         f"{used}.all{{fill:var(--other)}}"
         ".box{stroke:var(--surface);stroke-width:1px}"

@@ -51,6 +51,11 @@ def rss_bytes(pid: int | str = "self", proc: Path = PROC) -> Reading[int]:
     return _kib(proc / str(pid) / "status", "VmRSS")
 
 
+def available_bytes(proc: Path = PROC) -> Reading[int]:
+    """What the machine can still give without swapping (MemAvailable of proc_meminfo(5))."""
+    return _kib(proc / "meminfo", "MemAvailable")
+
+
 def reset_peak_rss(proc: Path = PROC) -> bool:
     """Start the peak of this process anew; whether the kernel took it."""
     try:

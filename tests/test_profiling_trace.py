@@ -7,18 +7,23 @@ from typing import Any
 import pytest
 
 from benchmarks.process import WorkerError
-from benchmarks.profiling import trace
+from benchmarks.profiling import _profile, trace
 from benchmarks.profiling.__main__ import main
-from benchmarks.records import Failure
+from benchmarks.records import Failure, Stack
+from profilers.ops.account import Account
+from profilers.ops.rows import Event
 from tests.pipeline import MODELS, Pipeline
 
 Capture = pytest.CaptureFixture[str]
-ROWS = [
+EVENTS = tuple(
+    Event(*row)  # type: ignore[arg-type]
+    for row in [
     ["matmul", "matmul", "forward", "dense", 0, 4000, "main", False, 0],
     ["gemm", "matmul", "forward", "dense", 1000, 2000, "main", False, 0],
     ["matmul", "matmul", "forward", "dense", 9000, 4000, "main", False, 1],
     ["kernel", "matmul", "forward", None, 2500, 9000, "stream 7", True, 0],
-]
+    ]
+)
 
 
 @pytest.fixture
@@ -32,23 +37,46 @@ def _trace(pipeline: Pipeline, *arguments: str) -> int:
 
 
 def _answer(monkeypatch: pytest.MonkeyPatch, **answers: Any) -> None:
-    """What a worker's verb ``ops`` answers, by the mode of its stack."""
+    """What the profile of a stack holds, by its mode."""
 
-    def ask(worker: Any, subject: Any, verb: str, **arguments: Any) -> Any:
+    def take(subject: Any, stack: Stack, *, steps: int, events: bool) -> _profile.Profile:
         del subject
-        assert (verb, arguments) == ("ops", {"events": True})
-        answer = answers[worker.stack.mode]
+        assert (steps, events) == (trace.STEPS, True)
+        answer = answers[stack.mode]
         if isinstance(answer, Exception):
             raise answer
-        return {"steps": 2, "wall_s": 0.001, "rows": []} | answer
+        account = Account(
+            rows=(),
+            steps=2,
+            wall_s=0.001,
+            median_s=0.001,
+            busy_s=0.0,
+            overhead_s=0.001,
+            on_device=False,
+            launches=None,
+        )
+        return _profile.Profile(stack=stack, account=account, timed_s=0.001, **answer)
 
-    monkeypatch.setattr(trace, "ask", ask)
+    monkeypatch.setattr(trace, "take", take)
+
+
+def test_workers_that_record_make_a_trace(pipeline: Pipeline, capsys: Capture) -> None:
+    assert _trace(pipeline, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    for stack in document["stacks"]:
+        assert stack["steps"] == trace.STEPS
+        assert stack["events"] >= trace.STEPS
+        assert stack["wall_s"] > 0.001
+    entries = json.loads(Path(document["file"]).read_text())["traceEvents"]
+    begins = [e for e in entries if e["ph"] == "B"]
+    assert len(begins) == sum(s["events"] for s in document["stacks"])
+    assert min(e["ts"] for e in begins) == 0
 
 
 def test_two_stacks_make_one_file(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    _answer(monkeypatch, a={"events": ROWS}, b={"events": ROWS[:1]})
+    _answer(monkeypatch, a={"events": EVENTS}, b={"events": EVENTS[:1]})
     assert _trace(pipeline, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     a, b = document["stacks"]
@@ -64,7 +92,7 @@ def test_a_stack_that_fails_leaves_the_other_its_trace(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     crash = WorkerError("crash", "the worker died of SIGSEGV", Failure())
-    _answer(monkeypatch, a=crash, b={"events": ROWS})
+    _answer(monkeypatch, a=crash, b={"events": EVENTS})
     assert _trace(pipeline) == 3
     shown = capsys.readouterr()
     assert Path(shown.out.strip()).is_file()
@@ -75,10 +103,10 @@ def test_a_stack_that_fails_leaves_the_other_its_trace(
 def test_no_events_are_a_reason_and_no_file(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    _answer(monkeypatch, a={"events": []}, b={"events": [], "reason": "no profiler here"})
+    _answer(monkeypatch, a={"events": ()}, b={"events": (), "notes": ("no profiler here",)})
     assert _trace(pipeline, "--json") == 3
     document = json.loads(capsys.readouterr().out)
     assert document["file"] is None
     reasons = [s["reason"] for s in document["stacks"]]
-    assert reasons == ["the framework's profiler recorded no operation", "no profiler here"]
+    assert reasons == ["the profiler recorded no operation", "no profiler here"]
     assert not pipeline.out.exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -66,17 +66,24 @@ def subject(chosen: Selection) -> Subject:
 
 
 @contextmanager
-def prepared(
-    of: Subject, stack: Stack, *, warm_s: float = WARM_S, more: Mapping[str, str] | None = None
+def started(
+    of: Subject,
+    stack: Stack,
+    *,
+    more: Mapping[str, str] | None = None,
+    spawned: Callable[[WorkerProcess], object] | None = None,
 ) -> Iterator[WorkerProcess]:
-    """A worker of a stack, its model built and its phase warmed up; it ends with the block.
+    """A worker of a stack with its model built; it ends with the block.
 
-    ``more`` are variables of its environment.
+    ``more`` are variables of its environment; ``spawned`` is called with it before it has imported
+    anything.
 
     Raises:
         WorkerError: it could not be made ready.
     """
     with _worker(of, stack, more) as worker:
+        if spawned:
+            spawned(worker)
         ask(
             worker,
             of,
@@ -90,6 +97,19 @@ def prepared(
                 needs_data=registry.load("phases", of.matchup.phase).NEEDS_DATA,
             ),
         )
+        yield worker
+
+
+@contextmanager
+def prepared(
+    of: Subject, stack: Stack, *, warm_s: float = WARM_S, more: Mapping[str, str] | None = None
+) -> Iterator[WorkerProcess]:
+    """A worker as ``started``, its phase warmed up.
+
+    Raises:
+        WorkerError: it could not be made ready.
+    """
+    with started(of, stack, more=more) as worker:
         ask(worker, of, "prepare", phase=of.matchup.phase, turn_s=TURN_S, warm_s=warm_s)
         yield worker
 

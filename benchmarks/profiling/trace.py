@@ -13,19 +13,23 @@ from rich.console import Console
 
 from benchmarks.process import WorkerError
 from benchmarks.profiling._files import folder_of, write
-from benchmarks.profiling._subject import Subject, ask, prepared
+from benchmarks.profiling._profile import take
+from benchmarks.profiling._subject import Subject
 from benchmarks.records import Exit, Stack
 from profilers import trace
 from profilers.ops.rows import Event
 
 HELP = "one Perfetto trace of all stacks, aligned at step 0"
 FILE = "trace.json"
-FIELDS = tuple(Event.__dataclass_fields__)
+STEPS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """What became of a stack: its events, or the reason why there are none."""
+    """What became of a stack: its events, or the reason why there are none.
+
+    ``wall_s`` is the mean step while it was profiled, seconds.
+    """
 
     stack: str
     reason: str | None = None
@@ -70,19 +74,16 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
 
 def _recorded(subject: Subject, stack: Stack) -> Recorded:
     try:
-        with prepared(subject, stack) as worker:
-            answer = ask(worker, subject, "ops", events=True)
+        profile = take(subject, stack, steps=STEPS, events=True)
     except WorkerError as error:
         return Recorded(stack=str(stack), reason=f"{error.status}: {error.reason}")
-    events = tuple(_event(row) for row in answer["events"])
-    if not events:
-        reason = answer.get("reason") or "the framework's profiler recorded no operation"
+    if not profile.events:
+        reason = "; ".join(profile.notes) or "the profiler recorded no operation"
         return Recorded(stack=str(stack), reason=reason)
-    return Recorded(stack=str(stack), steps=answer["steps"], wall_s=answer["wall_s"], events=events)
-
-
-def _event(row: Sequence[Any]) -> Event:
-    return Event(**dict(zip(FIELDS, row, strict=True)))
+    account = profile.account
+    return Recorded(
+        stack=str(stack), steps=account.steps, wall_s=account.wall_s, events=profile.events
+    )
 
 
 def _count(events: Sequence[Event]) -> int:
