@@ -15,14 +15,27 @@ from profilers.ops.rows import Event
 from tests.pipeline import MODELS, Pipeline
 
 Capture = pytest.CaptureFixture[str]
-EVENTS = tuple(
-    Event(*row)  # type: ignore[arg-type]
-    for row in [
-    ["matmul", "matmul", "forward", "dense", 0, 4000, "main", False, 0],
-    ["gemm", "matmul", "forward", "dense", 1000, 2000, "main", False, 0],
-    ["matmul", "matmul", "forward", "dense", 9000, 4000, "main", False, 1],
-    ["kernel", "matmul", "forward", None, 2500, 9000, "stream 7", True, 0],
-    ]
+
+
+def _event(name: str, start_ns: int, duration_ns: int, step: int, thread: str = "main") -> Event:
+    return Event(
+        name=name,
+        category="matmul",
+        phase="forward",
+        layer="dense",
+        start_ns=start_ns,
+        duration_ns=duration_ns,
+        thread=thread,
+        device=thread != "main",
+        step=step,
+    )
+
+
+EVENTS = (
+    _event("matmul", 0, 4000, 0),
+    _event("gemm", 1000, 2000, 0),
+    _event("matmul", 9000, 4000, 1),
+    _event("kernel", 2500, 9000, 0, "stream 7"),
 )
 
 
