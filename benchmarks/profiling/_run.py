@@ -28,6 +28,7 @@ def document(plan: Plan, group: Group, result: MatchupResult, threads: int) -> d
         stacks=stacks,
         lacking={},
         threads=threads,
+        held=True,
     )
     profiles, failed = [], dict[str, str]()
     for stack in stacks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,8 @@ TURN_S = 0.2
 class Subject:
     """One model in one phase, and the stacks that can run it here.
 
-    ``lacking`` says of each other stack that was asked for why it cannot.
+    ``lacking`` says of each other stack that was asked for why it cannot; ``held`` that the device
+    is locked already.
     """
 
     plan: Plan
@@ -29,15 +30,16 @@ class Subject:
     stacks: tuple[Stack, ...]
     lacking: Mapping[Stack, str]
     threads: int
+    held: bool = False
 
     @property
     def selection(self) -> Selection:
         """What the user asked for."""
         return self.plan.selection
 
-    def device(self) -> journal.DeviceLock:
-        """The lock that a command holds while its workers run."""
-        return journal.DeviceLock(self.selection.device)
+    def device(self) -> AbstractContextManager[object]:
+        """What keeps others off the device while a worker runs."""
+        return nullcontext() if self.held else journal.DeviceLock(self.selection.device)
 
 
 def subject(chosen: Selection) -> Subject:
@@ -80,8 +82,9 @@ def started(
 
     Raises:
         WorkerError: it could not be made ready.
+        Locked: another run is using the device.
     """
-    with _worker(of, stack, more) as worker:
+    with of.device(), _worker(of, stack, more) as worker:
         if spawned:
             spawned(worker)
         ask(

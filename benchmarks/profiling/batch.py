@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from dataclasses import asdict, dataclass, replace
 from statistics import median
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from benchmarks import plan
 from benchmarks.process import WorkerError, WorkerProcess
+from benchmarks.profiling._command import emit
 from benchmarks.profiling._largest import search
 from benchmarks.profiling._subject import TURN_S, Subject, ask, started
 from benchmarks.records import Exit, Stack
@@ -81,7 +81,7 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
             "limit_bytes": limit,
             "stacks": [asdict(f) for f in found],
         }
-        sys.stdout.write(json.dumps(document) + "\n")
+        emit(document)
     else:
         sys.stdout.writelines(f"{f.stack}: {_answer(f)}\n" for f in found)
     return Exit.OK if all(f.largest for f in found) else Exit.INCOMPLETE

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from benchmarks import plan
 from benchmarks.process import ROOT, WorkerError, WorkerProcess
+from benchmarks.profiling._command import emit
 from benchmarks.profiling._files import folder_of, write
 from benchmarks.profiling._subject import Subject, ask, prepared
 from benchmarks.records import Exit, Stack
@@ -120,7 +121,7 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
             "profiles": [p.record() for p in profiles],
             "differences": differences,
         }
-        sys.stdout.write(json.dumps(document) + "\n")
+        emit(document)
     else:
         paths = [path for p in profiles for path in p.files.values()]
         sys.stdout.writelines(f"{p}\n" for p in (*paths, *(d["file"] for d in differences)))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.process import WorkerError, WorkerProcess
+from benchmarks.profiling._command import emit
 from benchmarks.profiling._subject import TURN_S, Subject, ask, started
 from benchmarks.records import Exit, Stack
 from profilers import host, rss
@@ -63,7 +62,7 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
             "device": subject.matchup.device,
             "stacks": [asdict(h) for h in held],
         }
-        sys.stdout.write(json.dumps(document) + "\n")
+        emit(document)
     else:
         console.print(_table(held))
     return Exit.OK if all(h.reason is None for h in held) else Exit.INCOMPLETE

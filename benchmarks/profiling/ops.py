@@ -38,8 +38,7 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
     """Profile each stack, print the tables, keep them under ``<out>/profiles/<matchup>``."""
     for stack, why in subject.lacking.items():
         console.print(f"{stack}: unsupported: {why}", soft_wrap=True)
-    with subject.device():
-        profiles = [_profile.take(subject, stack, steps=asked.steps) for stack in subject.stacks]
+    profiles = [_profile.take(subject, stack, steps=asked.steps) for stack in subject.stacks]
     told = _document.of(subject, profiles)
     if not asked.json:
         _show(console, profiles, told["explained"])

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.process import WorkerError
+from benchmarks.profiling._command import emit
 from benchmarks.profiling._files import folder_of, write
 from benchmarks.profiling._profile import take
 from benchmarks.profiling._subject import Subject
@@ -66,7 +67,7 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
             "stacks": [r.record() for r in recorded],
             "file": str(path) if path else None,
         }
-        sys.stdout.write(json.dumps(document) + "\n")
+        emit(document)
     elif path:
         sys.stdout.write(f"{path}\n")
     return Exit.OK if len(good) == len(recorded) else Exit.INCOMPLETE
