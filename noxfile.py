@@ -26,9 +26,9 @@ def device() -> str:
 
 
 def extras() -> str:
-    """The frameworks to install; TWINBENCH_FRAMEWORKS=torch installs that one alone."""
+    """The frameworks to install; TWINBENCH_FRAMEWORKS=torch,tensorflow,jax adds JAX."""
     chosen = os.environ.get("TWINBENCH_FRAMEWORKS", "torch,tensorflow").split(",")
-    named = {"torch": "torch", "tensorflow": f"tensorflow-{device()}"}
+    named = {"torch": "torch", "tensorflow": f"tensorflow-{device()}", "jax": "jax"}
     return ",".join(named[name.strip()] for name in chosen if name.strip())
 
 

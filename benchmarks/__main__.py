@@ -230,7 +230,7 @@ _DIRS = {flag: options.SELECTION[flag] for flag in ("--models-dir", "--data-dir"
 _PROOF = {
     f: k
     for f, k in options.SELECTION.items()
-    if f in {"--models", "--stacks", "--seed", "--timeout", "--models-dir"}
+    if f in {"--models", "--stacks", "--precision", "--seed", "--timeout", "--models-dir"}
 }
 _SELFTEST = {
     f: k

@@ -1,4 +1,8 @@
-"""Tells a lack of memory from any other error: each framework has its own way of saying it."""
+"""Tells a lack of memory, or of ability, from any other error.
+
+Each framework has its own way of saying that memory ran out. An adapter that finds its framework
+unable to do what is asked raises ``NotImplementedError``.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,10 @@ HOST_MEMORY_TEXTS = ("defaultcpuallocator", "allocator cpu", "bad_alloc")
 
 
 def status(error: BaseException, device: str) -> Status:
-    """``oom_device``, ``oom_host`` or ``error``; ``device`` is where the worker computes."""
+    """``oom_device``, ``oom_host``, ``unsupported`` or ``error`` on the worker's ``device``."""
     name, text = type(error).__name__, str(error).lower()
+    if isinstance(error, NotImplementedError):
+        return "unsupported"
     if name not in OUT_OF_MEMORY and not any(t in text for t in OUT_OF_MEMORY_TEXTS):
         return "error"
     if name == "MemoryError" or any(t in text for t in HOST_MEMORY_TEXTS):

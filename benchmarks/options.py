@@ -55,7 +55,7 @@ SELECTION: dict[str, dict[str, Any]] = {
     "--phases": {"type": _names, "metavar": "A,B", "help": "phases (default: all)"},
     "--stacks": {"type": _names, "metavar": "A,B", "help": "stacks (default: those of `list`)"},
     "--device": {"metavar": "D", "help": "cpu or cuda (default: cpu)"},
-    "--precision": {"metavar": "P", "help": "float32"},
+    "--precision": {"metavar": "P", "help": "float32 (default), tf32 (CUDA), bfloat16 or float16"},
     "--batch": {"type": int, "metavar": "N", "help": "batch size (default: the model's own)"},
     "--effort": {
         "metavar": "E",

@@ -14,7 +14,7 @@ from benchmarks.models._spec import ModelSpec, Size
 from benchmarks.records import Matchup, Stack
 
 EffortName = Literal["quick", "standard", "release"]
-PRECISIONS = ("float32",)
+PRECISIONS = ("float32", "tf32", "bfloat16", "float16")
 DEVICES = ("cpu", "cuda")
 PROCESSES = ("forked", "fresh")
 POLICIES = ("matched", "defaults", "best")
@@ -222,6 +222,17 @@ def _check(selection: Selection) -> None:
     ):
         if value not in allowed:
             raise SelectionError(f"unknown {name} {value!r}; there are: {', '.join(allowed)}")
+    if selection.precision == "tf32" and selection.device == "cpu":
+        raise SelectionError("tf32 is a format of NVIDIA's tensor cores: it needs --device cuda")
+    _check_numbers(selection)
+    if selection.models_dir and not selection.models_dir.is_dir():
+        raise SelectionError(f"--models-dir {selection.models_dir}: there is no such folder")
+    if selection.shard and not 1 <= selection.shard[0] <= selection.shard[1]:
+        index, count = selection.shard
+        raise SelectionError(f"shard {index}/{count}; write i/n with 1 <= i <= n, for example 1/4")
+
+
+def _check_numbers(selection: Selection) -> None:
     for what, number in (("batch", selection.batch), ("launches", selection.launches)):
         if number is not None and number < 1:
             raise SelectionError(f"{what} is {number}; it must be at least 1")
@@ -231,11 +242,6 @@ def _check(selection: Selection) -> None:
         raise SelectionError(f"the budget is {selection.budget_s} s; it must be more than 0")
     if selection.timeout_s <= 0:
         raise SelectionError(f"timeout is {selection.timeout_s}; it must be more than 0 seconds")
-    if selection.models_dir and not selection.models_dir.is_dir():
-        raise SelectionError(f"--models-dir {selection.models_dir}: there is no such folder")
-    if selection.shard and not 1 <= selection.shard[0] <= selection.shard[1]:
-        index, count = selection.shard
-        raise SelectionError(f"shard {index}/{count}; write i/n with 1 <= i <= n, for example 1/4")
 
 
 def _check_variants(selection: Selection) -> None:

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from reports import (
     charts,
+    engines,
     forest,
     machine,
     palette,
@@ -134,6 +135,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "explanations": why.explanations(run),
         "unexplained": why.missing(run),
         "roofline": roofline.table(run),
+        "engines": engines.costs(run),
         "samples": sections.samples(run),
         "max_samples": sections.sample_limit(run),
         "floor": text.share(floor) if isinstance(floor, float) else None,

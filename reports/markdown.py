@@ -6,7 +6,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from reports import machine, sections, text, verdicts
+from reports import engines, machine, sections, text, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,7 +36,7 @@ def render(run: Run) -> str:
     if withheld := verdicts.withheld(run):
         lines += ["", "## Withheld", ""]
         lines += [f"- {escape(w.what)}: {escape(text.brief(w.reason, 300))}" for w in withheld]
-    for table in (sections.cold_starts(run), sections.learned(run)):
+    for table in (engines.costs(run), sections.cold_starts(run), sections.learned(run)):
         if table:
             rows = [[cell.text for cell in row] for row in table.rows]
             heads = [column.label for column in table.columns]

@@ -153,7 +153,7 @@ def memory(run: Run, key: str, caption: str) -> Table | None:
         peaks = {case.stack: number(case.memory.get(key)) for case in result.cases}
         if any(peak is not None for peak in peaks.values()):
             cells = (Cell(text.size(peaks.get(stack)), peaks.get(stack)) for stack in stacks)
-            rows.append((*_matchup_cells(result.matchup), *cells))
+            rows.append((*matchup_cells(result.matchup), *cells))
     return _table(caption, columns, rows)
 
 
@@ -174,7 +174,7 @@ def learned(run: Run) -> Table | None:
     for result in run.matchups:
         for case in result.cases:
             if case.learned:
-                model, _, where = _matchup_cells(result.matchup)
+                model, _, where = matchup_cells(result.matchup)
                 cost = _time(sound(case).summary()["median_s"])
                 rows.append((model, where, stack_cell(case.stack), cost, *_learned(case.learned)))
     return _table("What an epoch taught", columns, rows)
@@ -243,7 +243,8 @@ def _name(value: str) -> Cell:
     return Cell(value, value)
 
 
-def _matchup_cells(matchup: Matchup) -> tuple[Cell, Cell, Cell]:
+def matchup_cells(matchup: Matchup) -> tuple[Cell, Cell, Cell]:
+    """Model, phase and conditions, the first three cells of a row."""
     return _name(matchup.model), _name(matchup.phase), _name(verdicts.conditions(matchup))
 
 
@@ -256,7 +257,7 @@ def _case_row(row: Mapping[Any, Any], matchup: Matchup) -> tuple[Cell, ...]:
     rate, flops = number(row["throughput_per_s"]), number(row["flops_per_s"])
     count = row["samples"]
     return (
-        *_matchup_cells(matchup),
+        *matchup_cells(matchup),
         stack_cell(row["stack"]),
         Cell(row["status"], row["status"], "" if row["status"] == "ok" else "bad"),
         *(_time(value) for value in get.values()),

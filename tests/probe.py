@@ -30,8 +30,15 @@ MODES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "compile": ("mlp",),
     },
     "tensorflow": {"eager": ("mlp", "simple_cnn"), "graph": SMALL, "xla": ("mlp", "simple_cnn")},
+    "keras_torch": {"eager": SMALL, "compile": ("mlp",)},
+    "jax": {"xla": SMALL},
 }
-EPOCHS = {"torch": ("eager", "script"), "tensorflow": ("graph",)}
+EPOCHS = {
+    "torch": ("eager", "script"),
+    "tensorflow": ("graph",),
+    "keras_torch": ("eager",),
+    "jax": ("xla",),
+}
 WRONG_TWINS = Path(__file__).parent / "wrong_twins"
 BATCH, STEPS, SEED = 4, 3, 0
 RECORDED = (np.arange(3 * 4 * 2 * 3 * 5, dtype=np.float64) % 7).reshape(3, 4, 2, 3, 5)

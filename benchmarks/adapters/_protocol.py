@@ -22,8 +22,9 @@ Array = NDArray[Any]
 class Settings:
     """What a worker is told; an adapter sets each of them and reads it back.
 
-    ``device`` is ``cpu`` or ``cuda``; ``precision`` a name of ``benchmarks.rounding.ROUNDOFF``;
-    ``layout`` that of images (``channels_first``, ``channels_last``), ``None`` for the policy's.
+    ``device`` is ``cpu`` or ``cuda``; ``precision`` a name of ``benchmarks.rounding.ROUNDOFF``.
+    In ``bfloat16`` and ``float16`` layers compute in that precision on parameters kept in float32.
+    ``layout`` is that of images (``channels_first``, ``channels_last``), ``None`` the policy's.
     """
 
     mode: str
@@ -33,6 +34,28 @@ class Settings:
     policy: str = "matched"
     layout: str | None = None
     seed: int = 0
+
+    @property
+    def storage(self) -> str:
+        """The type of parameters and batches."""
+        return "float64" if self.precision == "float64" else "float32"
+
+    @property
+    def compute(self) -> str:
+        """The type in which layers compute."""
+        return "float32" if self.precision == "tf32" else self.precision
+
+    @property
+    def mixed(self) -> bool:
+        """Whether layers compute in less than their parameters are kept in."""
+        return self.compute != self.storage
+
+    @property
+    def tf32(self) -> bool | None:
+        """Whether NVIDIA's TF32 may stand in for float32; ``None``: as the framework has it."""
+        if self.precision == "tf32" or self.policy == "best":
+            return True
+        return None if self.policy == "defaults" else False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +110,7 @@ class Adapter(Protocol):
         """The model on the device, with these weights and a fresh optimizer."""
 
     def reset(self, model: Any, weights: Weights) -> None:
-        """Weights and optimizer as after ``build``; compiled code is kept."""
+        """Weights and optimizer as after ``build``; compiled code and loss scale are kept."""
 
     def place(self, batch: Batch) -> Any:
         """The batch on the device, in the timed precision and the dialect's layout."""

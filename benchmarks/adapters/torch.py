@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from benchmarks.weights import Weights
     from profilers.ops.rows import Recording
 
+KERAS_SCALE = 2.0**15
+"""The first scale of Keras' LossScaleOptimizer; as there, it grows after 2000 good steps."""
+
 
 @dataclass
 class Model:
@@ -34,6 +37,7 @@ class Model:
     infer: Callable[[Any], Any]
     loss: Callable[[Any, Any], Any]
     optimizer: Any
+    scaler: Any
 
 
 class Torch:
@@ -53,25 +57,20 @@ class Torch:
         import torch
 
         from benchmarks.dialects import torch as dialect
+        from benchmarks.engines import torch as engine
 
         self.torch, self.dialect_rules, self.asked = torch, dialect, settings
-        torch.manual_seed(settings.seed)
-        if settings.policy != "defaults":
-            torch.set_num_threads(settings.threads)
-            torch.set_num_interop_threads(1)
-            torch.set_flush_denormal(True)  # TensorFlow's executors always flush
-            best = settings.policy == "best"
-            torch.backends.cuda.matmul.allow_tf32 = best
-            torch.backends.cudnn.allow_tf32 = best
-            torch.backends.cudnn.benchmark = True  # TensorFlow always autotunes
+        self.engine = engine
+        engine.set_up(settings)
         # PyTorch's own guide to performance has convolutions run faster this way.
         layout = settings.layout or ("channels_last" if settings.policy == "best" else None)
         self.channels_last = layout == "channels_last"
         self.device = torch.device(settings.device)
-        self.dtype = getattr(torch, settings.precision)
+        self.dtype = getattr(torch, settings.storage)
 
     def build(self, twin: ModuleType, spec: ModelSpec, weights: Weights) -> Model:
         module = twin.build(spec).to(device=self.device, dtype=self.dtype)
+        self.engine.require_lstm(self.asked, module)
         if self.channels_last:
             module = module.to(memory_format=self.torch.channels_last)
         self.dialect_rules.load(module, spec.layers, weights)
@@ -86,9 +85,10 @@ class Torch:
             weights=weights,
             source=module,
             module=network,
-            infer=self.torch.compile(network) if compiled else network,
-            loss=self.torch.compile(loss) if compiled else loss,
+            infer=self._mixed(self.torch.compile(network) if compiled else network),
+            loss=self._mixed(self.torch.compile(loss) if compiled else loss),
             optimizer=self._optimizer(network, spec.optimizer),
+            scaler=self._scaler(),
         )
 
     def reset(self, model: Model, weights: Weights) -> None:
@@ -120,20 +120,19 @@ class Torch:
     def backward(self, model: Model, batch: Any) -> Any:
         model.optimizer.zero_grad(set_to_none=True)
         loss = model.loss(*batch)
-        loss.backward()
+        self._slopes(model, loss)
         return loss
 
     def train_step(self, model: Model, batch: Any) -> Any:
         loss = self.backward(model, batch)
-        self._match_epsilon(model.optimizer, model.spec.optimizer)
-        model.optimizer.step()
+        self._update(model)
         return loss
 
     def loader(self, data: Dataset, batch: int) -> Iterable[Any]:
         return self._loader(data.x_train, data.y_train, data, batch)
 
     def epoch(self, model: Model, data: Dataset, batch: int) -> Epoch:
-        torch, functional = self.torch, self.torch.nn.functional
+        torch, cross_entropy = self.torch, self._mixed(self.torch.nn.functional.cross_entropy)
         train = self._loader(data.x_train, data.y_train, data, batch)
         test = self._loader(data.x_test, data.y_test, data, batch)
 
@@ -143,10 +142,9 @@ class Torch:
             for x, y in train:
                 model.optimizer.zero_grad(set_to_none=True)
                 logits = model.infer(x)
-                loss = functional.cross_entropy(logits, y)
-                loss.backward()
-                self._match_epsilon(model.optimizer, model.spec.optimizer)
-                model.optimizer.step()
+                loss = cross_entropy(logits, y)
+                self._slopes(model, loss)
+                self._update(model)
                 totals += self._score(logits.detach(), y, loss.detach())
             learned = (totals / len(data.y_train)).tolist()
             totals = torch.zeros(2, device=self.device)
@@ -154,28 +152,20 @@ class Torch:
             with self._inference():
                 for x, y in test:
                     logits = model.infer(x)
-                    totals += self._score(logits, y, functional.cross_entropy(logits, y))
+                    totals += self._score(logits, y, cross_entropy(logits, y))
             kept = (totals / len(data.y_test)).tolist()
             return learned[0], learned[1], kept[0], kept[1]
 
         return Epoch(run=run)
 
     def synchronize(self) -> None:
-        if self.device.type == "cuda":
-            self.torch.cuda.synchronize(self.device)
+        self.engine.synchronize(self.asked.device)
 
     def device_peak_bytes(self) -> int | None:
-        if self.device.type != "cuda":
-            return None
-        peak = self.torch.cuda.max_memory_allocated(self.device)
-        self.torch.cuda.reset_peak_memory_stats(self.device)
-        return int(peak)
+        return self.engine.peak_bytes(self.asked.device)
 
     def traced(self) -> int | None:
-        if self.asked.mode != "compile":
-            return None
-        counters = self.torch._dynamo.utils.counters  # noqa: SLF001 - its public face has none
-        return int(counters["stats"]["unique_graphs"])
+        return self.engine.traced(self.asked.mode)
 
     def export(self, model: Model) -> Weights:
         return self.dialect_rules.export(model.module, model.spec.layers)
@@ -207,18 +197,10 @@ class Torch:
         return self.dialect_rules.parameter_count(model.module, model.spec.layers)
 
     def flops(self, model: Model, batch: Any) -> float | None:
-        from torch.utils.flop_counter import FlopCounterMode
-
-        with FlopCounterMode(display=False) as counter, self.torch.no_grad():
-            model.module(batch[0])
-        return float(counter.get_total_flops())
+        return self.engine.flops(lambda: model.module(batch[0]))
 
     def ceiling_work(self, size: int, copied: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
-        a, b = (self.torch.rand(size, size, dtype=self.dtype, device=self.device) for _ in range(2))
-        out = self.torch.empty_like(a)
-        source = self.torch.rand(copied, dtype=self.dtype, device=self.device)
-        target = self.torch.empty_like(source)
-        return lambda: self.torch.mm(a, b, out=out), lambda: target.copy_(source)
+        return self.engine.ceiling_work(self.asked, size, copied)
 
     def record(
         self, model: Model, step: Callable[[], object], steps: int, dumped: Path
@@ -230,26 +212,48 @@ class Torch:
             step,
             self.synchronize,
             steps=steps,
-            network=model.source,
-            hooks=self.asked.mode == "eager",
+            modules={name: module for name, module in model.source.named_modules() if name},
+            python=self.asked.mode == "eager",
         )
 
     def settings(self) -> dict[str, Any]:
-        torch = self.torch
-        return {
-            "threads": torch.get_num_threads(),
-            "interop_threads": torch.get_num_interop_threads(),
-            "precision": str(self.dtype).removeprefix("torch."),
-            "tf32": torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32,
-            "autotune": torch.backends.cudnn.benchmark if self.device.type == "cuda" else None,
-            "flush_denormals": self.asked.policy != "defaults",
-            "policy": self.asked.policy,
-            "onednn": torch.backends.mkldnn.is_available(),
+        return self.engine.read_back(self.asked) | {
+            "precision": self.asked.compute,
             "layout": "channels_last" if self.channels_last else "channels_first",
-            "engine": self.asked.mode,
-            "version": torch.__version__,
-            "loader": "DataLoader in the training process (num_workers=0)",
+            "version": self.torch.__version__,
+            **({"mixed": "autocast: products and convolutions"} if self.asked.mixed else {}),
         }
+
+    def _mixed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function under autocast, where layers compute in less than parameters are kept in."""
+        if not self.asked.mixed:
+            return function
+        device, dtype = self.asked.device, getattr(self.torch, self.asked.compute)
+
+        def cast(*arguments: Any) -> Any:
+            with self.torch.autocast(device, dtype=dtype):
+                return function(*arguments)
+
+        return cast
+
+    def _scaler(self) -> Any:
+        """What scales losses in float16, whose gradients would vanish, from where Keras starts."""
+        if self.asked.compute != "float16":
+            return None
+        start = {} if self.asked.policy == "defaults" else {"init_scale": KERAS_SCALE}
+        return self.torch.amp.GradScaler(self.asked.device, **start)
+
+    @staticmethod
+    def _slopes(model: Model, loss: Any) -> None:
+        (model.scaler.scale(loss) if model.scaler else loss).backward()
+
+    def _update(self, model: Model) -> None:
+        self._match_epsilon(model.optimizer, model.spec.optimizer)
+        if model.scaler:
+            model.scaler.step(model.optimizer)
+            model.scaler.update()
+        else:
+            model.optimizer.step()
 
     def _laid_out(self, x: Any) -> Any:
         """Images in the layout of the policy; anything else as it is."""
@@ -286,35 +290,9 @@ class Torch:
         return self.torch.stack([loss * len(y), correct.to(loss.dtype)])
 
     def _loader(self, x: Any, y: Any, data: Dataset, batch: int) -> Iterable[Any]:
-        torch = self.torch
-        images = torch.from_numpy(self.dialect_rules.channels_first(x))
-        labels = torch.from_numpy(y)
-        dtype, scale = self.dtype, data.scale
-
-        class Samples(torch.utils.data.Dataset):  # type: ignore[name-defined]
-            """Bytes in memory, made floats sample by sample, as a data set of files would."""
-
-            def __len__(self) -> int:
-                return len(labels)
-
-            def __getitem__(self, index: int) -> Any:
-                image = images[index]
-                floats = image.to(dtype) / scale if image.dtype == torch.uint8 else image
-                return floats, labels[index]
-
-        host = torch.utils.data.DataLoader(Samples(), batch_size=batch, drop_last=True)
-        return _Placed(host, self.device, self._laid_out)
-
-
-class _Placed:
-    """A loader whose batches are moved to the device, and laid out for it, as they come."""
-
-    def __init__(self, loader: Any, device: Any, lay_out: Callable[[Any], Any]) -> None:
-        self.loader, self.device, self.lay_out = loader, device, lay_out
-
-    def __iter__(self) -> Any:
-        for x, y in self.loader:
-            yield x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
+        images = self.dialect_rules.channels_first(x)
+        host = self.engine.loader(images, y, batch=batch, scale=data.scale, dtype=self.dtype)
+        return self.engine.Placed(host, self.asked.device, self._laid_out)
 
 
 ADAPTER = Torch

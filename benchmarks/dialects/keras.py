@@ -26,6 +26,23 @@ _ATTRIBUTES: dict[type, dict[str, str]] = {
 }
 
 
+def compute_in_float64() -> None:
+    """Have Keras keep float64, for the proof, in the results of operations.
+
+    On every backend but TensorFlow it narrows them to float32 (JAX's own default), whatever
+    ``floatx`` says.
+
+    Raises:
+        RuntimeError: this release of Keras does that elsewhere.
+    """
+    from keras.src.backend.common import dtypes
+
+    narrowed: dict[str, str] = getattr(dtypes, "BIT64_TO_BIT32_DTYPE", {})
+    narrowed["float64"] = "float64"
+    if keras.backend.result_type("float64", "float64") != "float64":
+        raise RuntimeError(f"Keras {keras.__version__} does not compute in float64")
+
+
 def load(model: keras.Model, layers: Sequence[Layer], weights: Weights) -> None:
     """Copy canonical weights into the model, in its own precision and on its own device.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from profilers.ops import taxonomy
@@ -41,8 +41,8 @@ def record(
     synchronize: Callable[[], object],
     *,
     steps: int,
-    network: Any,
-    hooks: bool,
+    modules: Mapping[str, Any],
+    python: bool,
 ) -> Recording:
     """Record so many steps.
 
@@ -50,8 +50,8 @@ def record(
         step: one iteration.
         synchronize: returns only when the device is idle.
         steps: how many.
-        network: the module, for the names of its layers.
-        hooks: whether its modules run as Python, so that hooks may mark them.
+        modules: PyTorch modules or Keras layers by the name of the layer.
+        python: whether they run as Python, so that each may be marked while it does.
     """
     import torch
     from torch.profiler import ProfilerActivity, profile, record_function
@@ -59,8 +59,8 @@ def record(
     activities = [ProfilerActivity.CPU]
     if torch.cuda.is_available():
         activities.append(ProfilerActivity.CUDA)
-    kinds = {name: type(module).__name__ for name, module in network.named_modules() if name}
-    with _marked(network, record_function) if hooks else _unmarked():
+    kinds = {name: type(module).__name__ for name, module in modules.items()}
+    with _marked(modules, record_function) if python else nullcontext():
         step()  # the first step behind a new hook is slower
         synchronize()
         with profile(activities=activities) as recorded:
@@ -73,34 +73,41 @@ def record(
 
 
 @contextmanager
-def _marked(network: Any, record_function: Any) -> Iterator[None]:
+def _marked(modules: Mapping[str, Any], record_function: Any) -> Iterator[None]:
+    """Open a range around each forward pass of a module."""
+    with ExitStack() as undo:
+        for name, module in modules.items():
+            if callable(getattr(module, "call", None)):
+                _wrap_call(module, LAYER + name, record_function, undo)
+            else:
+                _hook(module, LAYER + name, record_function, undo)
+        yield
+
+
+def _hook(module: Any, name: str, record_function: Any, undo: ExitStack) -> None:
     open_: list[Any] = []
-    handles = []
 
-    def enter(name: str) -> Callable[..., None]:
-        def hook(*_: object) -> None:
-            open_.append(record_function(LAYER + name))
-            open_[-1].__enter__()
-
-        return hook
+    def enter(*_: object) -> None:
+        open_.append(record_function(name))
+        open_[-1].__enter__()
 
     def leave(*_: object) -> None:
         open_.pop().__exit__(None, None, None)
 
-    for name, module in network.named_modules():
-        if name:
-            handles.append(module.register_forward_pre_hook(enter(name)))
-            handles.append(module.register_forward_hook(leave, always_call=True))
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    undo.callback(module.register_forward_pre_hook(enter).remove)
+    undo.callback(module.register_forward_hook(leave, always_call=True).remove)
 
 
-@contextmanager
-def _unmarked() -> Iterator[None]:
-    yield
+def _wrap_call(layer: Any, name: str, record_function: Any, undo: ExitStack) -> None:
+    """Keras goes past PyTorch's hooks, but calls ``call``."""
+    plain = layer.call
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        with record_function(name):
+            return plain(*arguments, **keywords)
+
+    object.__setattr__(layer, "call", call)
+    undo.callback(object.__delattr__, layer, "call")
 
 
 def normalise(found: Iterable[Any], kinds: Mapping[str, str]) -> Recording:
