@@ -1,0 +1,1 @@
+"""What can be read from outside of a running process; every file here is one probe."""
