@@ -17,6 +17,7 @@ from benchmarks.process import WorkerError
 from benchmarks.proving import check_stacks, proof
 from benchmarks.records import Exit, Parity, Stack, to_json
 from benchmarks.selftest import detection, floor, settling
+from profilers import inventory
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -177,9 +178,13 @@ def listing(asked: argparse.Namespace, console: Console) -> int:
 def doctor(asked: argparse.Namespace, console: Console) -> int:
     """Show the machine, what is unequal or noisy here, and how to mend it."""
     machine = environment.describe(threads=environment.usable_cores())
-    noise = environment.noise()
+    noise, watchable = environment.noise(), inventory.take()
     if asked.json:
-        print(json.dumps({"machine": machine, "noise": noise}, allow_nan=False))
+        print(
+            json.dumps(
+                {"machine": machine, "noise": noise, "telemetry": watchable}, allow_nan=False
+            )
+        )
         return 0
     facts = _table("machine", "")
     for key, value in machine.items():
@@ -193,6 +198,11 @@ def doctor(asked: argparse.Namespace, console: Console) -> int:
             row["check"], row["state"], row["detail"], row["fix"] if row["state"] != "ok" else ""
         )
     console.print(checks)
+    metrics = _table("telemetry", "", "meaning")
+    for each in watchable:
+        value = "available" if each["value"] is None else f"{each['value']:,.6g}"
+        metrics.add_row(each["metric"], each["reason"] or value, each["note"] or each["meaning"])
+    console.print(metrics)
     return 0
 
 

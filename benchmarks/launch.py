@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import briefing, clock, gate, registry, rounding
+from benchmarks import briefing, clock, gate, registry, rounding, watching
 from benchmarks.gate import Gate
 from benchmarks.nursery import Nursery
 from benchmarks.plan import COLD, Effort, Group, Selection
@@ -206,6 +206,9 @@ class Launch:
         taken = self.context.gate.take(
             matchup, wanted, lambda index: self._round(matchup, map(Stack.parse, orders[index]))
         )
+        if watching.due(self.context.selection, effort, self.index):
+            for stack in rng.sample(alive, len(alive)):
+                self._watch(matchup, stack, taken, rng)
         cases = {}
         for stack in alive:
             forked = stack in self.workers and self.workers[stack].forked
@@ -225,6 +228,21 @@ class Launch:
                 key = {"matchup": matchup.id, "launch": self.index, "stack": str(stack)}
                 self.context.append("unresolved", **key, turns=taken.turns(stack))
         self.context.append("launch", matchup=matchup.id, launch=self.index, cases=cases)
+
+    def _watch(self, matchup: Matchup, stack: Stack, taken: gate.Taken, rng: random.Random) -> None:
+        """Read what a worker takes while it repeats its work; nothing of it is a sample."""
+        worker, turns = self.workers.get(stack), taken.counted_turns(stack)
+        if worker is None or not turns or (matchup.id, stack) in self.failed:
+            return
+        told = watching.watch(
+            lambda seconds: self._ask([matchup], stack, "sustain", seconds=seconds),
+            worker.pid,
+            watch_s=watching.WATCH_S[self.context.selection.effort],
+            step_s=median(turn["run_s"] for turn in turns),
+            device=self.context.selection.device,
+            rng=rng,
+        )
+        self.context.append("telemetry", matchup=matchup.id, stack=str(stack), telemetry=told)
 
     def _round(self, matchup: Matchup, order: Iterable[Stack]) -> dict[Stack, Any] | None:
         """A turn of every stack that has not failed; ``None`` where none is left."""

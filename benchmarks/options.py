@@ -77,6 +77,11 @@ SELECTION: dict[str, dict[str, Any]] = {
         "metavar": "T",
         "help": "time for the whole run (90s, 10m, 1h), spent where intervals are widest",
     },
+    "--no-telemetry": {
+        "action": "store_const",
+        "const": False,
+        "help": "do not watch each case once, after its turns, for what it takes of the machine",
+    },
     "--processes": {
         "metavar": "P",
         "help": "forked from one that has imported the framework (default), or fresh",
@@ -122,7 +127,12 @@ PLACE: dict[str, dict[str, Any]] = {
 }
 """Flags that say where results go."""
 
-_FIELDS = {"timeout": "timeout_s", "python": "variants", "budget": "budget_s"}
+_FIELDS = {
+    "timeout": "timeout_s",
+    "python": "variants",
+    "budget": "budget_s",
+    "no_telemetry": "telemetry",
+}
 
 
 def add(flags: dict[str, dict[str, Any]], add_argument: Callable[..., Any]) -> None:
@@ -161,7 +171,7 @@ def as_command(chosen: Selection) -> tuple[str, ...]:
                     continue  # a copy of the selftest, which no flag makes
                 words += [flag, f"{variant.label}={variant.python}"]
             continue
-        if value is True:
+        if value is True or flag == "--no-telemetry":
             words.append(flag)
             continue
         if flag == "--until-ci":

@@ -99,6 +99,7 @@ class Selection:
     budget_s: float | None = None
     variants: tuple[Variant, ...] = ()
     profile: bool = False
+    telemetry: bool = True
 
     def variant(self, stack: Stack) -> Variant:
         """What the stack's label stands for; nothing special where it has none."""

@@ -328,6 +328,7 @@ class Run:
     seed: int = 0
     aa_floor: dict[str, Any] = field(default_factory=dict)
     interference: dict[str, Any] = field(default_factory=dict)
+    telemetry: dict[str, Any] = field(default_factory=dict)
     matchups: tuple[MatchupResult, ...] = ()
     schema: int = SCHEMA
 

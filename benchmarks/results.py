@@ -28,6 +28,7 @@ from benchmarks.records import (
     Verdict,
     from_json,
 )
+from benchmarks.watching import perturbation
 
 Entry = Mapping[str, Any]
 
@@ -43,6 +44,7 @@ class Ledger:
     failures: dict[tuple[str, str], Entry] = field(default_factory=dict)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
+    telemetry: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Ledger:
@@ -68,6 +70,8 @@ class Ledger:
             case "cold":
                 starts = self.colds.setdefault(entry["matchup"], {})
                 starts.setdefault(entry["stack"], []).append(from_json(ColdStart, entry["cold"]))
+            case "telemetry":
+                self.telemetry[entry["matchup"], entry["stack"]] = entry["telemetry"]
             case "settings":
                 self.settings[entry["stack"]] = entry["settings"]
             case "profile":
@@ -105,6 +109,7 @@ def assemble(plan: Plan, ledger: Ledger, header: Run, *, interrupted: bool = Fal
         matchups=matchups,
         environment=environment,
         interference=interference(matchups),
+        telemetry=perturbation(case for result in matchups for case in result.cases),
         exit=code,
     )
 
@@ -236,6 +241,7 @@ def _case(
         ),
         settings=ledger.settings.get(name, {}),
         failure=from_json(Failure, failed["failure"]) if failed else None,
+        telemetry=ledger.telemetry.get((matchup.id, name)),
     )
 
 

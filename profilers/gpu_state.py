@@ -14,6 +14,7 @@ from types import ModuleType, TracebackType
 from typing import Any, Self
 
 from profilers import nvml
+from profilers.host import Reading
 
 EXTERNAL = {
     0x08: "hardware slowdown",
@@ -78,12 +79,21 @@ class Watch:
             return None
         api, handle = self._nvml, self._handle
         bits = _ask(api, api.nvmlDeviceGetCurrentClocksEventReasons, handle) or 0
-        processes = _ask(api, api.nvmlDeviceGetComputeRunningProcesses, handle)
+        processes = _ask(api, api.nvmlDeviceGetComputeRunningProcesses_v3, handle)
         return State(
             sm_clock_mhz=_ask(api, api.nvmlDeviceGetClockInfo, handle, api.NVML_CLOCK_SM),
             reasons=tuple(name for bit, name in EXTERNAL.items() if bits & bit),
             pids=None if processes is None else tuple(p.pid for p in processes),
         )
+
+
+def visible_uuid() -> Reading[str]:
+    """The UUID of the device that CUDA calls 0, or why it cannot be had."""
+    try:
+        with nvml.session() as api:
+            return Reading(str(api.nvmlDeviceGetUUID(_first(api))))
+    except nvml.Unavailable as error:
+        return Reading(None, str(error))
 
 
 def _ask(api: ModuleType, call: Any, *arguments: Any) -> Any:

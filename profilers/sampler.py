@@ -67,7 +67,7 @@ class Sampler:
             values |= {name: r.value for name, r in found.items() if r.value is not None}
             reasons |= {name: r.reason for name, r in found.items() if r.value is None}
         new = {n: why for n, why in reasons.items() if self.refused.get(n) != why}
-        self.refused |= new
+        self.refused = {n: why for n, why in self.refused.items() if n not in values} | new
         told = {"t": at_ns, "w": time.monotonic_ns() - at_ns, "v": values}
         self.tell(**told, **({"no": new} if new else {}))
         return at_ns

@@ -82,6 +82,7 @@ class Course:
             else:
                 ended |= {n: why for n, why in entry.get("no", {}).items() if why}
                 for name, value in entry["v"].items():
+                    ended.pop(name, None)
                     points.setdefault(name, []).append(Point(entry["t"], value))
         return cls(
             anchor=first["anchor"],

@@ -18,7 +18,17 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks import ceilings, conduct, interference, journal, launch, plan, progress, proving
+from benchmarks import (
+    ceilings,
+    conduct,
+    interference,
+    journal,
+    launch,
+    plan,
+    progress,
+    proving,
+    watching,
+)
 from benchmarks.__main__ import main
 from benchmarks.process import WorkerProcess
 from benchmarks.records import Case, MatchupResult, Run, read_run
@@ -86,6 +96,9 @@ class Pipeline:
         self.monkeypatch.delenv("TWINBENCH_NULL", raising=False)
         for name, effort in EFFORTS.items():
             self.monkeypatch.setitem(plan.EFFORTS, name, effort)
+            self.monkeypatch.setitem(
+                watching.WATCH_S, name, 0.0
+            )  # what it tells has tests of its own
         self.monkeypatch.setattr(conduct, "report", _no_report)
         # The tests' own machine may be as busy as it likes; what a gate does has tests of its own.
         self.monkeypatch.setattr(interference, "causes", lambda _record, _normal: {})
@@ -181,6 +194,7 @@ def _group(pid: int) -> int | None:
 
 if __name__ == "__main__":
     plan.EFFORTS.update(EFFORTS)
+    watching.WATCH_S.update(dict.fromkeys(EFFORTS, 0.0))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     floor.settle = _no_floor
     ceilings.settle = _no_ceiling

@@ -10,7 +10,7 @@ from typing import Any
 import pynvml
 import pytest
 
-from profilers.gpu_state import State, Watch
+from profilers.gpu_state import State, Watch, visible_uuid
 from tests.fake_nvml import FakeGpu, FakeNvml
 
 NOT_SUPPORTED = 3
@@ -90,3 +90,22 @@ def test_what_nvml_refuses_is_no_disturbance(monkeypatch: pytest.MonkeyPatch) ->
     fake.install(monkeypatch)
     with Watch() as watch:
         assert watch.state() == State(sm_clock_mhz=None, reasons=(), pids=None)
+
+
+def test_an_older_driver_that_lists_no_processes_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    Busy(absent=frozenset({"nvmlDeviceGetComputeRunningProcesses_v3"})).install(monkeypatch)
+    with Watch() as watch:
+        state = watch.state()
+    assert state is not None
+    assert state.pids is None
+
+
+def test_the_visible_device_has_a_uuid_or_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
+    FakeNvml(gpus=(FakeGpu("GPU-a"), FakeGpu("GPU-b"))).install(monkeypatch)
+    assert visible_uuid().value == "GPU-b"
+    FakeNvml(errors={"nvmlInitWithFlags": 12}).install(monkeypatch)
+    assert "no NVIDIA driver" in str(visible_uuid().reason)

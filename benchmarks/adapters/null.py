@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -130,9 +130,7 @@ class Null:
 
     def loader(self, data: Dataset, batch: int) -> Iterable[Any]:
         """One delay per batch."""
-        for start in range(0, len(data.y_train) - batch + 1, batch):
-            self._work("loader")
-            yield data.x_train[start : start + batch]
+        return _Batches(self, data, batch)
 
     def epoch(self, _model: Model, _data: Dataset, _batch: int) -> Epoch:
         """Ten delays, and nothing learned."""
@@ -230,6 +228,20 @@ class Null:
     def _strike(self, method: str) -> None:
         if self.fault and method == self.at:
             FAULTS[self.fault]()
+
+
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """Batches in order; every pass starts anew, where a generator would end for ever."""
+
+    adapter: Null
+    data: Dataset
+    batch: int
+
+    def __iter__(self) -> Iterator[Any]:
+        for start in range(0, len(self.data.y_train) - self.batch + 1, self.batch):
+            self.adapter._work("loader")  # noqa: SLF001 - its own other half
+            yield self.data.x_train[start : start + self.batch]
 
 
 ADAPTER = Null

@@ -28,6 +28,7 @@ CHOSEN = Selection(
     models=("mlp", "simple_cnn"),
     phases=("forward", "train_step"),
     stacks=("torch-eager", "tensorflow-graph"),
+    telemetry=False,
 )
 Key = tuple[str, str]
 Blocks = dict[Key, list[list[float]]]

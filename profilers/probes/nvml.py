@@ -221,7 +221,8 @@ class Gpu:
         return max(0.0, float(told.used - told.reserved))
 
     def _of_process(self) -> float | None:
-        for process in self._api.nvmlDeviceGetComputeRunningProcesses(self._handle):
+        # By its version: where a driver lacks it, the plain name raises what is no NVMLError.
+        for process in self._api.nvmlDeviceGetComputeRunningProcesses_v3(self._handle):
             if process.pid == self._pid and process.usedGpuMemory is not None:
                 return float(process.usedGpuMemory)
         return None

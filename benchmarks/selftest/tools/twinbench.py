@@ -37,6 +37,7 @@ def selection(stack: str, slow: float, launches: int) -> Selection:
         stacks=tuple(f"{stack}@{v.label}" for v in variants),
         variants=variants,
         launches=launches,
+        telemetry=False,
     )
 
 

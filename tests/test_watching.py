@@ -1,0 +1,208 @@
+"""Each case is watched once, after its turns; the cost is measured; it never costs a case."""
+
+# ruff: noqa: S311 - an order, not a secret
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from benchmarks import options, plan, watching
+from benchmarks.plan import EFFORTS, Selection
+from benchmarks.records import Case
+from benchmarks.results import Ledger
+from profilers import gpu_state
+from profilers.host import Reading
+from profilers.metrics import ENERGY_S
+from profilers.telemetry import SamplerError, Telemetry
+from tests.pipeline import Pipeline
+
+QUICK = Selection()
+
+
+@pytest.fixture
+def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Pipeline:
+    return Pipeline(monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def watched(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    """The pipeline with a short look at each case."""
+    monkeypatch.setitem(watching.WATCH_S, "quick", 0.08)
+    return pipeline
+
+
+def test_one_launch_is_watched_the_last_that_is_planned() -> None:
+    effort = EFFORTS["quick"]
+    assert [watching.due(QUICK, effort, i) for i in range(4)] == [False, False, True, False]
+    more = replace(effort, launches=9)
+    assert [i for i in range(12) if watching.due(QUICK, more, i)] == [8]
+
+
+def test_with_a_budget_it_is_one_that_is_always_made() -> None:
+    paid = replace(QUICK, budget_s=60.0)
+    assert [i for i in range(9) if watching.due(paid, EFFORTS["standard"], i)] == [1]
+    assert watching.due(paid, replace(EFFORTS["standard"], launches=1), 0)
+
+
+def test_no_telemetry_is_a_flag_of_both_front_doors() -> None:
+    chosen = options.selection(lambda flag: False if flag == "--no-telemetry" else None)
+    assert not chosen.telemetry
+    assert not any(watching.due(chosen, EFFORTS["quick"], i) for i in range(5))
+    assert options.as_command(chosen) == ("--no-telemetry",)
+    assert options.from_stored(options.to_stored(chosen)) == chosen
+    assert options.selection(lambda _flag: None).telemetry
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_stretches_come_in_pairs_in_random_order(seed: int) -> None:
+    found = watching.stretches(2.0, 0.01, "cpu", random.Random(seed))
+    assert len(found) == 2 * watching.PAIRS
+    for first, second in zip(found[::2], found[1::2], strict=True):
+        assert {first.watched, second.watched} == {True, False}
+    assert sum(s.seconds for s in found if s.watched) == pytest.approx(2.0)
+
+
+def test_the_order_is_drawn() -> None:
+    rng = random.Random(1)
+    orders = {watching.stretches(1, 0.01, "cpu", rng) for _ in range(50)}
+    assert len(orders) == 2**watching.PAIRS
+
+
+def test_a_long_iteration_is_watched_once() -> None:
+    rng = random.Random(0)
+    (one,) = watching.stretches(0.5, 3.0, "cpu", rng)
+    assert (one.watched, one.seconds) == (True, 0.0)
+
+
+def test_on_a_gpu_the_window_suffices_for_its_energy() -> None:
+    for step_s in (0.01, 3.0):
+        found = watching.stretches(0.5, step_s, "cuda", random.Random(0))
+        assert max(s.seconds for s in found if s.watched) > ENERGY_S
+
+
+def sustained(seconds: float) -> dict[str, Any]:
+    time.sleep(max(seconds, 0.01))
+    return {"median_s": 0.01}
+
+
+def watch(**changes: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {"watch_s": 0.5, "step_s": 0.01, "rng": random.Random(0)} | changes
+    return watching.watch(fields.pop("sustain", sustained), os.getpid(), **fields)
+
+
+def test_phases_and_pairs_are_stored_as_plain_data() -> None:
+    told = watch()
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert list(told["phases"]) == ["warmup", "steady"]
+    assert told["phases"]["steady"]["seconds"] == pytest.approx(0.5, abs=0.2)
+    assert told["phases"]["steady"]["cpu.cores_used"]["value"] is not None
+    assert told["perturbation"] == [[0.01, 0.01]] * watching.PAIRS
+    assert len(json.dumps(told)) < 8000
+
+
+def test_a_long_iteration_has_a_steady_phase_alone() -> None:
+    told = watch(step_s=9.0)
+    assert list(told["phases"]) == ["steady"]
+    assert told["perturbation"] == []
+
+
+def test_a_worker_that_fails_leaves_a_reason() -> None:
+    assert watch(sustain=lambda _seconds: None) == {
+        "value": None,
+        "reason": "the worker failed while it was watched",
+    }
+
+
+def test_without_a_gpu_there_is_none_to_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_state, "visible_uuid", lambda: Reading(None, "no driver"))
+    assert watch(device="cuda") == {"value": None, "reason": "no driver"}
+
+
+def case(pairs: list[list[float]]) -> Case:
+    return Case(id="c", stack="s", status="ok", telemetry={"perturbation": pairs})
+
+
+def test_the_cost_of_watching_is_the_median_over_pairs() -> None:
+    pairs = [[1.0, 1.0 + 0.001 * i] for i in range(11)]
+    found = watching.perturbation([case(pairs[:5]), case(pairs[5:])])
+    assert found["pairs"] == 11
+    assert found["share"] == pytest.approx(0.005)
+    low, high = found["ci95"]
+    assert (low, high) == (pytest.approx(0.001), pytest.approx(0.009))
+    assert found["resolved"]
+
+
+def test_a_wide_interval_resolves_nothing_and_few_pairs_give_none() -> None:
+    wide = watching.perturbation([case([[1.0, 1.0 + 0.01 * i] for i in range(11)])])
+    assert not wide["resolved"]
+    few = watching.perturbation([case([[1.0, 1.0]] * 5)])
+    assert (few["share"], few["ci95"], few["resolved"]) == (0.0, None, False)
+    none = watching.perturbation([Case(id="c", stack="s", status="ok")])
+    assert (none["share"], none["ci95"], none["pairs"]) == (None, None, 0)
+    failed = Case(id="c", stack="s", status="ok", telemetry={"value": None, "reason": "x"})
+    assert watching.perturbation([failed])["pairs"] == 0
+
+
+@pytest.mark.parametrize(("count", "rank"), [(5, None), (6, 0), (10, 1), (20, 5), (100, 39)])
+def test_ranks_are_those_of_the_tables_of_the_sign_test(count: int, rank: int | None) -> None:
+    assert watching.lowest_rank(count) == rank
+
+
+def test_every_case_is_watched_and_its_samples_are_untouched(watched: Pipeline) -> None:
+    outcome = watched.run("--phases", "forward,epoch")
+    assert outcome.code == 0
+    for phase in ("forward", "epoch"):
+        for stack in ("null-a", "null-b"):
+            found = outcome.case(phase, stack)
+            assert found.telemetry is not None
+            assert "steady" in found.telemetry["phases"]
+            assert len(found.launches) == 2
+    kinds = [e["kind"] for e in outcome.entries if e["kind"] in {"telemetry", "launch"}]
+    assert kinds.count("telemetry") == 4
+    assert kinds[:2] == ["launch", "launch"]  # the first launch is not watched
+    assert outcome.run.telemetry["pairs"] >= 4
+    assert "samples_s" not in json.dumps([c.telemetry for c in outcome.matchup("forward").cases])
+
+
+def test_a_sampler_that_fails_costs_no_case(
+    watched: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: Any) -> None:
+        raise SamplerError("the sampler ended with 1: broken")
+
+    monkeypatch.setattr(Telemetry, "__enter__", refuse)
+    outcome = watched.run("--phases", "forward")
+    assert outcome.code == 0
+    found = outcome.case("forward", "null-a")
+    assert found.status == "ok"
+    assert found.telemetry == {"value": None, "reason": "the sampler ended with 1: broken"}
+    assert outcome.run.telemetry["share"] is None
+
+
+def test_a_run_without_telemetry_has_none(watched: Pipeline) -> None:
+    outcome = watched.run("--phases", "forward", "--no-telemetry")
+    assert outcome.case("forward", "null-a").telemetry is None
+    assert "--no-telemetry" in outcome.run.command
+
+
+def test_what_is_in_the_journal_is_kept_when_a_run_is_resumed(watched: Pipeline) -> None:
+    first = watched.run("--phases", "forward")
+    again = watched.call("--resume")
+    stacks = ("null-a", "null-b")
+    before, after = ([o.case("forward", s).telemetry for s in stacks] for o in (first, again))
+    assert before == after != [None, None]
+    ledger = Ledger.of(again.entries)
+    assert len(ledger.telemetry) == 2
+
+
+def test_selftests_are_not_watched() -> None:
+    from benchmarks.selftest import floor
+
+    assert not floor.selection(plan.Selection(), []).telemetry
