@@ -199,9 +199,12 @@ def doctor(asked: argparse.Namespace, console: Console) -> int:
         )
     console.print(checks)
     metrics = _table("telemetry", "", "meaning")
+    reason = None
     for each in watchable:
-        value = "available" if each["value"] is None else f"{each['value']:,.6g}"
-        metrics.add_row(each["metric"], each["reason"] or value, each["note"] or each["meaning"])
+        value = "available" if each["value"] is None else f"{each['value']:,.10g}"
+        words = "the same" if each["reason"] and each["reason"] == reason else each["reason"]
+        metrics.add_row(each["metric"], words or value, each["note"] or each["meaning"])
+        reason = each["reason"]
     console.print(metrics)
     return 0
 

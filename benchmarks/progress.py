@@ -6,7 +6,7 @@ Nothing is redrawn while a worker is being timed: on two cores the drawing itsel
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -222,7 +222,23 @@ def summary(run: Run) -> Table:
             *(_cell(shown.get(s, "")) for s in stacks),
             *(_cell(words.get(pair, "")) for pair in _pairs(run)),
         )
+    if run.telemetry.get("share") is not None:
+        table.caption_justify = "left"
+        table.caption = _cell(watching_cost(run.telemetry))
     return table
+
+
+def watching_cost(told: Mapping[str, Any]) -> str:
+    """What the sampler cost, as the run measured it."""
+    interval = ""
+    if told["ci95"]:
+        low, high = told["ci95"]
+        interval = f" [{100 * low:+.2f} % to {100 * high:+.2f} %]"
+    resolved = "" if told["resolved"] else ", too few or too noisy to tell from nothing"
+    return (
+        f"telemetry: watching cost {100 * told['share']:+.2f} % of the median step{interval},"
+        f" {told['pairs']} pairs{resolved}"
+    )
 
 
 def _cell(*lines: str) -> Text:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reports import charts, forest, html, markdown, roofline, svg, text, why
+from reports import charts, forest, html, markdown, roofline, svg, telemetry, text, why
 from reports.files import write
 from reports.load import cases_frame, load_run
 
@@ -24,6 +24,7 @@ PICTURES: dict[str, Callable[[Run], Figure | None]] = {
     "memory.png": charts.memory,
     "why.png": why.chart,
     "roofline.png": roofline.chart,
+    "telemetry.png": telemetry.picture,
     "device_memory.png": lambda run: charts.memory(run, "device_peak_bytes"),
 }
 

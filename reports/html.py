@@ -24,6 +24,7 @@ from reports import (
     roofline,
     sections,
     svg,
+    telemetry,
     text,
     verdicts,
     why,
@@ -80,6 +81,9 @@ class Detail(NamedTuple):
     verdicts: list[tuple[str, str]]
     settings: list[tuple[str, str]]
     unsteady: list[str]
+    telemetry: sections.Table | None
+    course: Markup | None
+    missing: tuple[str, ...]
 
 
 def render(run: Run) -> str:
@@ -141,6 +145,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "floor": text.share(floor) if isinstance(floor, float) else None,
         "ceiling": machine.ceiling(run),
         "watching": machine.watching(run),
+        "telemetry_cost": telemetry.cost(run),
         "floor_how": str(run.aa_floor.get("how") or ""),
         "max_figures": MAX_FIGURES,
     }
@@ -239,9 +244,18 @@ def _details(run: Run) -> list[Detail]:
                     for launch in c.launches
                     if not launch.steady
                 ],
+                telemetry.table(result),
+                _course(result, i, title),
+                telemetry.missing(result),
             )
         )
     return details
+
+
+def _course(result: MatchupResult, index: int, title: str) -> Markup | None:
+    """Utilisation and memory over time, where the matchup was watched and there is room."""
+    figure = telemetry.over_time([result]) if index < MAX_FIGURES else None
+    return _inline(figure, f"t{index}", f"Utilisation and memory over time in {title}")
 
 
 def _spoken(run: Run, result: MatchupResult) -> list[tuple[str, str]]:

@@ -130,6 +130,10 @@ def test_doctor_describes_the_machine(capsys: Capture) -> None:
     assert found["machine"]["cores"] == environment.usable_cores()
     assert {row["state"] for row in found["noise"]} <= {"ok", "warn", "unknown"}
     assert {"load", "governor"} <= {row["check"] for row in found["noise"]}
+    watchable = {row["metric"]: row for row in found["telemetry"]}
+    assert watchable["cpu.rss_bytes"]["value"] > 2**20
+    assert watchable["cpu.cores_used"]["reason"] is None
+    assert {"gpu.energy_j", "gpu.sm_active_pct", "env.cpu_energy_j"} <= set(watchable)
 
 
 def test_verify_proves_and_checks_and_times_nothing(pipeline: Pipeline, capsys: Capture) -> None:

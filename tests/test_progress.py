@@ -277,3 +277,15 @@ def test_the_proofs_are_shown_one_column_per_model() -> None:
     text = _text(console)
     for shown in (HOSTILE_SHOWN, "proven", "failed", "1,234", "2.5", "1.0e-15", "2e-07 of 1e-06"):
         assert shown in text
+
+
+def test_what_watching_cost_stands_below_the_table() -> None:
+    told = {"share": 0.0021, "ci95": [-0.001, 0.004], "pairs": 24, "resolved": True}
+    words = "telemetry: watching cost +0.21 % of the median step [-0.10 % to +0.40 %], 24 pairs"
+    assert progress.watching_cost(told) == words
+    assert str(progress.summary(replace(_run(), telemetry=told)).caption) == words
+    few = {"share": 0.0, "ci95": None, "pairs": 2, "resolved": False}
+    assert progress.watching_cost(few).endswith(
+        "2 pairs, too few or too noisy to tell from nothing"
+    )
+    assert progress.summary(_run()).caption is None
