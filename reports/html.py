@@ -228,6 +228,7 @@ def _details(run: Run) -> list[Detail]:
     details = []
     for i, result in enumerate(run.matchups):
         figure = charts.distributions(result, limit) if i < MAX_FIGURES else None
+        course = telemetry.over_time([result]) if i < MAX_FIGURES else None
         matchup = result.matchup
         title = text.items([matchup.model, matchup.phase, verdicts.conditions(matchup)])
         label = f"Samples of every stack in {title}"
@@ -245,17 +246,11 @@ def _details(run: Run) -> list[Detail]:
                     if not launch.steady
                 ],
                 telemetry.table(result),
-                _course(result, i, title),
+                _inline(course, f"t{i}", f"Utilisation and memory over time in {title}"),
                 telemetry.missing(result),
             )
         )
     return details
-
-
-def _course(result: MatchupResult, index: int, title: str) -> Markup | None:
-    """Utilisation and memory over time, where the matchup was watched and there is room."""
-    figure = telemetry.over_time([result]) if index < MAX_FIGURES else None
-    return _inline(figure, f"t{index}", f"Utilisation and memory over time in {title}")
 
 
 def _spoken(run: Run, result: MatchupResult) -> list[tuple[str, str]]:
