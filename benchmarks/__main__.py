@@ -16,6 +16,7 @@ from benchmarks import conduct, environment, inputs, journal, options, plan, pro
 from benchmarks.process import WorkerError
 from benchmarks.proving import check_stacks, proof
 from benchmarks.records import Exit, Parity, Stack, to_json
+from benchmarks.selection import DEVICES
 from benchmarks.selftest import detection, floor, settling
 from profilers import inventory
 
@@ -161,7 +162,7 @@ def listing(asked: argparse.Namespace, console: Console) -> int:
             or ("default" if s in registry.default_stacks() else "on request")
             for s in registry.stacks()
         },
-        "devices": {d: _device(d) for d in plan.DEVICES},
+        "devices": {d: _device(d) for d in DEVICES},
         "data": {n: reason or "found" for n, reason in inputs.available(asked.data_dir).items()},
     }
     if asked.json:

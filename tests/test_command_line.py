@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import environment, options, plan, registry
+from benchmarks import environment, options, registry
 from benchmarks.__main__ import COMMANDS, main
+from benchmarks.selection import DEVICES
 from tests.pipeline import MODELS, ROOT, TINY, Pipeline
 
 Capture = pytest.CaptureFixture[str]
@@ -97,7 +98,7 @@ def test_list_shows_everything_there_is(capsys: Capture) -> None:
     assert found["models"]["tiny"] == "Tiny"
     assert tuple(found["phases"]) == registry.names("phases")
     assert tuple(found["stacks"]) == tuple(map(str, registry.stacks()))
-    assert tuple(found["devices"]) == plan.DEVICES
+    assert tuple(found["devices"]) == DEVICES
     assert "digits" in found["data"]
 
 

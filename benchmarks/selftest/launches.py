@@ -19,9 +19,9 @@ from rich.console import Console
 from scipy import stats as reference
 
 from benchmarks import conduct
-from benchmarks.plan import PROCESSES, Selection
 from benchmarks.progress import Telling
 from benchmarks.records import Run
+from benchmarks.selection import PROCESSES, Selection
 from benchmarks.stats import launch_log_ratio
 
 CHOSEN = Selection(
