@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,19 @@ def ops(session: Session, work: Work, *, steps: int, events: bool, dumped: Path)
     """
     if work.before:
         work.before()
-    recorded = session.adapter.record(session.model, work.run, steps, dumped)
+    began_ns = list[int]()
+
+    def step() -> None:
+        began_ns.append(time.monotonic_ns())
+        work.run()
+
+    recorded = session.adapter.record(session.model, step, steps, dumped)
     settled = account.settle(recorded, _flops(session.spec, session.batch_size))
-    answer = {"account": to_json(settled), "notes": _notes(settled, session)}
+    answer = {
+        "account": to_json(settled),
+        "notes": _notes(settled, session),
+        "began_ns": began_ns[-steps],  # some recorders take a step of their own first
+    }
     if events:
         answer["events"] = [_plain(event) for event in recorded.events]
     return answer

@@ -123,6 +123,21 @@ class Course:
             course[name] = _at(moments, points, known[name])
         return course
 
+    def counters(self, zero_ns: int) -> dict[str, list[tuple[int, float | None]]]:
+        """Every reading of ``SERIES`` from a moment on, by nanoseconds since then.
+
+        The first stands at 0: it is the last that was read before.
+        """
+        known = metrics()
+        found: dict[str, list[tuple[int, float | None]]] = {}
+        for name in SERIES:
+            points = self.points.get(name, ())
+            values = _at([p.at_ns for p in points], points, known[name]) if points else []
+            read = [(p.at_ns - zero_ns, v) for p, v in zip(points, values, strict=True)]
+            before = [(0, value) for at_ns, value in read if at_ns <= 0 and value is not None]
+            found[name] = before[-1:] + [(at_ns, value) for at_ns, value in read if at_ns > 0]
+        return {name: series for name, series in found.items() if series}
+
 
 @dataclass
 class Telemetry:

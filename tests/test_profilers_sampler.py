@@ -203,6 +203,15 @@ def test_a_result_stays_small() -> None:
     assert course["cpu.rss_bytes"][-1] == 4999
 
 
+def test_counters_count_from_a_moment_and_keep_what_was_read_before() -> None:
+    lines: list[dict[str, Any]] = [
+        {"able": {"cpu.rss_bytes": {"reason": None, "note": None}}, "device": {}, "anchor": {}},
+        *({"t": at, "w": 1, "v": {"cpu.rss_bytes": at // 10}} for at in (100, 200, 300, 400)),
+    ]
+    assert Course.of(lines).counters(250) == {"cpu.rss_bytes": [(0, 20), (50, 30), (150, 40)]}
+    assert Course.of(lines[:1]).counters(250) == {}
+
+
 def test_a_refusal_that_passes_leaves_no_reason() -> None:
     first: dict[str, Any] = {"able": {}, "device": {}, "anchor": {}}
     refused: dict[str, Any] = {"t": 0, "w": 1, "v": {}, "no": {"cpu.rss_bytes": "not yet"}}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks import registry
@@ -11,18 +13,24 @@ from benchmarks.profiling._subject import Subject, ask, prepared
 from benchmarks.records import Stack, from_json, to_json
 from profilers.ops.account import Account
 from profilers.ops.rows import Event
+from profilers.sampler import MOST_HZ
+from profilers.telemetry import SamplerError, Telemetry
 
 TIMED_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What a worker told of some steps; ``timed_s`` is the median step before it was profiled."""
+    """What a worker told of some steps; ``timed_s`` is the median step before it was profiled.
+
+    ``counters`` are what a sampler read meanwhile, by nanoseconds since the first recorded step.
+    """
 
     stack: Stack
     account: Account
     timed_s: float
     events: tuple[Event, ...] = ()
+    counters: Mapping[str, Sequence[tuple[int, float | None]]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -37,14 +45,28 @@ def take(of: Subject, stack: Stack, *, steps: int, events: bool = False) -> Prof
         more = {name: value.format(dump=dump) for name, value in variables.items()}
         with prepared(of, stack, more=more) as worker:
             timed = ask(worker, of, "sustain", seconds=TIMED_S)
-            told = ask(worker, of, "ops", steps=steps, events=events, dumped=dump)
+            with _watching(worker.pid, watched=events) as telemetry:
+                told = ask(worker, of, "ops", steps=steps, events=events, dumped=dump)
     return Profile(
         stack=stack,
         account=from_json(Account, told["account"]),
         timed_s=timed["median_s"],
         events=tuple(Event(*e) for e in told.get("events", ())),
+        counters=telemetry.course().counters(told["began_ns"]) if telemetry else {},
         notes=tuple(told["notes"]),
     )
+
+
+@contextmanager
+def _watching(pid: int, *, watched: bool) -> Iterator[Telemetry | None]:
+    """A sampler beside a worker, where one is wanted; without it only the counters are missing."""
+    with ExitStack() as stack:
+        telemetry = None
+        if watched:
+            with suppress(SamplerError):
+                telemetry = stack.enter_context(Telemetry(pid, hz=MOST_HZ))
+                telemetry.mark("steady")
+        yield telemetry
 
 
 def rows(profile: Profile) -> list[dict[str, Any]]:

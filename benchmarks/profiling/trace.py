@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.console import Console
@@ -22,7 +22,7 @@ from profilers.ops.rows import Event
 
 HELP = "one Perfetto trace of all stacks, aligned at step 0"
 FILE = "trace.json"
-STEPS = 5
+STEPS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +37,13 @@ class Recorded:
     steps: int | None = None
     wall_s: float | None = None
     events: tuple[Event, ...] = ()
+    counters: trace.Series = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
         """As data; the events themselves are in the file."""
-        kept = {k: v for k, v in asdict(self).items() if k != "events"}
-        return kept | {"events": len(self.events), "tracks": _count(self.events)}
+        kept = {k: v for k, v in asdict(self).items() if k not in {"events", "counters"}}
+        told = {"events": len(self.events), "tracks": _count(self.events)}
+        return kept | told | {"counters": list(self.counters)}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +57,7 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
         found = _recorded(subject, stack)
         console.print(_told(found))
         recorded.append(found)
-    good = {r.stack: trace.StackTrace(r.events) for r in recorded if r.reason is None}
+    good = {r.stack: trace.StackTrace(r.events, r.counters) for r in recorded if r.reason is None}
     path = folder_of(subject, asked.out) / FILE if good else None
     if path:
         write(path, json.dumps(trace.document(good), separators=(",", ":")))
@@ -83,7 +85,11 @@ def _recorded(subject: Subject, stack: Stack) -> Recorded:
         return Recorded(stack=str(stack), reason=reason)
     account = profile.account
     return Recorded(
-        stack=str(stack), steps=account.steps, wall_s=account.wall_s, events=profile.events
+        stack=str(stack),
+        steps=account.steps,
+        wall_s=account.wall_s,
+        events=profile.events,
+        counters=profile.counters,
     )
 
 
@@ -95,4 +101,5 @@ def _told(found: Recorded) -> str:
     if found.reason:
         return f"{found.stack}: no trace: {found.reason}"
     events, tracks = len(found.events), _count(found.events)
-    return f"{found.stack}: {events} events of {found.steps} steps on {tracks} tracks"
+    counters = f", {len(found.counters)} counters" if found.counters else ""
+    return f"{found.stack}: {events} events of {found.steps} steps on {tracks} tracks{counters}"
