@@ -17,10 +17,11 @@ from benchmarks.selftest import detection, floor, work
 from benchmarks.selftest.tools._outcome import Outcome
 
 RULE = "interval over launches beyond 2 %"
-COPIES = tuple("abcdefg")
+COPIES = tuple("abcdefgh")
+EFFORT = "standard"
 LAUNCHES = 7
 UNTIL = 0.02
-PHASES = ("forward", "backward", "train_step")
+PHASES = ("forward", "train_step")
 MODELS = (work.MODEL, "simple_cnn")
 STACKS = (work.STACK, "tensorflow-graph")
 ALONE = 3
@@ -28,7 +29,7 @@ ALONE = 3
 
 
 def selection(stack: str, slow: float, launches: int) -> Selection:
-    """Seven copies of a stack and one that is slower."""
+    """Eight copies of a stack and one that is slower."""
     slower = Variant(label=floor.label(slow), slow=slow)
     variants = (*(Variant(label=copy) for copy in COPIES), slower)
     return Selection(
@@ -36,6 +37,7 @@ def selection(stack: str, slow: float, launches: int) -> Selection:
         phases=PHASES,
         stacks=tuple(f"{stack}@{v.label}" for v in variants),
         variants=variants,
+        effort=EFFORT,
         launches=launches,
         telemetry=False,
     )
