@@ -12,8 +12,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 from benchmarks.plan import Selection
 from benchmarks.process import ROOT, Fork, environment_of
@@ -137,14 +135,7 @@ class Nursery:
         zygote = self.zygotes.get(self.selection.engine(stack))
         return zygote.fork if zygote else None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End them all, and with each whatever it forked."""
         for zygote in filter(None, self.zygotes.values()):
             zygote.close()

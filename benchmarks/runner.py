@@ -9,7 +9,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class Runner:
         self.listener.begin(self.plan)
         with (
             tempfile.TemporaryDirectory(prefix="twinbench-cache-") as cache,
-            Nursery(self.plan.selection) as nursery,
+            closing(Nursery(self.plan.selection)) as nursery,
             gpu_state.Watch() as gpu,
         ):
             self.gate.gpu = gpu if self.plan.selection.device == "cuda" else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,21 +15,27 @@ import pytest
 
 from benchmarks.process import ROOT
 from benchmarks.records import Exit, read_run
+from tests.pipeline import until
 
 REGRESSED = 1
+
+
+def command(folder: Path, *arguments: str) -> list[str]:
+    """`pytest benchmarks` on the null adapter, its store and results under ``folder``."""
+    return [
+        *(sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider"),
+        *("--models-dir", "tests/models", "--models", "tiny", "--phases", "forward"),
+        *("--stacks", "null-a,null-b", "--out", str(folder / "results")),
+        *(f"--benchmark-storage=file://{folder / 'store'}", *arguments),
+    ]
 
 
 def bench(
     folder: Path, *arguments: str, control: dict[str, Any] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """`pytest benchmarks` on the null adapter, its store and results under ``folder``."""
+    """What became of that command; ``control`` is for null-b."""
     return subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider"),
-            *("--models-dir", "tests/models", "--models", "tiny", "--phases", "forward"),
-            *("--stacks", "null-a,null-b", "--out", str(folder / "results")),
-            *(f"--benchmark-storage=file://{folder / 'store'}", *arguments),
-        ],
+        command(folder, *arguments),
         cwd=ROOT,
         env=os.environ | {"TWINBENCH_NULL": json.dumps(control or {})},
         capture_output=True,
@@ -109,6 +116,15 @@ def test_k_selects_cases_and_a_failed_case_is_not_stored(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+def test_an_interrupt_ends_it_with_the_code_for_that(tmp_path: Path) -> None:
+    hanging = os.environ | {"TWINBENCH_NULL": json.dumps({"fault": "hang", "at": "forward"})}
+    asked = [*command(tmp_path), "--timeout", "60"]
+    with subprocess.Popen(asked, cwd=ROOT, env=hanging, stdout=subprocess.DEVNULL) as running:
+        until(lambda: any((tmp_path / "results").glob("2*/journal.ndjson")))
+        running.send_signal(signal.SIGINT)
+        assert running.wait(60) == Exit.INTERRUPTED
+
+
 def test_a_name_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
     done = bench(tmp_path, "--effort", "heroic")
     assert done.returncode == Exit.USAGE

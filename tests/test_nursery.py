@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -75,14 +76,14 @@ def test_a_framework_that_cannot_be_imported_leaves_fresh_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
-    with Nursery(Selection(timeout_s=30)) as nursery:
+    with closing(Nursery(Selection(timeout_s=30))) as nursery:
         nursery.start([STACK])
         nursery.settle()
         assert nursery.fork(STACK) is None
 
 
 def test_fresh_processes_are_had_on_request() -> None:
-    with Nursery(Selection(processes="fresh")) as nursery:
+    with closing(Nursery(Selection(processes="fresh"))) as nursery:
         nursery.start([STACK])
         nursery.settle()
         assert nursery.zygotes == {}

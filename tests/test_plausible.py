@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import ceilings, judging, plan
+from benchmarks import ceilings, journal, judging, plan
 from benchmarks.plausible import ImplausibleError, measure, obstacle
 from benchmarks.records import Case, Launch
 from tests.conftest import FakeClock
@@ -105,6 +105,15 @@ def test_the_ceiling_is_measured_once_per_machine_and_kept(
     (file,) = (tmp_path / ceilings.STORE).iterdir()
     file.write_text("{")
     assert SETTLE(made, tmp_path, 1)["flops_per_s"] != first["flops_per_s"]
+
+
+def test_a_ceiling_is_not_measured_beside_another_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Pipeline(monkeypatch, tmp_path)
+    with journal.DeviceLock("cpu"), pytest.raises(journal.Locked):
+        SETTLE(plan.make(CHOSEN), tmp_path, 1)
+    assert not (tmp_path / ceilings.STORE).exists()
 
 
 def test_a_framework_that_cannot_be_measured_has_no_say(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import conduct, plan
+from benchmarks import conduct, options, plan
 from benchmarks.__main__ import main
 from benchmarks.records import Exit, Stack, Verdict, read_run
 from benchmarks.selftest import detection, floor
@@ -43,6 +43,41 @@ def test_the_floor_is_the_95th_percentile_of_the_distance_from_one() -> None:
     assert floor.estimate([*map(_verdict, ratios), _verdict(9.0, busy=True)]) == found
     assert floor.estimate([]) is None
     assert floor.estimate([_verdict(9.0, busy=True)]) is None
+
+
+def test_a_busy_comparison_is_not_counted_among_those_of_the_floor(tmp_path: Path) -> None:
+    chosen = plan.Selection()
+    verdicts = [_verdict(1.01), _verdict(1.02), _verdict(9.0, busy=True)]
+    kept = floor.store(tmp_path, chosen, verdicts)
+    assert kept["comparisons"] == 2
+    assert "95th percentile of 2 comparisons" in kept["how"]
+    assert kept["value"] < 0.03
+    assert floor.lookup(tmp_path, chosen) == kept
+
+
+def test_a_floor_is_made_with_the_launches_of_its_effort_alone() -> None:
+    asked = plan.Selection(
+        models_dir=MODELS, models=("tiny",), stacks=("null-a",), phases=("forward",),
+        launches=20, until_ci=0.01, budget_s=600.0,
+    )  # fmt: skip
+    small = floor._small(plan.make(asked))
+    assert small is not None
+    assert (small.launches, small.until_ci, small.budget_s) == (None, None, None)
+
+
+@pytest.mark.parametrize("flag", ["--launches", "--until-ci", "--budget", "--only"])
+def test_the_selftest_has_no_flag_that_would_bend_its_floor(
+    flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["selftest", flag, "3"]) == Exit.USAGE
+    assert flag in capsys.readouterr().err
+
+
+def test_a_copy_is_no_interpreter_in_the_command_that_repeats_a_run() -> None:
+    chosen = floor.selection(plan.Selection(), [Stack("torch", "eager")], [0.05])
+    words = options.as_command(chosen)
+    assert "--python" not in words
+    assert "torch-eager@a,torch-eager@b,torch-eager@slow5" in words
 
 
 def test_copies_are_the_same_stack_and_slower_ones() -> None:
