@@ -6,8 +6,9 @@ do the work, or was not waited for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 TRIES = 5
@@ -20,6 +21,8 @@ GROWTH = 0.5
 """at least by this share: else the clock did not wait for the device."""
 WINOGRAD = 2.25
 """Multiplications that a 3x3 convolution can save (Winograd 1980; Lavin and Gray 2016, F(2x2))."""
+FALL = 1.5
+"""A larger batch may take so many times less before it is doubted: a few iterations are noisy."""
 SLACK = 1.2
 """The ceiling is itself a measurement, and a machine may have been busier then."""
 
@@ -96,3 +99,21 @@ def obstacle(
         f"implausible: {flops / fastest_s / 1e9:.3g} GFLOP/s, but this device was never seen to"
         f" reach more than {most / 1e9:.3g} in a matrix product"
     )
+
+
+def falling(times: Iterable[tuple[int, float]]) -> list[str]:
+    """Where a larger batch takes clearly less time than a smaller one: who skipped the work?
+
+    Args:
+        times: batch and seconds per iteration, in any order. Equal times are none of this: a device
+            that a batch does not fill takes as long for more of it.
+    """
+    found = []
+    ordered = sorted(times)
+    for (small, before_s), (large, after_s) in pairwise(ordered):
+        if large > small and after_s * FALL < before_s:
+            found.append(
+                f"implausible: a batch of {large} takes {after_s:.3g} s, one of {small} took"
+                f" {before_s:.3g} s"
+            )
+    return found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import ceilings, journal, judging, plan
+from benchmarks import ceilings, journal, judging, plan, plausible
 from benchmarks.plausible import ImplausibleError, measure, obstacle
 from benchmarks.records import Case, Launch
 from tests.conftest import FakeClock
@@ -105,6 +105,12 @@ def test_the_ceiling_is_measured_once_per_machine_and_kept(
     (file,) = (tmp_path / ceilings.STORE).iterdir()
     file.write_text("{")
     assert SETTLE(made, tmp_path, 1)["flops_per_s"] != first["flops_per_s"]
+
+
+def test_a_batch_that_costs_less_than_a_smaller_one_is_doubted() -> None:
+    assert plausible.falling([(8, 0.010), (32, 0.010), (16, 0.009)]) == []
+    (doubt,) = plausible.falling([(64, 0.001), (32, 0.010), (16, 0.009)])
+    assert doubt == "implausible: a batch of 64 takes 0.001 s, one of 32 took 0.01 s"
 
 
 def test_a_ceiling_is_not_measured_beside_another_run(

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import plan
+from benchmarks import plan, plausible
 from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.profiling._command import emit
 from benchmarks.profiling._largest import search
@@ -51,6 +51,11 @@ class Found:
     reason: str | None
     tries: tuple[Try, ...] = ()
 
+    @property
+    def doubts(self) -> list[str]:
+        """Times that cannot be, because a larger batch seems to cost less."""
+        return plausible.falling((t.batch, t.step_s) for t in self.tries if t.step_s)
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of this command."""
@@ -72,6 +77,8 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
     for stack in subject.stacks:
         found.append(_searched(subject, stack, asked.most, limit, guard))
         console.print(_table(found[-1]))
+        for doubt in found[-1].doubts:
+            console.print(f"{stack}: {doubt}")
     if asked.json:
         document = {
             "model": subject.group.model,
@@ -79,7 +86,7 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
             "precision": subject.matchup.precision,
             "device": subject.matchup.device,
             "limit_bytes": limit,
-            "stacks": [asdict(f) for f in found],
+            "stacks": [asdict(f) | {"doubts": f.doubts} for f in found],
         }
         emit(document)
     else:
