@@ -234,6 +234,8 @@ STEP_OF_TORCH = [
     Kineto("Optimizer.step#SGD.step", EPOCH + 500, 200),
     Kineto("aten::add_", EPOCH + 550, 100),
     Kineto("bn_kernel", EPOCH + 400, 77, device="DeviceType.CUDA", launched_by=11),
+    Kineto("cudaStreamSynchronize", EPOCH + 750, 10),
+    Kineto("cudaDeviceSynchronize", EPOCH + 900, 10),  # the end of the step, which is ours
     Kineto("aten::outside", EPOCH + 5000, 10),
 ]  # fmt: skip
 
@@ -245,8 +247,11 @@ def test_kineto_events_are_placed_by_what_is_around_them() -> None:
         ("aten::empty", "norm", "forward", "bn1", False),
         ("aten::mul", "norm", "backward", "bn1", False),
         ("aten::add_", "optimizer", "optimizer", None, False),
+        ("cudaStreamSynchronize", "other", "forward", None, False),
+        ("cudaDeviceSynchronize", "other", "forward", None, False),
         ("bn_kernel", "norm", "forward", "bn1", True),
     ]
+    assert found.syncs == 1
     assert found.starts_ns == (0,)
     assert found.events[0].start_ns == 20
     assert [e.duration_ns for e in found.events if e.device] == [77]

@@ -30,7 +30,8 @@ class Account:
 
     ``wall_s`` is the mean step, profiled; ``overhead_s`` what no operation accounts for: Python,
     dispatch, waiting, and on a GPU its idle time. ``busy_s`` is the union of all operations, on
-    the device where there is one. ``launches`` counts operations on the device per step.
+    the device where there is one. ``launches`` counts operations on the device per step, ``syncs``
+    how often the host waited for it.
     """
 
     rows: tuple[Row, ...]
@@ -41,6 +42,7 @@ class Account:
     overhead_s: float
     on_device: bool
     launches: float | None
+    syncs: float | None = None
 
 
 def settle(recording: Recording, flops: Mapping[tuple[str, str], float] | None = None) -> Account:
@@ -86,6 +88,7 @@ def settle(recording: Recording, flops: Mapping[tuple[str, str], float] | None =
         overhead_s=max(0.0, wall_s - busy_s),
         on_device=bool(device),
         launches=len(device) / steps if device else None,
+        syncs=None if recording.syncs is None else recording.syncs / steps,
     )
 
 

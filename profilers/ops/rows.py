@@ -47,9 +47,11 @@ class Row:
 class Recording:
     """Some steps of one stack.
 
-    ``starts_ns`` and ``ends_ns`` bound each step, on the clock of the events.
+    ``starts_ns`` and ``ends_ns`` bound each step, on the clock of the events. ``syncs`` counts how
+    often the host waited for the device, beyond once at the end of each step; ``None``: not told.
     """
 
     events: tuple[Event, ...]
     starts_ns: tuple[int, ...]
     ends_ns: tuple[int, ...]
+    syncs: int | None = None

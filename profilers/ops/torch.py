@@ -149,7 +149,14 @@ def normalise(found: Iterable[Any], kinds: Mapping[str, str]) -> Recording:
         events=tuple(events),
         starts_ns=tuple(start - zero for start, _ in marks),
         ends_ns=tuple(end - zero for _, end in marks),
+        syncs=_syncs(host, steps) - len(marks) if any(e.device for e in events) else None,
     )
+
+
+def _syncs(host: Iterable[Any], steps: _Steps) -> int:
+    """How often CUDA made the host wait within the steps."""
+    waits = (e for e in host if e.name().startswith("cuda") and e.name().endswith("Synchronize"))
+    return sum(steps.at(e.start_ns()) is not None for e in waits)
 
 
 def _on_host(event: Any) -> bool:
