@@ -52,6 +52,8 @@ LAYERS = {
         ("TensorListSetItem", "data movement"),
         ("aten::bernoulli_", "random"),
         ("ncclDevKernel_AllReduce", "collective"),
+        ("enumerate(DataLoader)#_SingleProcessDataLoaderIter.__next__", "data loading"),
+        ("IteratorGetNext", "data loading"),
         ("SomethingNobodyKnows", "other"),
     ],
 )

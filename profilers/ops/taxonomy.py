@@ -26,6 +26,7 @@ CATEGORIES = (
     "reduction",
     "elementwise",
     "random",
+    "data loading",
     "data movement",
     "collective",
     "optimizer",
@@ -80,6 +81,7 @@ _WORDS = {
 """Whole names, without what of_op() takes off them."""
 
 _STEMS = {
+    "data loading": "enumerate(dataloader) iteratorgetnext multideviceiterator",
     "collective": "all_reduce allreduce all_gather allgather reduce_scatter nccl coalesced",
     "conv": "conv depthwise",
     "attention": "attention sdpa flash",
@@ -93,7 +95,7 @@ _STEMS = {
     "optimizer": "fused_adam fused_sgd applyadam applymomentum applygradientdescent",
     "reduction": "reduce",
     "data movement": """copy broadcast bitcast transfer memcpy memset tensorlist tensorarray
-        iterator empty_ new_ resize set_ reorder unfold reverse transpose reshape pad""",
+        empty_ new_ resize set_ reorder unfold reverse transpose reshape pad""",
     "elementwise": "eltwise assignadd assignsub resourceapply bitwise shift foreach relu gelu",
 }
 """Parts of names, tried in this order where no whole name fits."""
