@@ -259,6 +259,35 @@ def test_kineto_events_are_placed_by_what_is_around_them() -> None:
     assert [e.duration_ns for e in found.events if e.device] == [77]
 
 
+def test_a_kernel_belongs_to_its_operation_and_not_to_a_call_of_the_same_number() -> None:
+    """CUPTI numbers the runtime's calls from 1, as PyTorch numbers its operations."""
+    cuda: dict[str, Any] = {"device": "DeviceType.CUDA"}
+    events = [
+        Kineto(kineto.STEP, EPOCH, 1000, correlation=1),
+        Kineto("aten::mm", EPOCH + 10, 100, correlation=11),
+        Kineto("cudaLaunchKernel", EPOCH + 20, 10, correlation=12, launched_by=11),
+        Kineto("Optimizer.step#SGD.step", EPOCH + 200, 200, correlation=12),
+        Kineto("aten::add_", EPOCH + 210, 100, correlation=13),
+        Kineto("cuLaunchKernelEx", EPOCH + 220, 10, correlation=11, launched_by=13),
+        Kineto("cudaDeviceSynchronize", EPOCH + 900, 10),
+        Kineto("gemm", EPOCH + 400, 50, correlation=12, launched_by=11, **cuda),
+        Kineto("adds", EPOCH + 450, 50, correlation=11, launched_by=13, **cuda),
+        Kineto("reduce_of_nobody", EPOCH + 500, 50, **cuda),
+    ]
+    found = [e for e in kineto.normalise(events, {}).events if e.device]
+    assert [(e.name, e.category, e.phase) for e in found] == [
+        ("gemm", "matmul", "forward"),
+        ("adds", "optimizer", "optimizer"),
+        ("reduce_of_nobody", "reduction", "forward"),
+    ]
+
+
+def test_the_profilers_own_operations_are_none_of_the_models() -> None:
+    marks = ("profiler::_record_function_enter_new", "profiler::_record_function_exit")
+    events = [Kineto(kineto.STEP, EPOCH, 1000), *(Kineto(m, EPOCH + 10, 5) for m in marks)]
+    assert kineto.normalise(events, {}).events == ()
+
+
 def test_compiled_kernels_are_placed_by_what_was_fused() -> None:
     events = [
         Kineto(kineto.STEP, EPOCH, 1000),

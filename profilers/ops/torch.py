@@ -30,10 +30,13 @@ _WRAPPERS = (
     "AOTDispatcher",
     "Optimizer.",
     "PyTorch Profiler",
+    "profiler::",
     "twinbench.",
     "##",
 )
 """What is around operations: its own time is the framework's."""
+_RUNTIME = re.compile(r"(cuda|cu|hip)[A-Z]")
+"""Calls of the device's runtime, which the profiler of the device counts by itself."""
 
 
 def record(
@@ -247,7 +250,10 @@ class _Places:
         phase = self._phase(name, names)
         outermost = next((n for n in names if _is_op(n, marked=marked)), name)
         place = _Place(name, self._category(outermost, name, phase, layer), phase, layer)
-        self.by_correlation[event.correlation_id()] = place
+        # Kernels name the operation that launched them. The runtime's calls have numbers of another
+        # series, which begins at 1, too, and 0 is no number.
+        if event.correlation_id() and not _RUNTIME.match(name):
+            self.by_correlation[event.correlation_id()] = place
         if _is_op(name, marked=marked):
             place.name = _short(name)
             self.of[id(event)] = place
