@@ -1,6 +1,7 @@
 """Each dialect in the common vocabulary: golden names of graph, eager, XLA, compiled and Kineto."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -118,6 +119,22 @@ def test_a_kernel_on_a_device_is_placed_by_the_operation_that_launched_it() -> N
     assert found == ("Conv2D", "conv", "forward", "conv1")
 
 
+def test_a_kernel_of_nobody_keeps_its_name() -> None:
+    """A name of C++ is full of colons, and is no path."""
+    name = "void cutlass::Kernel2<cutlass_80_simt_sgemm_128x64>(Params)"
+    assert placed(name, device=True)[:2] == (name, "matmul")
+
+
+def test_what_a_plane_derives_from_its_streams_is_not_counted_again() -> None:
+    step = Raw(xplane.STEP, "", "python", False, 1000, 500, {})
+    ran = Raw("sgemm", "", "Stream #7(Compute) 0", True, 1100, 50, {})
+    derived = Raw("MatMul", "", "TensorFlow Ops 1", True, 1100, 50, {})
+    both = xplane.normalise([step, ran, derived], Model(layers=LAYERS)).events
+    assert [e.name for e in both] == ["sgemm"]
+    alone = xplane.normalise([step, derived], Model(layers=LAYERS)).events
+    assert [e.name for e in alone] == ["MatMul"]
+
+
 def test_no_marked_step_is_an_empty_recording() -> None:
     raw = [Raw("a/b:Conv2D", "", "t", False, 0, 5, {})]
     assert xplane.normalise(raw, Model(layers=LAYERS)) == Recording(
@@ -169,6 +186,27 @@ def test_a_compiled_instruction_is_placed_by_what_it_was_made_from(
     name: str, expected: tuple[str, ...]
 ) -> None:
     assert placed(name, made=hlo.parse(DUMP)) == expected
+
+
+SMALL = """HloModule jit_normal, is_scheduled=true
+
+ENTRY %main (arg0: f32[8]) -> f32[8] {
+  %arg0 = f32[8]{0} parameter(0)
+  ROOT %convolution.2 = f32[8]{0} negate(%arg0), metadata={op_name="jit(normal)/neg"}
+}
+"""
+
+
+def test_modules_name_their_instructions_alike_and_are_kept_apart(tmp_path: Path) -> None:
+    after = f"cpu_{hlo.AFTER}"
+    (tmp_path / f"module_0001.jit_step.{after}").write_text("\n".join(DUMP))
+    (tmp_path / f"module_0002.jit_normal.{after}").write_text(SMALL)
+    made = hlo.read(tmp_path)
+    name = "convolution.2"
+    assert placed(name, made=made, hlo_op=name, hlo_module="jit_normal")[1] == "elementwise"
+    assert placed(name, made=made, hlo_op=name, hlo_module="jit_step")[1] == "conv"
+    assert placed(name, made=made)[1] == "conv"  # what is larger is the step
+    assert placed(name, made=made, hlo_op=name, hlo_module="not_dumped")[1] == "conv"
 
 
 def test_jax_tells_the_phase_by_its_transformations() -> None:

@@ -8,13 +8,14 @@ described by the instructions of the computation that it calls.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 AFTER = "after_optimizations.txt"
 """The end of the names of the files that hold what really runs."""
+_MODULE = re.compile(r"HloModule (?P<name>[^\s,]+)")
 _INSTRUCTION = re.compile(
     r"^\s*(?:ROOT )?%?(?P<name>[\w.\-]+) = (?:\([^=]*?\)|\S+) (?P<opcode>[\w\-]+)\((?P<rest>.*)$"
 )
@@ -43,11 +44,28 @@ class Made:
 
 
 def read(folder: Path) -> dict[str, Made]:
-    """Every instruction that runs by itself, by name, over all modules dumped to a folder."""
+    """Every instruction that runs by itself, over all modules dumped to a folder; see ``find``.
+
+    Modules name their instructions alike. Where only a name is known, the largest module has it:
+    the step is larger than what was compiled around it.
+    """
     found: dict[str, Made] = {}
-    for path in sorted(folder.glob(f"*{AFTER}")):
-        found |= parse(path.read_text().splitlines())
+    texts = (path.read_text() for path in sorted(folder.glob(f"*{AFTER}")))
+    for text in sorted(texts, key=len):
+        module, made = _MODULE.match(text), parse(text.splitlines())
+        found |= made
+        if module:
+            found |= {_key(module["name"], name): each for name, each in made.items()}
     return found
+
+
+def find(made: Mapping[str, Made], module: str, name: str) -> Made | None:
+    """The instruction of a module; by its name alone where the module is not known."""
+    return made.get(_key(module, name)) or made.get(name)
+
+
+def _key(module: str, name: str) -> str:
+    return f"{module} {name}"  # no name has a space in it
 
 
 class _Line(NamedTuple):

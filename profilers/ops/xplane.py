@@ -12,12 +12,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from profilers.ops import taxonomy
+from profilers.ops import hlo, taxonomy
 from profilers.ops.hlo import Made
 from profilers.ops.rows import Event, Recording
 from profilers.ops.taxonomy import BACKWARD, FORWARD, OPTIMIZER, OTHER
 
 STEP = "twinbench.step"
+STREAM = "Stream"
+"""What the lines of a GPU's plane begin with that hold what ran, as it ran."""
 _PS_PER_NS = 1000
 _GRAPH = re.compile(r"^(?P<path>[A-Za-z0-9_.\\/ \-\[\]=>]*):(?P<type>[A-Za-z_]\w*)$")
 _EAGER = re.compile(r"^EagerLocalExecute: (?P<type>\w+)$")
@@ -68,7 +70,7 @@ def nanoseconds(line_ns: int, picoseconds: int) -> int:
 
 def normalise(raw: Iterable[Raw], model: Model) -> Recording:
     """Events within the marked steps; an empty recording where no step was marked."""
-    every = list(raw)
+    every = _recorded(raw)
     marks = sorted((e.start_ns, e.start_ns + e.duration_ns) for e in every if e.name == STEP)
     if not marks:
         return Recording(events=(), starts_ns=(), ends_ns=())
@@ -102,17 +104,27 @@ def normalise(raw: Iterable[Raw], model: Model) -> Recording:
     )
 
 
+def _recorded(raw: Iterable[Raw]) -> list[Raw]:
+    """All but a device's derived lines, which tell again by operation what its streams ran."""
+    every = list(raw)
+    streams = any(e.device and e.thread.startswith(STREAM) for e in every)
+    return [e for e in every if not (streams and e.device and not e.thread.startswith(STREAM))]
+
+
 def _place(one: Raw, model: Model) -> tuple[str, str, str, str | None] | None:
     """Operation, category, phase and layer of an event; ``None`` where it is no operation."""
-    made = model.made.get(str(one.stats.get("hlo_op", one.name)))
+    made = hlo.find(
+        model.made, str(one.stats.get("hlo_module", "")), str(one.stats.get("hlo_op", one.name))
+    )
     if made is not None:
         return _compiled(made, model)
     graph = _GRAPH.match(one.name)
     if graph:
         return _described(graph["type"], graph["path"], model)
-    path = one.stats.get("tf_op") or one.stats.get("name")
     if one.device:
-        scope, _, type_ = str(path or one.name).partition(":")
+        # A kernel's own name is no path: in C++ it is full of colons.
+        path = one.stats.get("tf_op") or one.stats.get("name") or ""
+        scope, _, type_ = str(path).partition(":")
         return _described(type_ or one.name, scope, model)
     eager = _EAGER.match(one.name)
     if eager:
