@@ -6,6 +6,7 @@ figure comes from two samples, and holds for the time between them.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +21,7 @@ MIB = 1024**2
 
 
 def _share(name: str, meaning: str) -> Metric:
-    return Metric(name=name, kind="gauge", min_n=GPM_PAIRS, meaning=meaning)
+    return Metric(name=name, kind="gauge", since=True, min_n=GPM_PAIRS, meaning=meaning)
 
 
 METRICS = (
@@ -63,17 +64,23 @@ class Pairs:
             return f"GPM: {reason_of(error)}"
         return None
 
-    def read(self) -> dict[str, Reading[float]]:
+    def read(self, *, edge: bool) -> dict[str, Reading[float]]:
         """The figures since the last sample; nothing where that is too recent.
+
+        At an ``edge`` a new pair begins whatever the last one's age, so that none spans it.
 
         Raises:
             NVMLError: the device refused a sample.
         """
         now_s = self._now()
-        if not self._samples or now_s - self._taken_s < GPM_APART_S:
+        apart = now_s - self._taken_s >= GPM_APART_S
+        if not self._samples or not (apart or edge):
             return {}
         api, (before, after) = self._api, self._samples
         api.nvmlGpmSampleGet(self._handle, after)
+        if not apart:
+            self._samples, self._taken_s = [after, before], now_s
+            return {}
         asked = api.c_nvmlGpmMetricsGet_t()
         asked.version, asked.numMetrics = api.NVML_GPM_METRICS_GET_VERSION, len(_IDS)
         asked.sample1, asked.sample2 = before, after
@@ -97,4 +104,6 @@ class Pairs:
 def _reading(api: ModuleType, slot: Any, unit: float) -> Reading[float]:
     if slot.nvmlReturn != api.NVML_SUCCESS:
         return Reading(None, f"GPM: {reason_of(api.NVMLError(slot.nvmlReturn))}")
+    if not math.isfinite(slot.value):
+        return Reading(None, "GPM: not a number")
     return Reading(slot.value * unit)

@@ -16,13 +16,8 @@ from typing import Any, Self
 from profilers import nvml
 from profilers.host import Reading
 
-EXTERNAL = {
-    0x08: "hardware slowdown",
-    0x20: "software thermal slowdown",
-    0x40: "hardware thermal slowdown",
-    0x80: "power brake",
-}
-"""Bits of NVML's clock event reasons (nvml.h, nvmlClocksEventReasons)."""
+EXTERNAL = (0x08, 0x20, 0x40, 0x80)
+"""Those of NVML's clock events that come from outside: slowdowns by hardware, heat, power brake."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +77,7 @@ class Watch:
         processes = _ask(api, api.nvmlDeviceGetComputeRunningProcesses_v3, handle)
         return State(
             sm_clock_mhz=_ask(api, api.nvmlDeviceGetClockInfo, handle, api.NVML_CLOCK_SM),
-            reasons=tuple(name for bit, name in EXTERNAL.items() if bits & bit),
+            reasons=tuple(nvml.CLOCK_EVENTS[bit] for bit in EXTERNAL if bits & bit),
             pids=None if processes is None else tuple(p.pid for p in processes),
         )
 

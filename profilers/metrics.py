@@ -44,7 +44,9 @@ class Metric:
     A ``gauge`` is averaged over time. A ``counter`` and a ``rate`` grow for ever: the figure is the
     difference, and for a rate the difference per second. Of a ``peak`` the last reading holds, of
     an ``edge`` the first and the last, and ``flags`` are bits that were set at any time. ``min_s``
-    and ``min_n`` are the shortest window and the fewest readings.
+    and ``min_n`` are the shortest window and the fewest readings. ``since``: a reading is about the
+    time since the one before it, so that the one with which a window begins is about what was
+    before.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Metric:
     meaning: str
     min_s: float = 0.0
     min_n: int = 1
+    since: bool = False
     flags: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -83,9 +86,13 @@ class Window:
         """How long it is."""
         return (self.ended_ns - self.began_ns) * NANO
 
-    def of(self, points: Sequence[Point]) -> list[Point]:
-        """The points within, edges included."""
-        return [p for p in points if self.began_ns <= p.at_ns <= self.ended_ns]
+    def of(self, points: Sequence[Point], *, since: bool = False) -> list[Point]:
+        """The points within, edges included; the first edge not where they are of what was before.
+
+        ``since`` is that of the metric.
+        """
+        first_ns = self.began_ns + since
+        return [p for p in points if first_ns <= p.at_ns <= self.ended_ns]
 
 
 def absent(reason: str | None) -> Summary:
@@ -103,11 +110,11 @@ def summary(
     """What the readings within some windows come to, or ``{"value": None, "reason": ...}``.
 
     ``ended`` says why readings stopped; a figure of what was read until then carries it. Windows
-    that are too short for the metric do not count.
+    that are too short for the metric do not count; ``seconds`` then says how long the others are.
     """
     if capability.reason:
         return absent(capability.reason)
-    parts = [part for window in windows if (part := window.of(points))]
+    parts = [part for window in windows if (part := window.of(points, since=metric.since))]
     if not parts:
         return absent(ended)
     enough = [part for part in parts if _span_s(part) >= metric.min_s]
@@ -121,7 +128,12 @@ def summary(
     made = _made(metric, enough)
     if made.get("value", ...) is None:
         return made
-    told = {"note": capability.note, "reason": ended}
+    shorter = sum(map(_span_s, enough)) if len(enough) < len(parts) else None
+    told: Summary = {
+        "seconds": shorter and rounded(shorter),
+        "note": capability.note,
+        "reason": ended,
+    }
     return made | {key: words for key, words in told.items() if words}
 
 

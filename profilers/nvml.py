@@ -18,6 +18,18 @@ Value = TypeVar("Value")
 DEPRECATED = (
     "the deprecated package 'pynvml' is installed: uninstall it, 'nvidia-ml-py' provides the module"
 )
+CLOCK_EVENTS = {
+    0x001: "idle",
+    0x002: "application clocks",
+    0x004: "software power cap",
+    0x008: "hardware slowdown",
+    0x010: "sync boost",
+    0x020: "software thermal slowdown",
+    0x040: "hardware thermal slowdown",
+    0x080: "power brake",
+    0x100: "display clocks",
+}
+"""Why a clock is lower than it could be (nvml.h, nvmlClocksEventReasons)."""
 HINTS = {
     9: "load the NVIDIA kernel module",
     12: "no NVIDIA driver is installed",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pynvml
 import pytest
 
+from profilers.host import Reading
 from profilers.metrics import Capability, Lost, Point, Summary, Window, summary
 from profilers.probes import nvml
 from profilers.probes._protocol import Target
@@ -78,6 +81,51 @@ def test_every_figure_is_told_in_its_unit(monkeypatch: pytest.MonkeyPatch) -> No
     assert figure("gpu.tensor_active_pct", found, able)["mean"] == 5
     assert figure("gpu.dram_pct", found, able)["mean"] == 10
     assert figure("gpu.pcie_sent_bytes_per_s", found, able)["mean"] == 20 * 1024**2
+
+
+@pytest.mark.parametrize("counts_reserved", [True, False])
+def test_memory_in_use_is_the_same_whether_a_driver_counts_the_reserved_or_not(
+    monkeypatch: pytest.MonkeyPatch, counts_reserved: bool
+) -> None:
+    probe = started(WatchedNvml(counts_reserved=counts_reserved), monkeypatch)
+    probe.probe()
+    assert probe.read(edge=True)["gpu.memory_used_bytes"].value == 2 * GIB
+
+
+def test_what_the_device_did_before_a_phase_is_not_of_the_phase(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is idle for a second, and then a phase begins in which it works."""
+    fake = WatchedNvml(gpm_factor=0.0)
+    probe = started(fake, monkeypatch)
+    able, found = probe.probe(), list[Point]()
+    for tick in range(21):
+        fake.now_s += 1.0 if tick == 0 else 0.11
+        reading = probe.read(edge=tick in {0, 20})["gpu.sm_active_pct"]
+        fake.gpm_factor = 30.0
+        found.append(Point(round(fake.now_s * SECOND), float(reading.value or 0)))
+    (metric,) = (m for m in nvml.METRICS if m.name == "gpu.sm_active_pct")
+    phase = Window(found[0].at_ns, found[-1].at_ns)
+    told = summary(metric, able[metric.name], found, [phase])
+    assert (told["min"], told["mean"], told["max"]) == (60, 60, 60)
+
+
+def test_a_pair_does_not_span_the_edge_of_a_phase(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = WatchedNvml()
+    probe = started(fake, monkeypatch)
+    probe.probe()
+    for after_s, edge in ((0.06, False), (0.02, True), (0.06, False), (0.06, False)):
+        fake.now_s += after_s
+        probe.read(edge=edge)
+    assert fake.gpm_pairs == [pytest.approx(0.12)]
+
+
+def test_a_figure_that_is_no_number_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = WatchedNvml(gpm_factor=math.nan)
+    probe = started(fake, monkeypatch)
+    probe.probe()
+    fake.now_s += 1
+    assert probe.read(edge=True)["gpu.dram_pct"] == Reading(None, "GPM: not a number")
 
 
 def test_the_list_of_processes_is_asked_at_edges_alone(monkeypatch: pytest.MonkeyPatch) -> None:

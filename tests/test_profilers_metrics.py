@@ -90,15 +90,21 @@ def test_short_windows_do_not_add_up_to_a_long_one() -> None:
 def test_a_short_window_beside_a_long_one_does_not_count() -> None:
     readings = points(*range(200), step_s=0.1)
     found = summary(metric("gpu.energy_j"), HERE, readings, [window(0, 6), window(8, 9)])
-    assert found == {"value": 60}
+    assert found == {"value": 60, "seconds": 6}
 
 
 def test_gpm_needs_its_pairs() -> None:
     readings = points(*[50.0] * 9)
-    found = summary(metric("gpu.sm_active_pct"), HERE, readings, [window(0, 100)])
+    found = summary(metric("gpu.sm_active_pct"), HERE, readings, [window(-1, 100)])
     assert found == {"value": None, "reason": f"9 readings < {GPM_PAIRS}"}
-    more = summary(metric("gpu.sm_active_pct"), HERE, points(*[50.0] * 10), [window(0, 100)])
+    more = summary(metric("gpu.sm_active_pct"), HERE, points(*[50.0] * 10), [window(-1, 100)])
     assert more["mean"] == 50
+
+
+def test_a_reading_of_the_time_before_is_none_of_the_window() -> None:
+    share = Metric(name="gpu.x_pct", kind="gauge", meaning="x", since=True)
+    found = summary(share, HERE, points(0, 50, 70, 0, 90), [window(0, 2), window(3, 4)])
+    assert (found["min"], found["max"]) == (50, 90)
 
 
 def test_what_cannot_be_had_says_why_before_anything_else() -> None:

@@ -28,10 +28,12 @@ class WatchedNvml(FakeNvml):
     now_s: float = 100.0
     energy_offset_j: float = 0.0
     mig: bool = False
+    counts_reserved: bool = False
     hopper: bool = True
     pids: tuple[int, ...] = (PID,)
     no_field: frozenset[int] = frozenset()
     bits: int = 0x4
+    gpm_factor: float = 1.0
     gpm_pairs: list[float] = field(default_factory=list)
     sampled_s: dict[int, float] = field(default_factory=dict)
 
@@ -57,7 +59,9 @@ class WatchedNvml(FakeNvml):
     def _nvmlDeviceGetMemoryInfo_v2(self, _handle: Any, memory: Any) -> int | None:
         if memory._obj.version != pynvml.nvmlMemory_v2:
             return int(pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH)
-        memory._obj.used, memory._obj.reserved = 3 * GIB, GIB
+        memory._obj.total, memory._obj.reserved = 80 * GIB, GIB
+        memory._obj.free = 77 * GIB
+        memory._obj.used = 2 * GIB + self.counts_reserved * GIB
         return None
 
     def _nvmlDeviceGetComputeRunningProcesses_v3(
@@ -114,7 +118,7 @@ class WatchedNvml(FakeNvml):
         first, second = (self.sampled_s[_address(s)] for s in (told.sample1, told.sample2))
         self.gpm_pairs.append(second - first)
         for slot in told.metrics[: told.numMetrics]:
-            slot.nvmlReturn, slot.value = pynvml.NVML_SUCCESS, float(slot.metricId)
+            slot.nvmlReturn, slot.value = pynvml.NVML_SUCCESS, slot.metricId * self.gpm_factor
 
     def _nvmlGpmSampleFree(self, sample: Any) -> None:
         self.sampled_s.pop(_address(sample), None)  # it may never have been taken

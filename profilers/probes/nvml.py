@@ -21,17 +21,6 @@ from profilers.host import Reading
 from profilers.metrics import ENERGY_S, PCIE_LOOKS, UTILISATION_S, Capability, Lost, Metric
 from profilers.probes._protocol import Probe, Target
 
-REASONS = {  # nvml.h, nvmlClocksEventReasons
-    0x001: "idle",
-    0x002: "application clocks",
-    0x004: "software power cap",
-    0x008: "hardware slowdown",
-    0x010: "sync boost",
-    0x020: "software thermal slowdown",
-    0x040: "hardware thermal slowdown",
-    0x080: "power brake",
-    0x100: "display clocks",
-}
 RESIDENT, USED, PROCESS = (
     "gpu.kernel_resident_pct",
     "gpu.memory_used_bytes",
@@ -53,7 +42,7 @@ METRICS = (
     Metric(name=POWER, kind="gauge", min_s=ENERGY_S, meaning="power of the board"),
     Metric(name=ENERGY, kind="counter", min_s=ENERGY_S, meaning="energy by the driver's counter"),
     Metric(name=CLOCK, kind="gauge", meaning="clock of the multiprocessors"),
-    Metric(name=EVENTS, kind="flags", flags=REASONS, meaning="what held the clock down"),
+    Metric(name=EVENTS, kind="flags", flags=nvml.CLOCK_EVENTS, meaning="what held the clock down"),
     Metric(name=HEAT, kind="gauge", meaning="temperature of the chip"),
     Metric(name=PCIE[0], kind="gauge", min_n=PCIE_LOOKS, meaning="to the host, 20 ms of a second"),
     Metric(name=PCIE[1], kind="gauge", min_n=PCIE_LOOKS, meaning="from it, 20 ms of a second"),
@@ -151,7 +140,7 @@ class Gpu:
         }
         if self._pairs:
             try:
-                found |= self._pairs.read()
+                found |= self._pairs.read(edge=edge)
             except self._api.NVMLError as error:
                 refused: Reading[float] = Reading(None, self._reason(error))
                 found |= {metric.name: refused for metric in gpm.METRICS}
@@ -216,9 +205,13 @@ class Gpu:
         return float(told.value.uiVal) * MILLI
 
     def _used(self) -> float:
-        """Version 2 counts what the driver reserved as used: taken out, as it is nobody's."""
+        """What is neither free nor the driver's own.
+
+        NVML's documentation has version 2 count the reserved memory as used, and drivers do not:
+        this way it does not matter.
+        """
         told = self._api.nvmlDeviceGetMemoryInfo(self._handle, version=self._api.nvmlMemory_v2)
-        return max(0.0, float(told.used - told.reserved))
+        return max(0.0, float(told.total - told.free - told.reserved))
 
     def _of_process(self) -> float | None:
         # By its version: where a driver lacks it, the plain name raises what is no NVMLError.
