@@ -220,6 +220,9 @@ def environment_of(stack: Stack, more: Mapping[str, str] | None = None) -> dict[
     for name, value in (more or {}).items():
         flags = environment.get(name) if name.endswith("_FLAGS") else None
         environment[name] = f"{flags} {value}" if flags else value
+    # CUDA counts the fastest GPU first unless told otherwise, and NVML by place on the bus: what
+    # watches a GPU must find the one that works.
+    environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
     environment["PYTHONPATH"] = str(ROOT)
     environment["PYTHONHASHSEED"] = "random"
     environment["PYTHONWARNINGS"] = "ignore"

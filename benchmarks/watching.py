@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks.plan import Effort, Selection
 from benchmarks.records import Case
 from profilers import gpu_state
+from profilers.host import Reading
 from profilers.metrics import ENERGY_S, absent
 from profilers.telemetry import SamplerError, Telemetry
 
@@ -82,6 +83,8 @@ def watch(
 ) -> dict[str, Any]:
     """The telemetry of a worker, as it is stored; ``{"value": None, "reason": …}`` without one.
 
+    Where the GPU cannot be watched, its process is, and ``device`` says why.
+
     Args:
         sustain: has the worker repeat its work.
         pid: the worker.
@@ -90,13 +93,11 @@ def watch(
         device: where it computes.
         rng: draws the order of the stretches.
     """
-    uuid = gpu_state.visible_uuid() if device == "cuda" else None
-    if uuid and uuid.value is None:
-        return absent(uuid.reason)
-    plan = stretches(watch_s, step_s, device, rng)
+    gpu = gpu_state.visible_uuid() if device == "cuda" else Reading[str](None)
+    plan = stretches(watch_s, step_s, "cuda" if gpu.value else "cpu", rng)
     medians: dict[bool, list[float]] = {True: [], False: []}
     try:
-        with Telemetry(pid, uuid.value if uuid else None) as telemetry:
+        with Telemetry(pid, gpu.value) as telemetry:
             if len(plan) > 1:
                 telemetry.mark("warmup")
                 sustain(WARM_S)
@@ -110,7 +111,8 @@ def watch(
                 if told is None:
                     return absent("the worker failed while it was watched")
                 medians[stretch.watched].append(told["median_s"])
-        return telemetry.result() | {"perturbation": _pairs(medians)}
+        unseen = {"device": absent(gpu.reason)} if gpu.reason else {}
+        return telemetry.result() | unseen | {"perturbation": _pairs(medians)}
     except SamplerError as error:
         return absent(str(error))
 

@@ -91,7 +91,7 @@ def table(result: MatchupResult) -> Table | None:
         cells = [stack_cell(case.stack), Cell(text.duration(seconds), seconds)]
         for figure in shown:
             value = _value(steady, figure)
-            cells.append(Cell(text.ABSENT if value is None else figure.write(value), value))
+            cells.append(Cell(_written(figure, value, steady), value))
         if allocator:
             peak = number(case.memory.get("device_peak_bytes"))
             cells += [Cell(text.size(peak), peak), Cell(_events(steady))]
@@ -170,10 +170,18 @@ def _value(steady: Mapping[str, Any], figure: Shown) -> float | None:
     if not isinstance(told, Mapping):
         return None
     value = number(told.get(figure.part or ("value" if "value" in told else "mean")))
-    seconds = number(steady.get("seconds"))
+    seconds = number(told.get("seconds", steady.get("seconds")))
     if value is None or not figure.per_second:
         return value
     return value / seconds if seconds else None
+
+
+def _written(figure: Shown, value: float | None, steady: Mapping[str, Any]) -> str:
+    """The value, with its own window where that is shorter than the row's: a sum depends on it."""
+    if value is None:
+        return text.ABSENT
+    seconds = number(steady[figure.metric].get("seconds"))
+    return figure.write(value) + (f" in {text.duration(seconds)}" if seconds else "")
 
 
 def _events(steady: Mapping[str, Any]) -> str:

@@ -134,6 +134,18 @@ def test_energy_is_summed_over_packages_and_a_wrap_is_counted_through(tmp_path: 
     assert counter.read().value == pytest.approx(3.0)
 
 
+def test_what_measures_the_whole_machine_is_not_added_to_its_packages(tmp_path: Path) -> None:
+    counter = machine.Rapl(tmp_path)
+    rapl(tmp_path, 0, 0)
+    rapl(tmp_path, 1, 0)
+    for zone, name in enumerate(("package-0", "psys")):
+        (tmp_path / "class" / "powercap" / f"intel-rapl:{zone}" / "name").write_text(f"{name}\n")
+    counter.read()
+    rapl(tmp_path, 0, 2_000_000)
+    rapl(tmp_path, 1, 9_000_000)
+    assert counter.read().value == pytest.approx(2.0)
+
+
 def test_a_machine_without_counters_says_so(tmp_path: Path) -> None:
     probe = machine.Machine(tmp_path, tmp_path)
     reasons = {name: c.reason or "" for name, c in probe.probe().items()}

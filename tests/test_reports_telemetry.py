@@ -87,6 +87,16 @@ def test_on_a_gpu_the_allocators_peak_stands_beside_nvmls_figure() -> None:
     assert found["Clock events"] == ["software power cap", "\N{EN DASH}"]
 
 
+def test_a_sum_over_a_shorter_window_says_so() -> None:
+    short = told(gpu=True)
+    steady = short["phases"]["steady"]
+    steady["gpu.energy_j"] = {"value": 550, "seconds": 5.5}
+    steady["cpu.minor_faults"] = {"value": 100, "seconds": 0.5}
+    found = words(telemetry.table(result(short)))
+    assert found["Energy"] == ["550 J in 5.50 s"]
+    assert found["Minor faults/s"] == ["200 in 500 ms"]
+
+
 def test_each_reason_is_given_once_with_what_it_is_about() -> None:
     failed = {"value": None, "reason": "the sampler ended with 1"}
     reasons = telemetry.missing(result(told(gpu=True), told(), failed))

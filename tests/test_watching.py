@@ -15,7 +15,8 @@ import pytest
 
 from benchmarks import options, plan, watching
 from benchmarks.plan import EFFORTS, Selection
-from benchmarks.records import Case
+from benchmarks.process import environment_of
+from benchmarks.records import Case, Stack
 from benchmarks.results import Ledger
 from profilers import gpu_state
 from profilers.host import Reading
@@ -120,9 +121,28 @@ def test_a_worker_that_fails_leaves_a_reason() -> None:
     }
 
 
-def test_without_a_gpu_there_is_none_to_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_gpu_cannot_be_watched_the_process_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_state, "visible_uuid", lambda: Reading(None, "no driver"))
-    assert watch(device="cuda") == {"value": None, "reason": "no driver"}
+    told = watch(device="cuda")
+    assert told["device"] == {"value": None, "reason": "no driver"}
+    assert told["phases"]["steady"]["cpu.cores_used"]["value"] is not None
+    assert told["phases"]["steady"]["seconds"] < ENERGY_S  # nothing needs the long window
+
+
+def test_the_gpu_that_is_watched_is_the_one_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[Any]()
+
+    def refuse(*arguments: Any) -> None:
+        asked.append(arguments)
+        raise SamplerError("enough seen")
+
+    monkeypatch.setattr(watching, "Telemetry", refuse)
+    monkeypatch.setattr(gpu_state, "visible_uuid", lambda: Reading("GPU-1"))
+    assert watch(device="cuda")["reason"] == "enough seen"
+    watch(device="cpu")
+    assert asked == [(os.getpid(), "GPU-1"), (os.getpid(), None)]
+    # NVML counts GPUs by their place on the bus, CUDA only where it is told to.
+    assert environment_of(Stack.parse("null-a"))["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
 
 
 def case(pairs: list[list[float]]) -> Case:

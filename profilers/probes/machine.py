@@ -25,6 +25,10 @@ METRICS = (
 )
 
 
+WHOLE = "psys"
+"""The name of a zone that measures the whole machine: the packages are in it once more."""
+
+
 @dataclass
 class Rapl:
     """Joules of all packages since the first reading; each counter may wrap in between."""
@@ -36,7 +40,8 @@ class Rapl:
     def read(self) -> Reading[float]:
         """The sum so far, or why there is none."""
         folder = self.sys / "class" / "powercap"
-        packages = sorted(p for p in folder.glob("*-rapl:*") if p.name.count(":") == 1)
+        zones = (p for p in folder.glob("*-rapl:*") if p.name.count(":") == 1)
+        packages = sorted(p for p in zones if _name(p) != WHOLE)
         if not packages:
             return Reading(None, "no RAPL in /sys/class/powercap (virtual machine or other vendor)")
         for package in packages:
@@ -91,6 +96,14 @@ class Machine:
     def _pressure(self) -> Reading[float]:
         found = host.cpu_pressure(self.proc)
         return Reading(found.value.total_s if found.value else None, found.reason)
+
+
+def _name(zone: Path) -> str:
+    """What a zone measures; empty where it does not say."""
+    try:
+        return (zone / "name").read_text().strip()
+    except OSError:
+        return ""
 
 
 def start(target: Target) -> Machine:
