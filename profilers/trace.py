@@ -27,7 +27,8 @@ CLAMP_NS = 1000
 class StackTrace:
     """What is drawn of a stack: its operations, and counters on the same clock.
 
-    A counter's value is ``None`` where it could not be read.
+    Both count from the start of step 0; nothing lies before, as a viewer would drop it. A counter's
+    value is ``None`` where it could not be read.
     """
 
     events: Sequence[Event]
@@ -52,14 +53,7 @@ def tracks(events: Iterable[Event]) -> dict[str, Lanes]:
     return {thread: _lanes(found) for thread, found in ordered}
 
 
-def origin_ns(events: Iterable[Event]) -> int:
-    """Where step 0 begins; the first operation, where there is no step 0."""
-    found = [(event.step != 0, event.start_ns) for event in events]
-    return min(found)[1] if found else 0
-
-
 def _process(pid: int, name: str, trace: StackTrace) -> list[dict[str, Any]]:
-    zero = origin_ns(trace.events)
     entries = [
         _named("process_name", pid, 0, {"name": name}),
         _named("process_sort_index", pid, 0, {"sort_index": pid}),
@@ -72,7 +66,7 @@ def _process(pid: int, name: str, trace: StackTrace) -> list[dict[str, Any]]:
             entries += [
                 _named("thread_name", pid, tid, {"name": shown}),
                 _named("thread_sort_index", pid, tid, {"sort_index": tid}),
-                *_slices(lane, pid, tid, zero),
+                *_slices(lane, pid, tid),
             ]
     for metric, series in trace.counters.items():
         entries += [
@@ -81,7 +75,7 @@ def _process(pid: int, name: str, trace: StackTrace) -> list[dict[str, Any]]:
                 "name": metric,
                 "pid": pid,
                 "tid": 0,
-                "ts": (at - zero) / 1000,
+                "ts": at / 1000,
                 "args": {"value": value},
             }
             for at, value in series
@@ -94,7 +88,7 @@ def _named(name: str, pid: int, tid: int, arguments: dict[str, Any]) -> dict[str
     return {"ph": "M", "name": name, "pid": pid, "tid": tid, "args": arguments}
 
 
-def _slices(lane: Sequence[Event], pid: int, tid: int, zero: int) -> list[dict[str, Any]]:
+def _slices(lane: Sequence[Event], pid: int, tid: int) -> list[dict[str, Any]]:
     """Begins and ends in the order in which they happen; microseconds, with three decimals."""
     place = {"pid": pid, "tid": tid}
     made: list[dict[str, Any]] = []
@@ -105,7 +99,7 @@ def _slices(lane: Sequence[Event], pid: int, tid: int, zero: int) -> list[dict[s
             made.append({"ph": "E", "ts": opened.pop() / 1000, **place})
 
     for event in lane:
-        start = event.start_ns - zero
+        start = event.start_ns
         close(start)
         arguments = {"phase": event.phase, "layer": event.layer, "step": event.step}
         begin = {"ph": "B", "name": event.name, "cat": event.category, "ts": start / 1000}
