@@ -46,8 +46,8 @@ def explanations(run: Run) -> tuple[Explanation, ...]:
     )
 
 
-def missing(run: Run) -> tuple[str, ...]:
-    """Why a profile that was asked for is not there."""
+def remarks(run: Run) -> tuple[str, ...]:
+    """Why a profile that was asked for is not there, and what to know before believing another."""
     told = []
     for result in run.matchups:
         profile = result.profile or {}
@@ -56,6 +56,11 @@ def missing(run: Run) -> tuple[str, ...]:
         told += [
             f"{result.matchup.id}, {stack}: {why}"
             for stack, why in (profile.get("failed") or {}).items()
+        ]
+        told += [
+            f"{result.matchup.id}, {profiled['stack']}: {note}"
+            for profiled in profile.get("stacks") or ()
+            for note in profiled.get("notes") or ()
         ]
     return tuple(told)
 
@@ -67,7 +72,10 @@ def _explanation(result: MatchupResult, pair: Mapping[str, Any]) -> Explanation:
         matchup=matchup.id,
         title=f"{matchup.model} {matchup.phase}: {b} takes"
         f" {text.duration(number(pair['gap_s']))} more than {a}, as profiled",
-        sentences=tuple(map(_sentence, pair["sentences"])),
+        sentences=(
+            *([str(pair["doubt"])] if pair.get("doubt") else []),
+            *map(_sentence, pair["sentences"]),
+        ),
         categories=_table(pair, "categories", "Phase and category"),
         layers=_table(pair, "layers", "Phase and layer") if pair["layers"] else None,
     )

@@ -3,14 +3,17 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks import journal
-from benchmarks.profiling import _confirm, _experiments
+from benchmarks.plan import Selection
+from benchmarks.profiling import _confirm, _document, _experiments, _profile, _subject
 from benchmarks.profiling.__main__ import main
+from benchmarks.profiling._profile import Profile
 from benchmarks.records import Exit, Stack
 from profilers.ops import explain
 from profilers.ops.account import Account
@@ -61,6 +64,7 @@ def test_the_document_holds_rows_that_add_up_and_an_explanation(
         (("ops", "no_such", "forward"), "unknown model 'no_such'"),
         (("ops", "tiny", "sideways", *TINY[2:]), "unknown phase 'sideways'"),
         (("dance", "tiny", "forward"), "invalid choice: 'dance'"),
+        (("ops", *TINY, "--steps", "0"), "--steps is 0; it must be at least 1"),
     ],
 )
 def test_bad_words_get_one_line(
@@ -78,6 +82,54 @@ def test_a_worker_that_dies_is_named(
     monkeypatch.setenv("TWINBENCH_NULL", json.dumps({"fault": "segv", "at": "train_step"}))
     assert main(["ops", *TINY, "--out", str(tmp_path)]) == Exit.INCOMPLETE
     assert "the worker died of SIGSEGV" in capsys.readouterr().err
+
+
+def test_a_stack_that_cannot_be_profiled_costs_itself_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWINBENCH_NULL", json.dumps({"fault": "segv", "at": "train_step"}))
+    assert main(["ops", *TINY, "--out", str(tmp_path), "--json"]) == Exit.INCOMPLETE
+    told = json.loads(capsys.readouterr().out)
+    assert {row["stack"] for row in told["rows"]} == {"null-a"}
+    assert list(told["failed"]) == ["null-b"]
+    assert "SIGSEGV" in told["failed"]["null-b"]
+
+
+def profile(name: str, of: Account, timed_s: float) -> Profile:
+    """A stack as it was profiled, and as it was timed without."""
+    return Profile(stack=Stack.parse(name), account=of, timed_s=timed_s)
+
+
+def test_where_the_profiler_turns_the_order_round_nothing_is_explained() -> None:
+    asked = Selection(
+        models=("tiny",), phases=("train_step",), stacks=("null-a", "null-b"), models_dir=MODELS
+    )
+    subject = _subject.subject(asked)
+    fast, slow = account(0.010, conv=0.005), account(0.020, conv=0.015)
+    (as_timed,) = _document.of(subject, [profile("null-b", slow, 0.018),
+                                         profile("null-a", fast, 0.009)])["explained"]  # fmt: skip
+    assert (as_timed["a"], as_timed["b"], as_timed["doubt"]) == ("null-a", "null-b", None)
+    assert len(as_timed["sentences"]) == 1
+    (turned,) = _document.of(subject, [profile("null-a", fast, 0.009),
+                                       profile("null-b", slow, 0.008)])["explained"]  # fmt: skip
+    assert turned["sentences"] == []
+    assert "null-b 8.00 ms, null-a 9.00 ms" in turned["doubt"]
+
+
+def test_a_gpu_that_shows_none_of_its_work_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows are the host's then, and no account of the device."""
+    plain = _subject.subject
+
+    def on_a_gpu(chosen: Any) -> _subject.Subject:
+        made = plain(chosen)
+        return replace(made, matchup=replace(made.matchup, device="cuda"))
+
+    assert "CUPTI" not in str(ops(tmp_path, capsys)["stacks"])
+    monkeypatch.setattr("benchmarks.profiling.__main__.subject", on_a_gpu)
+    notes = [stack["notes"] for stack in ops(tmp_path, capsys)["stacks"]]
+    assert [[note] for note in (_profile.BLIND,) * 2] == notes
 
 
 def test_a_device_in_use_is_not_disturbed(tmp_path: Path) -> None:
@@ -104,17 +156,35 @@ def test_the_door_is_in_profilers() -> None:
         ("tensorflow-graph", "forward · recurrent", "tensorflow-xla"),
         ("tensorflow-xla", "backward · pool", "tensorflow-graph"),
         ("torch-eager", "forward · recurrent", "torch-eager@one_thread"),
+        ("keras_torch-eager", "framework overhead", "keras_torch-compile"),
     ],
 )
 def test_an_explanation_names_its_experiment(slow: str, key: str, stack: str) -> None:
-    found = _experiments.experiment(Stack.parse(slow), key)
+    found = _experiments.experiment(Stack.parse(slow), key, images=True, device="cpu")
     assert found is not None
     assert found["stack"] == stack
     assert bool(found["variant"]) == ("@" in stack)
 
 
 def test_what_nobody_knows_a_remedy_for_has_none() -> None:
-    assert _experiments.experiment(Stack.parse("tensorflow-graph"), "forward · conv") is None
+    stack = Stack.parse("tensorflow-graph")
+    assert _experiments.experiment(stack, "forward · conv", images=True, device="cpu") is None
+
+
+def test_no_experiment_is_proposed_that_changes_nothing() -> None:
+    """A layout of images where there are none, and the host's threads where a GPU multiplies."""
+
+    def told(key: str, *, images: bool, device: str) -> str | None:
+        found = _experiments.experiment(
+            Stack.parse("torch-eager"), key, images=images, device=device
+        )
+        return found["stack"] if found else None
+
+    assert told("forward · norm", images=True, device="cpu") == "torch-eager@channels_last"
+    assert told("forward · norm", images=False, device="cpu") is None
+    assert told("forward · elementwise", images=False, device="cpu") == "torch-compile"
+    assert told("forward · matmul", images=False, device="cpu") == "torch-eager@one_thread"
+    assert told("forward · matmul", images=False, device="cuda") is None
 
 
 def account(wall_s: float, **rows: float) -> Account:
@@ -170,7 +240,7 @@ def test_the_experiment_is_timed_and_its_verdict_told(
     trial = _experiments.Experiment(
         stack="null-b@one_thread", text="null-b on one thread", variant=_experiments.ONE_THREAD
     )
-    monkeypatch.setattr(_experiments, "_found", lambda *_: trial)
+    monkeypatch.setattr(_experiments, "_found", lambda *_, **_more: trial)
     told = ops(tmp_path, capsys, "--confirm")
     (tried,) = told["confirmed"]
     assert tried["verdict"] in {"no call", "faster", "slower"}

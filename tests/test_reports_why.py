@@ -74,6 +74,18 @@ def test_the_page_explains_names_what_failed_and_escapes() -> None:
     assert 'id="roofline"' in page
 
 
+def test_a_doubt_and_the_notes_of_a_profile_are_shown() -> None:
+    run = profiled()
+    first = run.matchups[0]
+    pair = PROFILE["explained"][0] | {"doubt": "It is the other way round.", "sentences": []}
+    noted = {"stack": "torch-eager", "notes": ["tasks waited for a CPU"]}
+    profile = {"explained": [pair], "stacks": [noted]}
+    run = replace(run, matchups=(replace(first, profile=profile), *run.matchups[1:]))
+    page = html.render(run)
+    assert "It is the other way round." in page
+    assert f"{first.matchup.id}, torch-eager: tasks waited for a CPU" in page
+
+
 def test_a_run_without_either_has_neither_section() -> None:
     page = html.render(report_samples.healthy_run())
     assert 'id="why"' not in page

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from benchmarks import conduct, stats
 from benchmarks.plan import Variant
+from benchmarks.profiling._files import folder_of
 from benchmarks.profiling._subject import Subject
 from benchmarks.progress import Telling
 from benchmarks.records import Case, Exit
@@ -54,7 +55,7 @@ def _try(
         variants=(*of.selection.variants, *([variant] if variant else [])),
         launches=of.selection.launches or LAUNCHES,
     )
-    folder = out / "profiles" / of.matchup.id / "confirm"
+    folder = folder_of(of, out) / "confirm"
     run = conduct.carry_out(conduct.prepare(chosen, folder), Telling(console))
     cases = {case.stack: case for case in run.matchups[0].cases}
     changed, slow, fast = (cases[name] for name in (trial["stack"], pair["b"], pair["a"]))

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.models._spec import Conv2D
 from benchmarks.profiling import _experiments, _profile
 from benchmarks.profiling._profile import Profile
 from benchmarks.profiling._subject import Subject
@@ -23,36 +24,47 @@ def of(subject: Subject, profiles: Sequence[Profile], *, most: int | None = None
         "phase": subject.matchup.phase,
         "stacks": [_profile.summary(p) for p in profiles],
         "rows": [row for p in profiles for row in _profile.rows(p)[:most]],
-        "explained": _explained(profiles),
+        "explained": [_pair(subject, *pair) for pair in itertools.combinations(profiles, 2)],
         "confirmed": [],
     }
 
 
-def _explained(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
-    """For each pair, the faster first: the lines that add up to the gap, and what they say."""
-    pairs = []
-    for one, other in itertools.combinations(profiles, 2):
-        fast, slow = sorted((one, other), key=lambda p: p.account.wall_s)
-        lines = explain.by_category(fast.account, slow.account)
-        why = explain.reasons(lines)
-        pairs.append(
+def _pair(subject: Subject, one: Profile, other: Profile) -> dict[str, Any]:
+    """The faster first: the lines that add up to the gap, and what they say.
+
+    Where the stack that is slower under its profiler is faster without, the gap is the profiler's:
+    its reasons would be about the wrong stack.
+    """
+    fast, slow = sorted((one, other), key=lambda p: p.account.wall_s)
+    lines = explain.by_category(fast.account, slow.account)
+    doubt = _doubt(fast, slow)
+    images = any(isinstance(layer, Conv2D) for layer in subject.group.spec.layers)
+    return {
+        "a": str(fast.stack),
+        "b": str(slow.stack),
+        "gap_s": slow.account.wall_s - fast.account.wall_s,
+        "categories": [_line(x) for x in lines],
+        "layers": [_line(x) for x in _by_layer(fast.account, slow.account)],
+        "doubt": doubt,
+        "sentences": [
             {
-                "a": str(fast.stack),
-                "b": str(slow.stack),
-                "gap_s": slow.account.wall_s - fast.account.wall_s,
-                "categories": [_line(x) for x in lines],
-                "layers": [_line(x) for x in _by_layer(fast.account, slow.account)],
-                "sentences": [
-                    {
-                        "text": explain.sentence(x, str(fast.stack), str(slow.stack)),
-                        "key": x.key,
-                        "experiment": _experiments.experiment(slow.stack, x.key),
-                    }
-                    for x in why
-                ],
+                "text": explain.sentence(x, str(fast.stack), str(slow.stack)),
+                "key": x.key,
+                "experiment": _experiments.experiment(
+                    slow.stack, x.key, images=images, device=subject.matchup.device
+                ),
             }
-        )
-    return pairs
+            for x in (() if doubt else explain.reasons(lines))
+        ],
+    }
+
+
+def _doubt(fast: Profile, slow: Profile) -> str | None:
+    """Why the difference under the profilers is not the one to explain, or ``None``."""
+    if fast.timed_s <= slow.timed_s:
+        return None
+    times = (f"{p.stack} {p.timed_s * 1e3:.2f} ms" for p in (slow, fast))
+    return f"Without a profiler it is the other way round ({', '.join(times)}): nothing to explain."
 
 
 def _by_layer(fast: Account, slow: Account) -> list[explain.Line]:

@@ -25,18 +25,23 @@ _SPATIAL = {"conv", "pool", "norm", "elementwise", "data movement"}
 _SMALL = {"framework overhead", "optimizer", "elementwise", "reduction", "fused"}
 
 
-def experiment(slow: Stack, key: str) -> dict[str, Any] | None:
+def experiment(slow: Stack, key: str, *, images: bool, device: str) -> dict[str, Any] | None:
     """What would confirm that a line of the comparison is to blame; ``None``: nothing is known.
 
-    ``key`` is ``phase · category``, ``slow`` the stack that the line speaks against.
+    Args:
+        slow: the stack that the line speaks against.
+        key: ``phase · category``.
+        images: whether the model convolves images, so that their layout may matter.
+        device: where it runs; threads of the host do not multiply on another.
     """
-    found = _found(slow, key.rpartition(" · ")[2])
-    return asdict(found) if found else None
+    found = _found(slow, key.rpartition(" · ")[2], images=images)
+    idle = found and found.variant == ONE_THREAD and device != "cpu"
+    return asdict(found) if found and not idle else None
 
 
-def _found(slow: Stack, category: str) -> Experiment | None:
+def _found(slow: Stack, category: str, *, images: bool) -> Experiment | None:
     plain = str(slow.plain)
-    if slow.adapter == "torch" and category in _SPATIAL:
+    if slow.adapter == "torch" and images and category in _SPATIAL:
         return Experiment(
             stack=f"{plain}@{CHANNELS_LAST.label}",
             text=f"{plain} with its images channels-last",
@@ -44,6 +49,8 @@ def _found(slow: Stack, category: str) -> Experiment | None:
         )
     if plain in {"torch-eager", "torch-script"} and category in _SMALL:
         return Experiment(stack="torch-compile", text="torch-compile")
+    if plain == "keras_torch-eager" and category in _SMALL:
+        return Experiment(stack="keras_torch-compile", text="keras_torch-compile")
     if plain == "tensorflow-xla":
         return Experiment(stack="tensorflow-graph", text="tensorflow-graph, without XLA")
     if plain == "tensorflow-graph" and category in _SMALL | {"recurrent"}:

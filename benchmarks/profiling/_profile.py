@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks import registry
+from benchmarks.process import WorkerError
 from benchmarks.profiling._subject import Subject, ask, prepared
 from benchmarks.records import Stack, from_json, to_json
 from profilers.ops.account import Account
@@ -17,6 +18,11 @@ from profilers.sampler import MOST_HZ
 from profilers.telemetry import SamplerError, Telemetry
 
 TIMED_S = 0.5
+BLIND = (
+    "0 operations of the device were recorded, so these are the host's: its profiler (CUPTI) may be"
+    " forbidden, or in use by another program"
+)
+"""What is noted of a stack on a GPU that shows none of its work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +53,29 @@ def take(of: Subject, stack: Stack, *, steps: int, events: bool = False) -> Prof
             timed = ask(worker, of, "sustain", seconds=TIMED_S)
             with _watching(worker.pid, watched=events) as telemetry:
                 told = ask(worker, of, "ops", steps=steps, events=events, dumped=dump)
+    account = from_json(Account, told["account"])
+    blind = of.matchup.device != "cpu" and not account.on_device
     return Profile(
         stack=stack,
-        account=from_json(Account, told["account"]),
+        account=account,
         timed_s=timed["median_s"],
         events=tuple(Event(*e) for e in told.get("events", ())),
         counters=telemetry.course().counters(told["began_ns"]) if telemetry else {},
-        notes=tuple(told["notes"]),
+        notes=(*told["notes"], *((BLIND,) if blind else ())),
     )
+
+
+def take_all(
+    of: Subject, stacks: Sequence[Stack], *, steps: int
+) -> tuple[list[Profile], dict[str, str]]:
+    """The profiles of several stacks, and why the others have none."""
+    profiles, failed = list[Profile](), dict[str, str]()
+    for stack in stacks:
+        try:
+            profiles.append(take(of, stack, steps=steps))
+        except WorkerError as error:
+            failed[str(stack)] = f"{error.status}: {error.reason}"
+    return profiles, failed
 
 
 @contextmanager

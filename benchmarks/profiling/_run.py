@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.plan import Group, Plan
-from benchmarks.process import WorkerError
 from benchmarks.profiling import _document, _profile
 from benchmarks.profiling._subject import Subject
 from benchmarks.records import MatchupResult, Stack
@@ -30,12 +29,7 @@ def document(plan: Plan, group: Group, result: MatchupResult, threads: int) -> d
         threads=threads,
         held=True,
     )
-    profiles, failed = [], dict[str, str]()
-    for stack in stacks:
-        try:
-            profiles.append(_profile.take(subject, stack, steps=STEPS))
-        except WorkerError as error:
-            failed[str(stack)] = f"{error.status}: {error.reason}"
+    profiles, failed = _profile.take_all(subject, stacks, steps=STEPS)
     if not profiles:
         return {"reason": "; ".join(f"{stack}: {why}" for stack, why in failed.items())}
     return _document.of(subject, profiles, most=MOST_ROWS) | {"failed": failed}

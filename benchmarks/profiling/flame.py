@@ -12,10 +12,10 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import plan
+from benchmarks import conduct, plan
 from benchmarks.process import ROOT, WorkerError, WorkerProcess
 from benchmarks.profiling._command import emit
-from benchmarks.profiling._files import folder_of, write
+from benchmarks.profiling._files import folder_of
 from benchmarks.profiling._subject import Subject, ask, prepared
 from benchmarks.records import Exit, Stack
 from profilers import flamegraph, folded, pyspy
@@ -206,10 +206,10 @@ def _written(profile: Profile, folder: Path) -> Profile:
     paths = {kind: folder / f"{profile.stem}.{kind}" for kind in ("folded", "svg", "json")}
     paths["speedscope"] = folder / f"{profile.stem}.speedscope.json"
     made = Profile(**(_fields(profile) | {"files": {k: str(p) for k, p in paths.items()}}))
-    write(paths["folded"], folded.write(stacks))
-    write(paths["svg"], flamegraph.draw(values, profile.name, notes, unit))
-    write(paths["speedscope"], json.dumps(folded.speedscope(whole)))
-    write(paths["json"], json.dumps(made.record() | {"files": {}}))
+    conduct.store(paths["folded"], folded.write(stacks))
+    conduct.store(paths["svg"], flamegraph.draw(values, profile.name, notes, unit))
+    conduct.store(paths["speedscope"], json.dumps(folded.speedscope(whole)))
+    conduct.store(paths["json"], json.dumps(made.record() | {"files": {}}))
     return made
 
 
@@ -234,7 +234,7 @@ def _difference(a: Profile, b: Profile, folder: Path) -> dict[str, Any]:
     drawn = flamegraph.draw_difference(
         values, (a.name, b.name), f"{b.name} against {a.name}", notes, unit
     )
-    write(path, drawn)
+    conduct.store(path, drawn)
     return {"a": a.name, "b": b.name, "unit": unit, "file": str(path)}
 
 

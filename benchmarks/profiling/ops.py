@@ -9,9 +9,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import conduct
+from benchmarks import conduct, plan
 from benchmarks.profiling import _confirm, _document, _profile
 from benchmarks.profiling._command import emit
+from benchmarks.profiling._files import folder_of
 from benchmarks.profiling._subject import Subject
 from benchmarks.records import Exit
 from profilers.ops import taxonomy
@@ -35,20 +36,28 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
-    """Profile each stack, print the tables, keep them under ``<out>/profiles/<matchup>``."""
-    for stack, why in subject.lacking.items():
-        console.print(f"{stack}: unsupported: {why}", soft_wrap=True)
-    profiles = [_profile.take(subject, stack, steps=asked.steps) for stack in subject.stacks]
-    told = _document.of(subject, profiles)
+    """Profile each stack, print the tables, keep them under ``<out>/profiles/<matchup>``.
+
+    A stack that cannot be profiled costs itself alone.
+    """
+    if asked.steps < 1:
+        raise plan.SelectionError(f"--steps is {asked.steps}; it must be at least 1")
+    failed = {str(stack): f"unsupported: {why}" for stack, why in subject.lacking.items()}
+    profiles, more = _profile.take_all(subject, subject.stacks, steps=asked.steps)
+    failed |= more
+    for stack, why in failed.items():
+        console.print(f"{stack}: {why}", soft_wrap=True)
+    told = _document.of(subject, profiles) | {"failed": failed}
     if not asked.json:
         _show(console, profiles, told["explained"])
     if asked.confirm:
         told["confirmed"] = _confirm.carry_out(subject, told["explained"], asked.out, console)
-    kept = asked.out / "profiles" / subject.matchup.id / "ops.json"
-    conduct.store(kept, json.dumps(told, allow_nan=False) + "\n")
+    if profiles:
+        kept = folder_of(subject, asked.out) / "ops.json"
+        conduct.store(kept, json.dumps(told, allow_nan=False) + "\n")
     if asked.json:
         emit(told)
-    return Exit.OK
+    return Exit.INCOMPLETE if failed else Exit.OK
 
 
 def _show(console: Console, profiles: list[_profile.Profile], found: list[dict[str, Any]]) -> None:
@@ -83,6 +92,8 @@ def _show(console: Console, profiles: list[_profile.Profile], found: list[dict[s
         for kind in ("categories", "layers"):
             if pair[kind]:
                 console.print(_side_by_side(pair, kind))
+        if pair["doubt"]:
+            console.print(pair["doubt"], soft_wrap=True)
         for one in pair["sentences"]:
             hint = f" Try: {one['experiment']['text']}." if one["experiment"] else ""
             console.print(f"{one['text']}{hint}", soft_wrap=True)

@@ -11,9 +11,10 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks import conduct
 from benchmarks.process import WorkerError
 from benchmarks.profiling._command import emit
-from benchmarks.profiling._files import folder_of, write
+from benchmarks.profiling._files import folder_of
 from benchmarks.profiling._profile import take
 from benchmarks.profiling._subject import Subject
 from benchmarks.records import Exit, Stack
@@ -60,7 +61,7 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
     good = {r.stack: trace.StackTrace(r.events, r.counters) for r in recorded if r.reason is None}
     path = folder_of(subject, asked.out) / FILE if good else None
     if path:
-        write(path, json.dumps(trace.document(good), separators=(",", ":")))
+        conduct.store(path, json.dumps(trace.document(good), separators=(",", ":")))
     if asked.json:
         document = {
             "model": subject.group.model,
