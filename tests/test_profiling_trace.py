@@ -10,8 +10,11 @@ from benchmarks.process import WorkerError
 from benchmarks.profiling import _profile, trace
 from benchmarks.profiling.__main__ import main
 from benchmarks.records import Failure, Stack
+from profilers import gpu_state
+from profilers.host import Reading
 from profilers.ops.account import Account
 from profilers.ops.rows import Event
+from profilers.telemetry import SamplerError
 from tests.pipeline import MODELS, Pipeline
 
 Capture = pytest.CaptureFixture[str]
@@ -123,3 +126,18 @@ def test_no_events_are_a_reason_and_no_file(
     reasons = [s["reason"] for s in document["stacks"]]
     assert reasons == ["the profiler recorded no operation", "no profiler here"]
     assert not pipeline.out.exists()
+
+
+def test_beside_a_gpu_its_counters_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[Any]()
+
+    def refuse(*arguments: Any, **_more: Any) -> None:
+        asked.append(arguments)
+        raise SamplerError("enough seen")
+
+    monkeypatch.setattr(_profile, "Telemetry", refuse)
+    monkeypatch.setattr(gpu_state, "visible_uuid", lambda: Reading("GPU-1"))
+    for device, watched in (("cuda", True), ("cpu", True), ("cuda", False)):
+        with _profile._watching(7, device, watched=watched) as telemetry:
+            assert telemetry is None
+    assert asked == [(7, "GPU-1"), (7, None)]

@@ -9,15 +9,18 @@ import os
 import random
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from benchmarks import options, plan, watching
+from benchmarks.phases._protocol import Work
 from benchmarks.plan import EFFORTS, Selection
 from benchmarks.process import environment_of
 from benchmarks.records import Case, Stack
 from benchmarks.results import Ledger
+from benchmarks.worker import Worker
 from profilers import gpu_state
 from profilers.host import Reading
 from profilers.metrics import ENERGY_S
@@ -143,6 +146,30 @@ def test_the_gpu_that_is_watched_is_the_one_that_works(monkeypatch: pytest.Monke
     assert asked == [(os.getpid(), "GPU-1"), (os.getpid(), None)]
     # NVML counts GPUs by their place on the bus, CUDA only where it is told to.
     assert environment_of(Stack.parse("null-a"))["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+
+
+@pytest.mark.parametrize(("device", "together"), [("cpu", 1), ("cuda", 10)])
+def test_a_device_is_kept_as_busy_as_in_a_turn(device: str, together: int) -> None:
+    """Waiting for it after every iteration would leave it idle in between, as no turn does."""
+    since, runs = list[int](), 0
+
+    def run() -> None:
+        nonlocal runs
+        runs += 1
+        time.sleep(0.001)
+
+    def synchronize() -> None:
+        nonlocal runs
+        since.append(runs)
+        runs = 0
+
+    adapter: Any = SimpleNamespace(synchronize=synchronize)
+    session: Any = SimpleNamespace(adapter=adapter)
+    made = Worker(device=device, session=session, work=Work(run=run, discard=0), iterations=80)
+    told = made.sustain(seconds=0.05)
+    assert set(since) == {0, together}
+    assert told["iterations"] == sum(since) >= together
+    assert told["median_s"] >= 0.001
 
 
 def case(pairs: list[list[float]]) -> Case:

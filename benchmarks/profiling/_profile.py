@@ -12,6 +12,7 @@ from benchmarks import registry
 from benchmarks.process import WorkerError
 from benchmarks.profiling._subject import Subject, ask, prepared
 from benchmarks.records import Stack, from_json, to_json
+from profilers import gpu_state
 from profilers.ops.account import Account
 from profilers.ops.rows import Event
 from profilers.sampler import MOST_HZ
@@ -51,7 +52,7 @@ def take(of: Subject, stack: Stack, *, steps: int, events: bool = False) -> Prof
         more = {name: value.format(dump=dump) for name, value in variables.items()}
         with prepared(of, stack, more=more) as worker:
             timed = ask(worker, of, "sustain", seconds=TIMED_S)
-            with _watching(worker.pid, watched=events) as telemetry:
+            with _watching(worker.pid, of.matchup.device, watched=events) as telemetry:
                 told = ask(worker, of, "ops", steps=steps, events=events, dumped=dump)
     account = from_json(Account, told["account"])
     blind = of.matchup.device != "cpu" and not account.on_device
@@ -79,13 +80,14 @@ def take_all(
 
 
 @contextmanager
-def _watching(pid: int, *, watched: bool) -> Iterator[Telemetry | None]:
+def _watching(pid: int, device: str, *, watched: bool) -> Iterator[Telemetry | None]:
     """A sampler beside a worker, where one is wanted; without it only the counters are missing."""
+    uuid = gpu_state.visible_uuid().value if watched and device == "cuda" else None
     with ExitStack() as stack:
         telemetry = None
         if watched:
             with suppress(SamplerError):
-                telemetry = stack.enter_context(Telemetry(pid, hz=MOST_HZ))
+                telemetry = stack.enter_context(Telemetry(pid, uuid, hz=MOST_HZ))
                 telemetry.mark("steady")
         yield telemetry
 
