@@ -98,7 +98,12 @@ def devices() -> tuple[tuple[Device, ...], str | None]:
 
 def binding_notice() -> str | None:
     """What to tell the user where the deprecated package of the same name is installed."""
-    return DEPRECATED if _installed("pynvml") else None
+    return DEPRECATED if _version("pynvml") else None
+
+
+def binding_version() -> str | None:
+    """The version of nvidia-ml-py; ``None`` where another package provides its module."""
+    return _version("nvidia-ml-py")
 
 
 def reason_of(error: Any) -> str:
@@ -153,9 +158,8 @@ def _binding() -> ModuleType:
         raise Unavailable("the package nvidia-ml-py is not installed") from None
 
 
-def _installed(package: str) -> bool:
+def _version(package: str) -> str | None:
     try:
-        metadata.version(package)
+        return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return None

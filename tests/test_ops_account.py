@@ -123,6 +123,7 @@ def test_on_a_device_its_kernels_count_and_its_idle_time_is_overhead() -> None:
     found = account.settle(Recording(events=tuple(events), starts_ns=(0,), ends_ns=(1000,)))
     kernel = next(row for row in found.rows if row.op == "kernel")
     assert kernel.device_s == pytest.approx(400e-9)
+    assert {row.op: row.calls for row in found.rows} == {"kernel": 2, "a": 1}
     assert found.busy_s == pytest.approx(400e-9)
     assert found.overhead_s == pytest.approx(600e-9)
     assert found.launches == 2

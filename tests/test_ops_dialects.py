@@ -206,6 +206,8 @@ def test_modules_name_their_instructions_alike_and_are_kept_apart(tmp_path: Path
     assert placed(name, made=made, hlo_op=name, hlo_module="jit_normal")[1] == "elementwise"
     assert placed(name, made=made, hlo_op=name, hlo_module="jit_step")[1] == "conv"
     assert placed(name, made=made)[1] == "conv"  # what is larger is the step
+    # Within a CUDA graph a kernel says no more than its name.
+    assert placed("convolution_2", made=made, device=True)[1] == "conv"
     assert placed(name, made=made, hlo_op=name, hlo_module="not_dumped")[1] == "conv"
 
 

@@ -154,3 +154,13 @@ def test_the_warning_of_the_deprecated_package_stops_nothing(
 def test_the_binding_is_not_imported_before_it_is_needed() -> None:
     program = "import sys, profilers.nvml; sys.exit('pynvml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_binding_of_another_package_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert nvml.binding_version() == metadata.version("nvidia-ml-py")
+
+    def missing(package: str) -> str:
+        raise metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    assert nvml.binding_version() is None

@@ -63,7 +63,7 @@ def settle(recording: Recording, flops: Mapping[tuple[str, str], float] | None =
     host = [e for e in inside if not e.device]
     device = [e for e in inside if e.device]
     on_host, on_device = _shares(host, recording), _shares(device, recording)
-    calls = Counter(_kind(e) for e in (device or host))
+    calls = {**Counter(map(_kind, host)), **Counter(map(_kind, device))}
     rows = [
         Row(
             op=kind.op,

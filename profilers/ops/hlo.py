@@ -53,7 +53,7 @@ def read(folder: Path) -> dict[str, Made]:
     texts = (path.read_text() for path in sorted(folder.glob(f"*{AFTER}")))
     for text in sorted(texts, key=len):
         module, made = _MODULE.match(text), parse(text.splitlines())
-        found |= made
+        found |= {_kernel(name): each for name, each in made.items()} | made
         if module:
             found |= {_key(module["name"], name): each for name, each in made.items()}
     return found
@@ -62,6 +62,11 @@ def read(folder: Path) -> dict[str, Made]:
 def find(made: Mapping[str, Made], module: str, name: str) -> Made | None:
     """The instruction of a module; by its name alone where the module is not known."""
     return made.get(_key(module, name)) or made.get(name)
+
+
+def _kernel(name: str) -> str:
+    """What XLA calls the kernel of an instruction on a GPU: a name that C allows."""
+    return name.replace(".", "_").replace("-", "_")
 
 
 def _key(module: str, name: str) -> str:

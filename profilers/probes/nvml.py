@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 from types import ModuleType
 from typing import Any
 
@@ -119,7 +118,7 @@ class Gpu:
         return {
             "name": self._told(api.nvmlDeviceGetName, self._handle),
             "driver": self._told(api.nvmlSystemGetDriverVersion),
-            "binding": metadata.version("nvidia-ml-py"),
+            "binding": nvml.binding_version(),
         }
 
     def read(self, *, edge: bool) -> dict[str, Reading[float]]:
