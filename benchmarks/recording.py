@@ -64,15 +64,10 @@ def _notes(settled: account.Account, session: Session) -> list[str]:
 
 
 def _flops(spec: ModelSpec, batch: int) -> dict[tuple[str, str], float]:
-    """FLOPs of a step by layer and phase, counted as ``ModelSpec.flops`` counts them."""
-    counted: dict[tuple[str, str], float] = {}
-    learning = False
-    for layer in spec.layers:
-        forward = 2.0 * layer.macs * batch
-        if not forward:
-            learning = learning or layer.trainable
-            continue
-        counted[layer.name, "forward"] = forward
-        counted[layer.name, "backward"] = forward * (layer.trainable + learning)
-        learning = learning or layer.trainable
-    return counted
+    """FLOPs of a step by layer and phase."""
+    return {
+        (name, phase): batch * flops
+        for name, *both in spec.layer_flops()
+        for phase, flops in zip(("forward", "backward"), both, strict=True)
+        if flops
+    }

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks import recording, registry
 from profilers.ops import account
 from profilers.ops.intervals import innermost, shared, union_ns
 from profilers.ops.rows import Event, Recording
@@ -141,6 +142,17 @@ def test_flops_stand_at_the_row_that_multiplies_longest() -> None:
         {("conv1", "forward"): 123.0},
     )
     assert {r.op: r.flops for r in found.rows} == {"relu": None, "convolve": 123.0, "prepare": None}
+
+
+@pytest.mark.parametrize("model", ["simple_cnn", "resnet50_transfer"])
+def test_the_flops_of_the_layers_are_those_of_the_step(model: str) -> None:
+    spec = registry.spec(model)
+    counted = recording._flops(spec, 4)
+    assert sum(counted.values()) == 4 * (spec.flops("train_step") or 0)
+    first, last = spec.layers[0], spec.layers[-1]
+    assert counted[first.name, "forward"] == 4 * 2 * first.macs
+    assert counted[last.name, "backward"] > 0
+    assert ((first.name, "backward") in counted) is first.trainable
 
 
 def test_no_step_is_no_account() -> None:

@@ -6,7 +6,7 @@ FLOPs, seeded weights and the mapping of weights all follow from that list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from ctypes import c_float
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -286,18 +286,21 @@ class ModelSpec:
         return replace(self, input_shape=size.input_shape or self.input_shape)
 
     def flops(self, phase: str) -> float | None:
-        """FLOPs of one sample, two per multiply-accumulate; ``None`` where a phase has no count.
+        """FLOPs of one sample; ``None`` where a phase has no count."""
+        forward = sum((each for _, each, _ in self.layer_flops()), 0.0)
+        backward = sum((each for _, _, each in self.layer_flops()), 0.0)
+        known = {"forward": forward, "backward": backward, "train_step": forward + backward}
+        return known.get(phase)
 
-        The backward pass of a layer costs one forward for the gradient of its weights, where it is
-        trainable, and one for the gradient of its input, where something before it is trainable.
+    def layer_flops(self) -> Iterator[tuple[str, float, float]]:
+        """Name of each layer and FLOPs of one sample, forward and backward.
+
+        Two per multiply-accumulate. The backward pass of a layer costs one forward for the gradient
+        of its weights, where it is trainable, and one for the gradient of its input, where
+        something before it is trainable.
         """
-        forward = 2.0 * sum(layer.macs for layer in self.layers)
-        if phase == "forward":
-            return forward
-        if phase not in {"backward", "train_step"}:
-            return None
-        backward, learning = 0.0, False
+        learning = False
         for layer in self.layers:
-            backward += 2.0 * layer.macs * (layer.trainable + learning)
+            forward = 2.0 * layer.macs
+            yield layer.name, forward, forward * (layer.trainable + learning)
             learning = learning or layer.trainable
-        return backward if phase == "backward" else forward + backward
