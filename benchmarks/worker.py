@@ -189,6 +189,7 @@ class Worker:
     def sustain(self, *, seconds: float) -> dict[str, Any]:
         """Repeat the phase for so long, for whoever watches from outside; it is never a sample."""
         work, synchronize = self._work(), self._session().adapter.synchronize
+        learned = len(work.learned)
         if work.before:
             work.before()
         for _ in range(work.discard):  # the first may trace anew, and refill caches
@@ -203,6 +204,7 @@ class Worker:
             taken.append(
                 clock.turn(work.run, synchronize, time.perf_counter, iterations=each, discard=0)
             )
+        del work.learned[learned:]  # epochs on end, and not one from the first weights
         return {
             "iterations": len(taken) * each,
             "median_s": median(taken),

@@ -170,6 +170,15 @@ def test_an_epoch_is_one_iteration_and_says_what_it_learned() -> None:
         assert learned[0]["test_samples"] == 20
 
 
+def test_epochs_that_are_only_watched_teach_nothing() -> None:
+    with _child() as child:
+        child.start(data="digits", train_samples=50, test_samples=20)
+        child.ask("prepare", phase="epoch", turn_s=9, warm_s=9)
+        child.ask("turn")
+        assert child.ask("sustain", seconds=0.05)["iterations"] >= 2
+        assert len(child.ask("finish")["learned"]) == 2  # the warm-up, and the turn
+
+
 def test_an_error_is_answered_with_status_reason_and_stack() -> None:
     with _child(fault="error") as child:
         child.start("b")
