@@ -59,10 +59,10 @@ class Launch:
         check: Callable[[Stack, str, Path], None],
         progress: Callable[[str], None],
         *,
-        checked: set[str],
+        checked: Callable[[Stack, str], bool],
         refused: Callable[[Stack], bool],
     ) -> None:
-        """Start everyone, check what has not been ``checked``, then measure phase by phase.
+        """Start everyone, check each part not yet ``checked``, then measure phase by phase.
 
         ``check`` compares what a worker wrote of a part with the reference; whom ``refused`` then
         names goes. The order of stacks and of phases is drawn anew for every launch.
@@ -72,8 +72,8 @@ class Launch:
         try:
             progress("start")
             self._start_all(rng.sample(stacks, len(stacks)))
-            for stack in [s for s in self.workers if str(s) not in checked]:
-                self._check(stack, check)
+            for stack in list(self.workers):
+                self._check(stack, check, checked)
                 if refused(stack) and stack in self.workers:
                     self.workers.pop(stack).quit()
             matchups = [m for m in self.wanted if m.phase != COLD]
@@ -86,12 +86,19 @@ class Launch:
             for worker in list(self.workers.values()):
                 worker.quit()
 
-    def _check(self, stack: Stack, check: Callable[[Stack, str, Path], None]) -> None:
-        with tempfile.TemporaryDirectory(prefix="twinbench-check-") as folder:
-            for part in rounding.PARTS:
+    def _check(
+        self,
+        stack: Stack,
+        check: Callable[[Stack, str, Path], None],
+        checked: Callable[[Stack, str], bool],
+    ) -> None:
+        for part in rounding.PARTS:
+            on = [m for m in self.wanted if _part(m.phase) == part]
+            if not on or checked(stack, part):
+                continue
+            with tempfile.TemporaryDirectory(prefix="twinbench-check-") as folder:
                 path = Path(folder) / f"{part}.npz"
-                on = [m for m in self.wanted if _part(m.phase) == part]
-                if on and self._ask(on, stack, "check", part=part, path=str(path)) is not None:
+                if self._ask(on, stack, "check", part=part, path=str(path)) is not None:
                     check(stack, part, path)
 
     @property

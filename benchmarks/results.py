@@ -59,12 +59,8 @@ class Ledger:
         match entry["kind"]:
             case "proof":
                 self.proofs[entry["model"]] = from_json(Parity, entry["parity"])
-                # Its references are new, and an interrupt may have cut the checks of a stack short.
-                self.checks.pop(entry["model"], None)
             case "check":
-                self.checks.setdefault(entry["model"], []).append(
-                    from_json(TimedCheck, entry["check"])
-                )
+                self._check(entry["model"], from_json(TimedCheck, entry["check"]))
             case "launch":
                 self.launches.setdefault(entry["matchup"], {})[entry["launch"]] = entry["cases"]
             case "cold":
@@ -89,6 +85,12 @@ class Ledger:
             starts = self.colds.get(matchup.id, {}).get(str(stack), ())
             return any(s.launch == launch and s.cache == "empty" for s in starts)
         return launch in self.launches.get(matchup.id, {})
+
+    def _check(self, model: str, new: TimedCheck) -> None:
+        """Keep the newest of a stack's checks: a resumed run makes those anew that it can."""
+        kept = self.checks.setdefault(model, [])
+        kept[:] = [c for c in kept if (c.stack, c.quantity) != (new.stack, new.quantity)]
+        kept.append(new)
 
     def refused(self, model: str) -> set[str]:
         """The stacks of a model that do not compute, as timed, what the proof proved."""

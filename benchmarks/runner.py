@@ -114,20 +114,22 @@ class Runner:
     def _launches(
         self, group: Group, references: References, context: Context, purse: Purse
     ) -> None:
+        checked = set[tuple[Stack, str]]()
+
+        def check(stack: Stack, part: str, written: Path) -> None:
+            self._check(group, stack, written, references[part])
+            checked.add((stack, part))
+
         for index in range(self.plan.effort.launches):
             wanted = self._wanted(group, index)
             if not wanted or (index >= FEWEST and not purse.allows(group)):
                 continue
-
-            def check(stack: Stack, part: str, written: Path) -> None:
-                self._check(group, stack, written, references[part])
-
             launch = Launch(context=context, group=group, index=index, wanted=wanted)
             with purse.paying(group):
                 launch.run(
                     check,
                     self._progress(group, index),
-                    checked={c.stack for c in self.ledger.checks.get(group.model, ())},
+                    checked=lambda stack, part: (stack, part) in checked,
                     refused=self._refused(group),
                 )
 
@@ -148,13 +150,12 @@ class Runner:
                 continue
             context.nursery.start(group.stacks)
             context.nursery.settle()
-            everyone = set(map(str, group.stacks))  # nobody is timed that has not been checked
             launch = Launch(context=context, group=group, index=index, wanted=wanted)
             with purse.paying(group):
                 launch.run(
                     _unchecked,
                     self._progress(group, index),
-                    checked=everyone,
+                    checked=lambda _stack, _part: True,  # before the first launch was timed
                     refused=self._refused(group),
                 )
 

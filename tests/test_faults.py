@@ -1,5 +1,6 @@
 """Whatever happens to a worker or to the parent costs one case, and nothing that was finished."""
 
+import json
 import os
 import shlex
 import signal
@@ -317,6 +318,38 @@ def test_a_killed_parent_leaves_no_worker_and_a_journal_to_go_on_from(pipeline: 
     _complete_without_duplicates(done)
     assert done.folder == log.parent
     assert log.with_name(f"{log.name}.bad").stat().st_size > 0
+
+
+def test_a_resumed_run_checks_each_part_before_it_is_timed_again(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pipeline.run(*TWO_PHASES).code == 0
+    (log,) = pipeline.journals()
+
+    def finished(line: bytes) -> bool:
+        entry = json.loads(line)
+        first = entry["kind"] == "launch" and entry["launch"] == 0
+        return entry["kind"] in {"run", "proof"} or (first and "train_step" in entry["matchup"])
+
+    log.write_bytes(b"".join(filter(finished, log.read_bytes().splitlines(keepends=True))))
+    asked: list[tuple[str, str]] = []
+    ask = WorkerProcess.ask
+
+    def watched(worker: WorkerProcess, verb: str, **arguments: Any) -> dict[str, Any]:
+        if verb in {"check", "prepare"}:
+            asked.append((str(worker.stack), arguments.get("part") or arguments["phase"]))
+        return ask(worker, verb, **arguments)
+
+    monkeypatch.setattr(WorkerProcess, "ask", watched)
+    done = pipeline.call("--resume")
+    assert done.code == 0
+    for stack in ("null-a", "null-b"):
+        for part, phase in (("inference", "forward"), ("training", "train_step")):
+            assert asked.count((stack, part)) == 1
+            assert asked.index((stack, part)) < asked.index((stack, phase))
+    (result,) = (r for r in done.run.matchups if r.matchup.phase == "train_step")
+    assert result.parity is not None
+    assert len(result.parity.timed) == 2 * 3  # output, loss and update of each stack
 
 
 def _busy_proof(pipeline: Pipeline, tmp_path: Path) -> "subprocess.Popen[bytes]":

@@ -180,11 +180,18 @@ def test_a_check_that_is_no_number_is_a_refusal() -> None:
     assert Ledger.of([_check("null-a", float("nan"))]).refused(MODEL) == {"null-a"}
 
 
-def test_a_new_proof_asks_for_new_checks() -> None:
+def test_the_newest_check_counts() -> None:
     entries = [_proof(), _check("null-b", 0.5), _proof(), _check("null-b", 1e-9)]
     ledger = Ledger.of(entries)
     assert ledger.refused(MODEL) == set()
     assert [check.error for check in ledger.checks[MODEL]] == [1e-9]
+
+
+def test_a_stack_that_was_refused_stays_so_when_the_twins_are_proven_again() -> None:
+    entries = [_proof(), _check("null-b", 0.5, "update"), _check("null-b", 1e-9), _proof()]
+    ledger = Ledger.of([*entries, _check("null-b", 1e-9)])
+    assert ledger.refused(MODEL) == {"null-b"}
+    assert [check.quantity for check in ledger.checks[MODEL]] == ["update", "output"]
 
 
 def test_a_crash_keeps_what_was_finished_and_all_that_is_known() -> None:
