@@ -5,54 +5,31 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import briefing, clock, gate, registry, rounding, watching
-from benchmarks.gate import Gate
-from benchmarks.nursery import Nursery
-from benchmarks.plan import COLD, Effort, Group, Selection
-from benchmarks.process import WorkerError, WorkerProcess
-from benchmarks.records import Matchup, Stack, to_json
+from benchmarks import clock, gate, rounding, watching
+from benchmarks.crew import Context, Crew
+from benchmarks.plan import COLD, Group
+from benchmarks.records import Matchup, Stack
 from profilers import neighbours
-
-Append = Callable[..., None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """What every launch of a run shares.
-
-    ``append`` writes one entry to the journal; ``cache`` holds the compilers' caches of the run;
-    ``gate`` judges which rounds count; ``nursery`` forks the workers of launches that are not cold.
-    """
-
-    selection: Selection
-    effort: Effort
-    threads: int
-    append: Append
-    cache: Path
-    gate: Gate
-    nursery: Nursery
 
 
 @dataclass
 class Launch:
-    """Runs what is still wanted of one launch; ``failed`` collects stacks to leave out, by matchup.
-
-    ``wanted`` maps each matchup still to be measured to its stacks.
-    """
+    """Runs what is still wanted of one launch: each matchup still to be measured, by its stacks."""
 
     context: Context
     group: Group
     index: int
     wanted: dict[Matchup, tuple[Stack, ...]]
-    failed: set[tuple[str, Stack]] = field(default_factory=set)
-    workers: dict[Stack, WorkerProcess] = field(default_factory=dict)
-    closing: bool = False
+    crew: Crew = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nobody is started before ``run``."""
+        self.crew = Crew(self.context, self.group, self.index, self.wanted)
 
     def run(
         self,
@@ -71,20 +48,18 @@ class Launch:
         stacks = [s for s in self.group.stacks if any(s in of for of in self.wanted.values())]
         try:
             progress("start")
-            self._start_all(rng.sample(stacks, len(stacks)))
-            for stack in list(self.workers):
+            self.crew.start_all(rng.sample(stacks, len(stacks)))
+            for stack in list(self.crew.workers):
                 self._check(stack, check, checked)
-                if refused(stack) and stack in self.workers:
-                    self.workers.pop(stack).quit()
+                if refused(stack) and stack in self.crew.workers:
+                    self.crew.workers.pop(stack).quit()
             matchups = [m for m in self.wanted if m.phase != COLD]
             for matchup in rng.sample(matchups, len(matchups)):
                 progress(matchup.phase)
                 self._measure(matchup, rng)
-            self._warm_starts()
+            self.crew.warm_starts()
         finally:
-            self.closing = True
-            for worker in list(self.workers.values()):
-                worker.quit()
+            self.crew.end()
 
     def _check(
         self,
@@ -98,104 +73,15 @@ class Launch:
                 continue
             with tempfile.TemporaryDirectory(prefix="twinbench-check-") as folder:
                 path = Path(folder) / f"{part}.npz"
-                if self._ask(on, stack, "check", part=part, path=str(path)) is not None:
+                if self.crew.ask(on, stack, "check", part=part, path=str(path)) is not None:
                     check(stack, part, path)
-
-    @property
-    def _cold(self) -> bool:
-        """Whether this launch measures cold starts."""
-        asked = any(m.phase == COLD for m in self.wanted)
-        return asked and self.index < self.context.effort.cold_launches
-
-    def _cache(self, stack: Stack) -> Path:
-        """Where a stack's compiler caches: a new folder for a cold launch, else the first one."""
-        launch = self.index if self._cold else 0
-        return self.context.cache / self.group.model / str(launch) / str(stack)
-
-    def _start_all(self, stacks: list[Stack]) -> None:
-        """One after the other where the start itself is measured, else two at a time."""
-        if self._cold:
-            for stack in stacks:
-                self._start(stack)
-            return
-        # The kernel ends a worker with the thread that spawned it, so this thread spawns them all.
-        for stack in stacks:
-            self._spawn(stack)
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            try:
-                for started in [pool.submit(self._settle, stack, None) for stack in stacks]:
-                    started.result()
-            except BaseException:
-                self.closing = True
-                pool.shutdown(wait=False, cancel_futures=True)
-                for worker in list(self.workers.values()):
-                    worker.kill()
-                raise
-
-    def _start(self, stack: Stack, cache: str | None = "empty") -> None:
-        self._spawn(stack)
-        self._settle(stack, cache)
-
-    def _spawn(self, stack: Stack) -> None:
-        python = self.context.selection.variant(stack).python
-        fork = None if self._cold else self.context.nursery.fork(stack)
-        self.workers[stack] = WorkerProcess(stack, self._cache(stack), python, fork)
-
-    def _settle(self, stack: Stack, cache: str | None) -> None:
-        """Let a worker import and build; a failure costs all its cases here.
-
-        ``cache`` says in what state the start finds the compiler's cache; ``None``: do not time it.
-        """
-        needs_data = any(registry.load("phases", m.phase).NEEDS_DATA for m in self.wanted)
-        stamps = self._ask(
-            list(self.wanted),
-            stack,
-            "start",
-            restart=False,
-            spawned=self.workers[stack].spawned,
-            adapter=stack.adapter,
-            settings=briefing.settings(stack, self.context.selection, self.context.threads),
-            job=briefing.job(self.group, self.context.selection, needs_data=needs_data),
-        )
-        if stamps is None:
-            return
-        self.context.append("settings", stack=str(stack), settings=stamps["settings"])
-        colds = [m for m, of in self.wanted.items() if m.phase == COLD and stack in of]
-        if colds and self._cold and cache:
-            step = self._ask(colds, stack, "first_step")
-            if step:
-                self._append_cold(colds[0], stack, stamps | step, cache)
-
-    def _append_cold(
-        self, matchup: Matchup, stack: Stack, stamps: dict[str, Any], cache: str
-    ) -> None:
-        self.context.append(
-            "cold",
-            matchup=matchup.id,
-            launch=self.index,
-            stack=str(stack),
-            cold={
-                "launch": self.index,
-                "cache": cache,
-                **{key: stamps[key] for key in ("import_s", "build_s", "first_step_s")},
-            },
-        )
-
-    def _warm_starts(self) -> None:
-        """Start each stack that filled its compiler's cache once more, now that it is full."""
-        for matchup, of in self.wanted.items():
-            for stack in of if matchup.phase == COLD and self._cold else ():
-                filled = any(path.is_file() for path in self._cache(stack).rglob("*"))
-                if filled and stack in self.workers:
-                    self.workers.pop(stack).quit()
-                    self._start(stack, cache="warm")
 
     def _measure(self, matchup: Matchup, rng: random.Random) -> None:
         """Warm up, then take turns: round by round, in balanced random order."""
         effort = self.context.effort
-        stacks = [s for s in self.wanted[matchup] if (matchup.id, s) not in self.failed]
+        stacks = [s for s in self.wanted[matchup] if (matchup.id, s) not in self.crew.failed]
         prepared = {
-            s: self._ask(
+            s: self.crew.ask(
                 [matchup],
                 s,
                 "prepare",
@@ -218,9 +104,9 @@ class Launch:
                 self._watch(matchup, stack, taken, rng)
         cases = {}
         for stack in alive:
-            forked = stack in self.workers and self.workers[stack].forked
-            done, ready = self._ask([matchup], stack, "finish"), prepared[stack]
-            if not done or not ready or (matchup.id, stack) in self.failed:
+            forked = stack in self.crew.workers and self.crew.workers[stack].forked
+            done, ready = self.crew.ask([matchup], stack, "finish"), prepared[stack]
+            if not done or not ready or (matchup.id, stack) in self.crew.failed:
                 continue
             samples = _samples(taken.counted_turns(stack))
             if min(samples) > 0:
@@ -238,11 +124,11 @@ class Launch:
 
     def _watch(self, matchup: Matchup, stack: Stack, taken: gate.Taken, rng: random.Random) -> None:
         """Read what a worker takes while it repeats its work; nothing of it is a sample."""
-        worker, turns = self.workers.get(stack), taken.counted_turns(stack)
-        if worker is None or not turns or (matchup.id, stack) in self.failed:
+        worker, turns = self.crew.workers.get(stack), taken.counted_turns(stack)
+        if worker is None or not turns or (matchup.id, stack) in self.crew.failed:
             return
         told = watching.watch(
-            lambda seconds: self._ask([matchup], stack, "sustain", seconds=seconds),
+            lambda seconds: self.crew.ask([matchup], stack, "sustain", seconds=seconds),
             worker.pid,
             watch_s=watching.WATCH_S[self.context.selection.effort],
             step_s=median(turn["run_s"] for turn in turns),
@@ -255,62 +141,14 @@ class Launch:
         """A turn of every stack that has not failed; ``None`` where none is left."""
         turns = {}
         for stack in order:
-            if (matchup.id, stack) in self.failed:
+            if (matchup.id, stack) in self.crew.failed:
                 continue
-            turn = self._ask([matchup], stack, "turn")
+            turn = self.crew.ask([matchup], stack, "turn")
             if turn:
-                pids = [worker.pid for worker in self.workers.values()]
+                pids = [worker.pid for worker in self.crew.workers.values()]
                 turn["record"]["gpu"] = self.context.gate.gpu_reasons(pids)
                 turns[stack] = turn
         return turns or None
-
-    def _ask(
-        self,
-        matchups: list[Matchup],
-        stack: Stack,
-        verb: str,
-        *,
-        restart: bool = True,
-        **arguments: Any,
-    ) -> dict[str, Any] | None:
-        """Ask a worker on behalf of some matchups.
-
-        If it fails, they have failed for this stack, and a new worker serves the others.
-        """
-        worker = self.workers.get(stack)
-        if worker is None or all((m.id, stack) in self.failed for m in matchups):
-            return None
-        try:
-            return worker.ask(verb, deadline_s=self.context.selection.timeout_s, **arguments)
-        except WorkerError as error:
-            for matchup in matchups:
-                if stack in self.wanted[matchup]:
-                    self._fail(matchup, stack, error)
-            self.workers.pop(stack).kill()
-            if restart and not self.closing and self._left(stack):
-                self._start(stack, cache=None)
-            return None
-
-    def _left(self, stack: Stack) -> bool:
-        """Whether a stack still has something to measure."""
-        return any(
-            stack in of and matchup.phase != COLD and (matchup.id, stack) not in self.failed
-            for matchup, of in self.wanted.items()
-        )
-
-    def _fail(self, matchup: Matchup, stack: Stack, error: WorkerError) -> None:
-        if self.closing or (matchup.id, stack) in self.failed:
-            return
-        self.failed.add((matchup.id, stack))
-        self.context.append(
-            "failure",
-            matchup=matchup.id,
-            stack=str(stack),
-            launch=self.index,
-            status=error.status,
-            reason=error.reason,
-            failure=to_json(error.failure) | {"launch": self.index},
-        )
 
 
 def _samples(turns: Sequence[Mapping[str, Any]]) -> list[float]:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.crew import Context
 from benchmarks.gate import Gate
-from benchmarks.launch import Context, Launch
+from benchmarks.launch import Launch
 from benchmarks.narrowing import TARGET, widest
 from benchmarks.nursery import Nursery
 from benchmarks.plan import Group, Plan

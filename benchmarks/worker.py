@@ -1,38 +1,29 @@
 """The child: one framework, one model, obeying one command at a time.
 
-The only place where an adapter, a model and a phase meet. Commands come as JSON lines on one file
-descriptor and answers leave on another, because frameworks write freely to stdout and stderr.
+The only place where an adapter, a model and a phase meet. ``serving`` is how it is spoken to.
 """
 
 from __future__ import annotations
 
-import ctypes
-import faulthandler
-import json
 import math
-import os
-import random
-import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
-from typing import IO, Any, NoReturn
+from typing import Any
 
 from benchmarks import (
     assembly,
     clock,
     heap,
-    memory,
     parity,
     plausible,
     recording,
     registry,
     rounding,
+    serving,
 )
 from benchmarks.adapters._protocol import Settings
 from benchmarks.interference import Watch
@@ -40,7 +31,6 @@ from benchmarks.phases._protocol import Session, Work
 from benchmarks.records import to_json
 from profilers import host, pyspy
 
-PR_SET_PDEATHSIG = 1
 NUMBER_BYTES = {"float64": 8, "bfloat16": 2, "float16": 2}
 LONGEST = 5
 """A turn may take so many times the time that it is meant to take."""
@@ -80,8 +70,12 @@ class Worker:
         return {
             "import_s": imported - spawned,
             "build_s": built - imported,
-            "settings": chosen.settings() | {"freed_memory": heap.freed_memory()},
         }
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that could make stacks unequal, read back."""
+        told = self._session().adapter.settings()
+        return {"settings": told | {"freed_memory": heap.freed_memory()}}
 
     def ceiling(self, *, adapter: str, settings: dict[str, Any], size: int) -> dict[str, Any]:
         """What the device can do at most, and whether the clock waits for it."""
@@ -274,48 +268,5 @@ def slowed(run: Callable[[], object], more_s: float) -> Callable[[], object]:
     return both
 
 
-def serve(commands: IO[str], answers: IO[str]) -> None:
-    """Obey until told to quit or the parent is gone."""
-    worker = Worker()
-    for line in commands:
-        order = json.loads(line)
-        verb, deadline_s = order.pop("do"), order.pop("deadline_s")
-        if verb == "quit":
-            return
-        # A thread could not interrupt native code that holds the interpreter lock; this can.
-        faulthandler.dump_traceback_later(deadline_s, exit=True)
-        try:
-            answer = {"ok": True, **getattr(worker, verb)(**order)}
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-            answer = {
-                "ok": False,
-                "status": memory.status(error, worker.device),
-                "reason": reason,
-                # Where the checkout lies is nobody's business.
-                "stack": traceback.format_exc().replace(f"{registry.HERE.parent}/", ""),
-            }
-        faulthandler.cancel_dump_traceback_later()
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-
-def die_with_parent() -> None:
-    """Have the kernel end this process with its parent, however that dies (Linux)."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def work(reading: int, writing: int) -> NoReturn:
-    """Serve on two descriptors, and leave."""
-    faulthandler.enable()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt ends
-    die_with_parent()
-    random.seed()
-    with os.fdopen(reading) as commands, os.fdopen(writing, "w") as answers:
-        serve(commands, answers)
-    os._exit(0)  # an exit hook of a framework must not outlive its last answer
-
-
 if __name__ == "__main__":
-    work(*map(int, sys.argv[1:3]))
+    serving.work(Worker(), *map(int, sys.argv[1:3]))

@@ -20,7 +20,8 @@ import sys
 import traceback
 from contextlib import suppress
 
-from benchmarks import registry, worker
+from benchmarks import registry, serving
+from benchmarks.worker import Worker
 
 MESSAGE_BYTES = 1 << 16
 DESCRIPTORS = 4
@@ -31,7 +32,7 @@ HEAP_BYTES = 1 << 16
 def main() -> None:
     """Import the adapter's framework, then fork a worker for each request until the socket ends."""
     adapter, channel = sys.argv[1], socket.socket(fileno=int(sys.argv[2]))
-    worker.die_with_parent()
+    serving.die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     chosen = registry.adapter(adapter)
     for module in (*chosen.requires, *chosen.late):
@@ -78,7 +79,7 @@ def _fork(
     random.seed()
     _shift = ctypes.create_string_buffer(random.randrange(1, HEAP_BYTES))  # noqa: S311 - no secret
     try:
-        worker.work(commands, answers)
+        serving.work(Worker(), commands, answers)
     except BaseException:  # it must not go on as a second zygote
         traceback.print_exc()
         os._exit(1)

@@ -256,7 +256,7 @@ class JAX(_keras.Keras):
             "interop_threads": "XLA's own dispatch, which cannot be set",
             "tf32": jax.config.jax_default_matmul_precision not in {"float32", "highest"},
             "autotune": None if cpu else True,
-            "flush_denormals": self._flushes_denormals(),
+            "flush_denormals": self._flushes_denormals() if cpu else None,
             "onednn": False,  # no release of jaxlib brings it
             "version": f"{jax.__version__}, Keras {self.keras.__version__}",
             "loader": "keras.utils.PyDataset in the training process",
