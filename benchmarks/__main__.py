@@ -49,11 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(asked: argparse.Namespace, console: Console) -> int:
     """Measure, and build the report."""
-    if asked.resume and options.given(_value_of(asked)):
-        flags = ", ".join(options.given(_value_of(asked)))
-        raise plan.SelectionError(
-            f"--resume goes on with the run's own selection: leave out {flags}"
-        )
+    options.check_resume(_value_of(asked))
     if asked.resume:
         prepared = conduct.reopen(asked.out, asked.resume)
     else:

@@ -90,6 +90,7 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
 def _planned(config: pytest.Config) -> plan.Plan:
     if PLANNED not in config.stash:
         try:
+            options.check_resume(config.getoption)
             run = config.getoption("--resume")
             config.stash[PLANNED] = (
                 conduct.stored_plan(config.getoption("--out"), run)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.plan import EFFORTS, MOST, Selection, Variant
+from benchmarks.plan import EFFORTS, MOST, Selection, SelectionError, Variant
 
 LATEST = "latest"
 
@@ -150,9 +150,17 @@ def selection(value_of: Callable[[str], Any]) -> Selection:
     return Selection(**chosen)
 
 
-def given(value_of: Callable[[str], Any]) -> tuple[str, ...]:
-    """The selection flags that were given."""
-    return tuple(flag for flag in SELECTION if value_of(flag) is not None)
+def check_resume(value_of: Callable[[str], Any]) -> None:
+    """Refuse to go on with a run and to select anew.
+
+    Raises:
+        SelectionError: flags of both kinds were given.
+    """
+    given = [flag for flag in SELECTION if value_of(flag) is not None]
+    if value_of("--resume") and given:
+        raise SelectionError(
+            f"--resume goes on with the run's own selection: leave out {', '.join(given)}"
+        )
 
 
 def as_command(chosen: Selection) -> tuple[str, ...]:
@@ -189,8 +197,8 @@ def to_stored(chosen: Selection) -> dict[str, Any]:
 
 
 def from_stored(data: dict[str, Any]) -> Selection:
-    """A selection from the journal."""
-    paths = {k: Path(data[k]) for k in ("models_dir", "data_dir") if data[k] is not None}
+    """A selection from the journal; what an older one lacks has its default."""
+    paths = {k: Path(data[k]) for k in ("models_dir", "data_dir") if data.get(k) is not None}
     tuples = {k: tuple(v) for k, v in data.items() if isinstance(v, list)}
     variants = {"variants": tuple(Variant(**v) for v in data.get("variants", ()))}
     return Selection(**(data | tuples | paths | variants))

@@ -74,7 +74,10 @@ class Plan:
         return self.unsupported.get(str(stack))
 
     def only(self, case_ids: Collection[str]) -> Plan:
-        """The same plan with no other cases; a group keeps every stack that one of them needs."""
+        """The same plan with no matchup and no stack of a model that none of the cases needs.
+
+        Every matchup of a model keeps every stack that is left: they are timed against each other.
+        """
         groups = []
         for group in self.groups:
             matchups = tuple(

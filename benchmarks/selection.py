@@ -16,6 +16,10 @@ PROCESSES = ("forked", "fresh")
 POLICIES = ("matched", "defaults", "best")
 MOST = 20
 """Launches up to which an interval is narrowed."""
+LONGEST_S = 7 * 24 * 3600.0
+"""What a case may be allowed to take: a clock that is set for longer may overflow."""
+SEEDS = 1 << 32
+"""How many seeds every library here takes."""
 
 
 class SelectionError(ValueError):
@@ -134,15 +138,23 @@ def _check_numbers(selection: Selection) -> None:
             raise SelectionError(f"{what} is {number}; it must be at least 1")
     if selection.until_ci is not None and not 0 < selection.until_ci < 1:
         raise SelectionError(f"--until-ci is {selection.until_ci:%}; write for example 1%")
-    if selection.budget_s is not None and selection.budget_s <= 0:
+    if selection.budget_s is not None and not selection.budget_s > 0:
         raise SelectionError(f"the budget is {selection.budget_s} s; it must be more than 0")
-    if selection.timeout_s <= 0:
-        raise SelectionError(f"timeout is {selection.timeout_s}; it must be more than 0 seconds")
+    if not 0 < selection.timeout_s <= LONGEST_S:
+        raise SelectionError(
+            f"timeout is {selection.timeout_s:g} s; it must be more than 0 and at most a week"
+        )
+    if not 0 <= selection.seed < SEEDS:
+        raise SelectionError(f"seed is {selection.seed}; it must be 0 to {SEEDS - 1}")
 
 
 def _check_variants(selection: Selection) -> None:
     if selection.variants and not selection.stacks:
         raise SelectionError("--python needs --stacks that use it, for example torch-eager@NAME")
+    labels = [variant.label for variant in selection.variants]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise SelectionError(f"--python {label} is given twice: a name is one environment's")
     for variant in selection.variants:
         if variant.python and not shutil.which(variant.python):
             raise SelectionError(f"--python {variant.label}: {variant.python} is no interpreter")

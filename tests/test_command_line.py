@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import environment, options, registry
+from benchmarks import environment, options, plan, registry
 from benchmarks.__main__ import COMMANDS, main
 from benchmarks.selection import DEVICES
 from tests.pipeline import MODELS, ROOT, TINY, Pipeline
@@ -33,7 +33,14 @@ def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pipeline:
         (["--models-dir", "nope"], "--models-dir nope: there is no such folder$"),
         (["--batch", "0"], "batch is 0; it must be at least 1$"),
         (["--batch", "many"], r"argument --batch: invalid int value: 'many'"),
-        (["--timeout", "-1"], r"timeout is -1\.0; it must be more than 0 seconds$"),
+        (["--timeout", "-1"], r"timeout is -1 s; it must be more than 0 and at most a week$"),
+        (["--timeout", "nan"], r"timeout is nan s; it must be more than 0 and at most a week$"),
+        (["--budget", "nan"], r"the budget is nan s; it must be more than 0$"),
+        (["--seed", "-1"], r"seed is -1; it must be 0 to 4294967295$"),
+        (
+            ["--stacks", "null-a@x", "--python", "x=python3", "--python", "x=python3"],
+            "--python x is given twice: a name is one environment's$",
+        ),
         (["--shard", "half"], r"argument --shard: 'half' is not i/n, for example 1/4"),
         (["--shard", "3/2"], "shard 3/2; write i/n with 1 <= i <= n, for example 1/4$"),
         (["--resume", "no-such-run"], "there is no run 'no-such-run' to resume in "),
@@ -193,4 +200,8 @@ def test_a_selection_is_written_as_the_flags_that_make_it(words: tuple[str, ...]
     chosen = options.selection(value_of)
     again = options.as_command(chosen)
     assert dict(zip(again[::2], again[1::2], strict=True)) == given
-    assert set(options.given(value_of)) == set(given)
+    if given:
+        with pytest.raises(plan.SelectionError, match="leave out ") as caught:
+            options.check_resume(lambda flag: "latest" if flag == "--resume" else value_of(flag))
+        assert set(str(caught.value).partition("leave out ")[2].split(", ")) == set(given)
+    options.check_resume(lambda flag: None if flag == "--resume" else value_of(flag))

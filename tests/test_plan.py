@@ -1,5 +1,6 @@
 """What is asked becomes an ordered list of cases, or one line that says what could be asked."""
 
+import dataclasses
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from benchmarks import options, plan, registry
 from benchmarks.models._spec import ModelSpec
-from benchmarks.plan import Selection, SelectionError, make
+from benchmarks.plan import Selection, SelectionError, Variant, make
 from benchmarks.records import Stack
 from benchmarks.registry import UnknownNameError
 from tests.pipeline import MODELS
@@ -30,7 +31,16 @@ TINY = Selection(models_dir=MODELS, models=("tiny",), stacks=("null-a", "null-b"
         (Selection(device="tpu"), "^unknown device 'tpu'; there are: cpu, cuda$"),
         (Selection(precision="int1"), "^unknown precision 'int1'; there are: .*float32"),
         (Selection(batch=0), "^batch is 0; it must be at least 1$"),
-        (Selection(timeout_s=0), "^timeout is 0; it must be more than 0 seconds$"),
+        *(
+            (
+                Selection(timeout_s=float(seconds)),
+                f"^timeout is {seconds} s; it must be more than 0 and at most a week$",
+            )
+            for seconds in ("0", "-1", "nan", "inf")
+        ),
+        (Selection(budget_s=float("nan")), "^the budget is nan s; it must be more than 0$"),
+        (Selection(seed=-1), "^seed is -1; it must be 0 to 4294967295$"),
+        (Selection(seed=1 << 32), "^seed is 4294967296; it must be 0 to 4294967295$"),
         (Selection(shard=(3, 2)), "^shard 3/2; write i/n with 1 <= i <= n, for example 1/4$"),
         (Selection(shard=(0, 2)), "^shard 0/2; "),
         (Selection(models_dir=Path("no-such-folder")), "no-such-folder: there is no such folder$"),
@@ -171,10 +181,39 @@ def test_an_unknown_id_is_answered_with_the_nearest() -> None:
         replace(TINY, phases=("forward",), batch=3, seed=5, timeout_s=1.5, shard=(1, 2)),
         Selection(effort="standard", device="cuda", data="digits", data_dir=Path("somewhere")),
         replace(TINY, only=(FORWARD, f"{STEP}.null-a")),
+        replace(TINY, profile=True, telemetry=False, until_ci=0.01, budget_s=60.0, launches=5),
+        Selection(
+            stacks=("torch-eager@a", "torch-eager@b"),
+            variants=(Variant(label="a", layout="channels_last"), Variant(label="b", threads=1)),
+        ),
     ],
 )
 def test_a_selection_survives_the_journal(chosen: Selection) -> None:
     assert options.from_stored(options.to_stored(chosen)) == chosen
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Selection)])
+def test_a_selection_that_was_stored_before_a_flag_was_there_has_its_default(name: str) -> None:
+    chosen = Selection(
+        models=("mlp",),
+        seed=3,
+        profile=True,
+        telemetry=False,
+        variants=(Variant(label="x", layout="channels_last", threads=1),),
+    )
+    stored = options.to_stored(chosen)
+    del stored[name]
+    known = {f.name: f.default for f in dataclasses.fields(Selection)}
+    assert options.from_stored(stored) == replace(chosen, **{name: known[name]})
+
+
+def test_a_variant_that_was_stored_before_it_could_change_more_changes_no_more() -> None:
+    stored = options.to_stored(Selection()) | {
+        "variants": [{"label": "old", "python": "envs/old/bin/python", "slow": 0.0}]
+    }
+    assert options.from_stored(stored).variants == (
+        Variant(label="old", python="envs/old/bin/python"),
+    )
 
 
 def test_more_effort_is_more_launches() -> None:
