@@ -50,13 +50,16 @@ def probed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
         adapter = registry.adapter(name)
         if framework_status(adapter.requires) is None:
             folder = tmp_path_factory.mktemp(name)
-            cache = {variable: str(folder / variable.lower()) for variable in adapter.cache_env}
+            own = {variable: str(folder / variable.lower()) for variable in adapter.cache_env}
+            own["KERAS_HOME"] = str(folder / "keras")
+            (folder / "keras").mkdir()
+            (folder / "keras" / "keras.json").write_text('{"image_data_format": "channels_first"}')
             started[name] = (
                 folder,
                 subprocess.Popen(
                     [sys.executable, "-m", "tests.probe", name, str(folder)],
                     cwd=ROOT,
-                    env=dict(os.environ) | dict(adapter.env) | cache | {"PYTHONWARNINGS": "ignore"},
+                    env=dict(os.environ) | dict(adapter.env) | own | {"PYTHONWARNINGS": "ignore"},
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
                     text=True,
@@ -198,6 +201,8 @@ def test_settings_are_read_back_as_asked(probed: dict[str, Found], adapter: str,
     assert settings["autotune"] is None  # there is nothing to tune on a CPU
     assert settings["flush_denormals"] is True
     assert settings["engine"] == mode
+    if registry.adapter(adapter).dialect == "keras":  # though the user's keras.json says otherwise
+        assert settings["layout"] == "channels_last"
 
 
 @pytest.mark.parametrize("adapter", sorted(probe.MODES))

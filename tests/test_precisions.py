@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from benchmarks import memory, plan, registry, rounding, weights
+from benchmarks.adapters._keras import Keras
 from benchmarks.adapters._protocol import Settings
 from benchmarks.environment import framework_status
 from benchmarks.phases._protocol import Session
@@ -168,6 +169,12 @@ def test_settings_say_what_is_stored_computed_and_allowed() -> None:
     }
     assert Settings(mode="eager", policy="defaults").tf32 is None
     assert Settings(mode="eager", policy="best").tf32 is True
+
+
+def test_a_layout_that_a_twin_does_not_have_is_refused_and_not_ignored() -> None:
+    asked = Settings(mode="graph", layout="channels_first")
+    with pytest.raises(NotImplementedError, match="are channels_last, not channels_first"):
+        Keras().adopt(None, asked)
 
 
 def test_what_a_framework_cannot_do_is_unsupported_and_no_error() -> None:

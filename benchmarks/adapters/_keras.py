@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from benchmarks.inputs import Dataset
     from benchmarks.weights import Weights
 
+LAYOUT = "channels_last"
+
 
 @dataclass
 class Model:
@@ -49,11 +51,18 @@ class Keras:
     """Modes in which Keras is told ``jit_compile=True``."""
 
     def adopt(self, keras: Any, settings: Settings) -> None:
-        """Set what is Keras' own; the engine has been set up before."""
+        """Set what is Keras' own; the engine has been set up before.
+
+        Raises:
+            NotImplementedError: a layout that twins in Keras do not have.
+        """
+        if settings.layout not in {None, LAYOUT}:
+            raise NotImplementedError(f"twins in Keras are {LAYOUT}, not {settings.layout}")
         from benchmarks.dialects import keras as dialect
 
         self.keras, self.dialect_rules, self.asked = keras, dialect, settings
         self.traces = 0
+        keras.config.set_image_data_format(LAYOUT)  # whatever the user's keras.json says
         keras.config.set_floatx(settings.storage)
         keras.config.set_dtype_policy(
             f"mixed_{settings.compute}" if settings.mixed else settings.storage
