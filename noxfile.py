@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -15,8 +16,13 @@ nox.options.sessions = ["lint", "types", "tests"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 CONSTRAINTS = ("-c", "constraints.txt")
-STACK_OF = {"torch": "torch-eager"}
-"""The stack that a package's releases are compared in; TensorFlow's and Keras' is another."""
+STACK_OF = {
+    "torch": "torch-eager",
+    "tensorflow": "tensorflow-graph",
+    "tensorflow-cpu": "tensorflow-graph",
+    "keras": "tensorflow-graph",
+}
+"""The stack that a package's releases are compared in."""
 
 
 def device() -> str:
@@ -25,11 +31,15 @@ def device() -> str:
     return os.environ.get("TWINBENCH_DEVICE") or ("cuda" if found else "cpu")
 
 
-def extras() -> str:
+def extras(session: nox.Session) -> str:
     """The frameworks to install; TWINBENCH_FRAMEWORKS=torch,tensorflow,jax adds JAX."""
-    chosen = os.environ.get("TWINBENCH_FRAMEWORKS", "torch,tensorflow").split(",")
+    asked = os.environ.get("TWINBENCH_FRAMEWORKS", "torch,tensorflow").split(",")
     named = {"torch": "torch", "tensorflow": f"tensorflow-{device()}", "jax": "jax"}
-    return ",".join(named[name.strip()] for name in chosen if name.strip())
+    chosen = [name.strip() for name in asked if name.strip()]
+    for name in chosen:
+        if name not in named:
+            session.error(f"TWINBENCH_FRAMEWORKS: no {name!r}; there are: {', '.join(named)}")
+    return ",".join(named[name] for name in chosen)
 
 
 def groups(*names: str) -> list[str]:
@@ -40,14 +50,14 @@ def groups(*names: str) -> list[str]:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Prove, measure, store and report: `nox -s bench -- --models resnet50 --device cuda`."""
-    session.install(*CONSTRAINTS, "-e", f".[{extras()}]")
+    session.install(*CONSTRAINTS, "-e", f".[{extras(session)}]")
     session.run("pytest", "benchmarks", "--benchmark-autosave", *session.posargs)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests; those of a framework that is not installed skip with the reason."""
-    session.install(*CONSTRAINTS, "-e", f".[{extras()}]", *groups("tests"))
+    session.install(*CONSTRAINTS, "-e", f".[{extras(session)}]", *groups("tests"))
     session.run("pytest", *session.posargs)
 
 
@@ -76,14 +86,14 @@ def types(session: nox.Session) -> None:
 @nox.session(default=False)
 def verify(session: nox.Session) -> None:
     """Prove the twins identical, and time nothing."""
-    session.install(*CONSTRAINTS, "-e", f".[{extras()}]")
+    session.install(*CONSTRAINTS, "-e", f".[{extras(session)}]")
     session.run("python", "-m", "benchmarks", "verify", *session.posargs)
 
 
 @nox.session(default=False)
 def selfcheck(session: nox.Session) -> None:
     """Hold twinbench beside the tools people use: false calls, detection, cost."""
-    session.install(*CONSTRAINTS, "-e", f".[{extras()}]", *groups("selfcheck"))
+    session.install(*CONSTRAINTS, "-e", f".[{extras(session)}]", *groups("selfcheck"))
     session.run("python", "-m", "benchmarks.selftest", *session.posargs)
 
 
@@ -98,20 +108,30 @@ def versions(session: nox.Session) -> None:
     stacks: list[str] = []
     for spec in specs:
         package, _, version = spec.partition("==")
+        if package not in STACK_OF:
+            session.error(f"no stack is known for {package!r}; there are: {', '.join(STACK_OF)}")
         label = version if f"@{version}" not in "".join(stacks) else f"{version}_{len(stacks)}"
         python = environment(session, spec, package, label)
         flags += ["--python", f"{label}={python}"]
-        stacks.append(f"{STACK_OF.get(package, 'tensorflow-graph')}@{label}")
+        stacks.append(f"{STACK_OF[package]}@{label}")
     session.run("python", "-m", "benchmarks", "run", "--stacks", ",".join(stacks), *flags)
+
+
+def unpinned(pins: str, package: str) -> str:
+    """Constraints without a package's own, however its name is written."""
+
+    def named(line: str) -> str:
+        return re.sub(r"[-_.]+", "-", line.partition("==")[0]).lower()
+
+    return "".join(line for line in pins.splitlines(keepends=True) if named(line) != named(package))
 
 
 def environment(session: nox.Session, spec: str, package: str, label: str) -> Path:
     """A virtual environment with one release of a package, all else as pinned."""
     folder = Path(session.create_tmp()).parent / f"{package}-{label}"
     python = folder / "bin" / "python"
-    pinned = Path("constraints.txt").read_text().splitlines()
     pins = folder.with_suffix(".txt")
-    pins.write_text("\n".join(p for p in pinned if not p.startswith(f"{package}==")) + "\n")
+    pins.write_text(unpinned(Path("constraints.txt").read_text(), package))
     session.run("python", "-m", "venv", str(folder))
     others = [] if package == "torch" else [f"tensorflow-{device()}", "keras"]
     wanted = [spec, *(o for o in others if not o.startswith(package))]

@@ -112,3 +112,13 @@ def test_the_checkout_is_what_an_editable_install_puts_on_the_path() -> None:
     hatch = PYPROJECT["tool"]["hatch"]["build"]
     assert hatch["dev-mode-dirs"] == ["."]
     assert hatch["targets"]["wheel"]["bypass-selection"] is True
+
+
+@pytest.mark.parametrize("package", ["torch", "tensorflow-cpu", "keras"])
+def test_releases_that_are_compared_are_free_of_their_pin_and_of_no_other(package: str) -> None:
+    noxfile = pytest.importorskip("noxfile", reason="nox is not installed", exc_type=ImportError)
+    whole = CONSTRAINTS.read_text()
+    assert package in noxfile.STACK_OF
+    left = noxfile.unpinned(whole, package)
+    (gone,) = set(whole.splitlines()) - set(left.splitlines())
+    assert canonicalize_name(Requirement(gone).name) == package
