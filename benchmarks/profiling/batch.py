@@ -19,7 +19,7 @@ from benchmarks.profiling._subject import TURN_S, Subject, ask, started
 from benchmarks.records import Exit, Stack
 from profilers import host, rss
 
-HELP = "the largest batch that fits into memory (--largest-batch), and what each batch takes"
+HELP = "the largest batch that fits into memory, and what each batch takes"
 WARM_S = 0.1
 SHARE = 0.5
 """The part of the free memory that a worker may hold unless a limit is given."""
