@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import environment, inputs, journal, options, plan, registry
+from benchmarks.ledger import Ledger
 from benchmarks.process import ROOT
 from benchmarks.progress import Listener
 from benchmarks.records import Run, from_json, to_json
-from benchmarks.results import Ledger
 from benchmarks.runner import Runner
 
 JOURNAL = "journal.ndjson"

@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks.crew import Context
 from benchmarks.gate import Gate
 from benchmarks.launch import Launch
+from benchmarks.ledger import Ledger
 from benchmarks.narrowing import TARGET, widest
 from benchmarks.nursery import Nursery
 from benchmarks.plan import Group, Plan
@@ -25,7 +26,7 @@ from benchmarks.profiling import _run
 from benchmarks.progress import Listener
 from benchmarks.proving import References, compare_stack, proof
 from benchmarks.records import Matchup, MatchupResult, Run, Stack, to_json
-from benchmarks.results import Ledger, assemble
+from benchmarks.results import assemble
 from profilers import gpu_state
 
 Append = Callable[..., None]

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import plan, registry, results
 from benchmarks.launch import _samples
+from benchmarks.ledger import Ledger
 from benchmarks.plan import Plan, Selection
 from benchmarks.records import (
     Case,
@@ -20,7 +21,7 @@ from benchmarks.records import (
     TimedCheck,
     to_json,
 )
-from benchmarks.results import Ledger, assemble, exit_code
+from benchmarks.results import assemble, exit_code
 from tests.pipeline import EFFORTS, MODELS
 
 HEADER = Run(

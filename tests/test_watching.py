@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from benchmarks import options, plan, watching
+from benchmarks.ledger import Ledger
 from benchmarks.phases._protocol import Work
 from benchmarks.plan import EFFORTS, Selection
 from benchmarks.process import environment_of
 from benchmarks.records import Case, Stack
-from benchmarks.results import Ledger
 from benchmarks.worker import Worker
 from profilers import gpu_state
 from profilers.host import Reading
