@@ -252,6 +252,9 @@ _SELFTEST = {
         "--precision",
         "--processes",
         "--only",
+        # What is compared with itself needs no why.
+        "--profile",
+        "--no-telemetry",
         # A floor is kept for its effort, and must be made with that effort's launches.
         "--launches",
         "--until-ci",

@@ -80,6 +80,16 @@ def test_a_copy_is_no_interpreter_in_the_command_that_repeats_a_run() -> None:
     assert "torch-eager@a,torch-eager@b,torch-eager@slow5" in words
 
 
+@pytest.mark.parametrize("flag", ["--profile", "--no-telemetry"])
+def test_a_selftest_is_neither_profiled_nor_watched(
+    flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = floor.selection(plan.Selection(profile=True), [Stack("torch", "eager")])
+    assert (chosen.profile, chosen.telemetry) == (False, False)
+    assert main(["selftest", flag]) == Exit.USAGE
+    assert flag in capsys.readouterr().err
+
+
 def test_copies_are_the_same_stack_and_slower_ones() -> None:
     made = floor.selection(plan.Selection(shard=(1, 2)), [Stack("torch", "eager")], [0.05])
     assert made.stacks == ("torch-eager@a", "torch-eager@b", "torch-eager@slow5")

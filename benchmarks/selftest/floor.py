@@ -43,7 +43,15 @@ def selection(
         *(Variant(label=label(share), slow=share) for share in slowed),
     )
     names = tuple(f"{stack.plain}@{v.label}" for stack in stacks for v in variants)
-    return replace(chosen, stacks=names, variants=variants, shard=None, only=(), telemetry=False)
+    return replace(
+        chosen,
+        stacks=names,
+        variants=variants,
+        shard=None,
+        only=(),
+        profile=False,
+        telemetry=False,
+    )
 
 
 def against_itself(run: Run) -> list[Verdict]:
