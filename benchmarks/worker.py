@@ -32,6 +32,7 @@ from benchmarks.records import to_json
 from profilers import host, pyspy
 
 NUMBER_BYTES = {"float64": 8, "bfloat16": 2, "float16": 2}
+UNKNOWN_PEAK = "the allocator's peak is older than this phase, and cannot be reset"
 LONGEST = 5
 """A turn may take so many times the time that it is meant to take."""
 
@@ -222,6 +223,7 @@ class Worker:
         session, work = self._session(), self._work()
         peak = host.peak_rss_bytes()
         device = session.adapter.device_peak_bytes()
+        why = "not a CUDA device" if self.device == "cpu" else UNKNOWN_PEAK
         self.work = None
         traced = session.adapter.traced()
         return {
@@ -230,7 +232,7 @@ class Worker:
                 "peak_rss_bytes": peak.value,
                 "peak_rss_reason": peak.reason,
                 "device_peak_bytes": device,
-                "device_reason": None if device is not None else "not a CUDA device",
+                "device_reason": None if device is not None else why,
             },
             "learned": to_json(tuple(work.learned)),
         }

@@ -170,6 +170,18 @@ def test_an_epoch_is_one_iteration_and_says_what_it_learned() -> None:
         assert learned[0]["test_samples"] == 20
 
 
+def test_a_peak_that_a_device_does_not_tell_has_another_reason_than_no_device() -> None:
+    with _child() as child:
+        settings = _settings(device="cuda")
+        child.ask("start", spawned=0.0, adapter="null", settings=settings, job=_job())
+        child.ask("prepare", phase="forward", turn_s=0.01, warm_s=0.02)
+        told = child.ask("finish")["memory"]
+        assert told["device_peak_bytes"] is None
+        assert told["device_reason"] == (
+            "the allocator's peak is older than this phase, and cannot be reset"
+        )
+
+
 def test_epochs_that_are_only_watched_teach_nothing() -> None:
     with _child() as child:
         child.start(data="digits", train_samples=50, test_samples=20)
