@@ -212,6 +212,38 @@ def test_all_adapters_report_the_same_settings(probed: dict[str, Found], adapter
         assert settings.keys() == torch.keys()
 
 
+NO_GPU = """
+import sys
+from benchmarks import memory, registry
+from benchmarks.adapters._protocol import Settings
+
+adapter = registry.adapter(sys.argv[1])
+try:
+    adapter(Settings(mode=next(iter(adapter.modes)), device="cuda"))
+except Exception as error:
+    print(memory.status(error, "cuda"), error)
+"""
+
+
+@pytest.mark.parametrize("name", sorted(probe.MODES))
+def test_a_framework_that_sees_no_gpu_is_unsupported_there(name: str, tmp_path: Path) -> None:
+    adapter = registry.adapter(name)
+    if framework_status(adapter.requires):
+        pytest.skip(f"{name} is not installed")
+    hidden = {"CUDA_VISIBLE_DEVICES": "", "KERAS_HOME": str(tmp_path), "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [sys.executable, "-c", NO_GPU, name],
+        cwd=ROOT,
+        env=dict(os.environ) | dict(adapter.env) | hidden,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.startswith("unsupported "), done.stdout + done.stderr[-2000:]
+    assert " sees no " in done.stdout
+
+
 # --- data -----------------------------------------------------------------------------------------
 
 

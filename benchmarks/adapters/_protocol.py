@@ -104,7 +104,11 @@ class Adapter(Protocol):
     """Variables that name the folder of its compiler's cache; none where it keeps no cache."""
 
     def __init__(self, settings: Settings) -> None:
-        """Import the framework and set everything ``settings`` says."""
+        """Import the framework and set everything ``settings`` says.
+
+        Raises:
+            NotImplementedError: this framework cannot do that here; the case is ``unsupported``.
+        """
 
     def build(self, twin: ModuleType, spec: ModelSpec, weights: Weights) -> Any:
         """The model on the device, with these weights and a fresh optimizer."""

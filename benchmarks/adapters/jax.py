@@ -95,7 +95,10 @@ class JAX(_keras.Keras):
         import keras
 
         self.jax, self.pending, self.peak = jax, list[Any](), 0
-        self.device = jax.devices()[0]
+        try:
+            self.device = jax.devices()[0]
+        except RuntimeError as error:
+            raise NotImplementedError(f"JAX sees no {settings.device}") from error
         self.adopt(keras, settings)
 
     def model(self, spec: ModelSpec, network: Any) -> Model:

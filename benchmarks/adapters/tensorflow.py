@@ -45,7 +45,7 @@ class TensorFlow(Keras):
         if settings.device == "cpu":
             tf.config.set_visible_devices([], "GPU")
         elif not tf.config.list_physical_devices("GPU"):
-            raise RuntimeError("TensorFlow sees no GPU")
+            raise NotImplementedError("TensorFlow sees no GPU")
 
         import keras
 

@@ -14,7 +14,13 @@ LOADER = "DataLoader in the training process (num_workers=0)"
 
 
 def set_up(asked: Settings) -> None:
-    """Seed, threads and everything of the policy that holds for the whole process."""
+    """Seed, threads and everything of the policy that holds for the whole process.
+
+    Raises:
+        NotImplementedError: the device is not there, or PyTorch is built without it.
+    """
+    if asked.device == "cuda" and not torch.cuda.is_available():
+        raise NotImplementedError("PyTorch sees no GPU")
     torch.manual_seed(asked.seed)
     if asked.policy != "defaults":
         torch.set_num_threads(asked.threads)
