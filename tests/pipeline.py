@@ -21,9 +21,9 @@ import pytest
 from benchmarks import (
     ceilings,
     conduct,
+    crew,
     interference,
     journal,
-    launch,
     plan,
     progress,
     proving,
@@ -104,7 +104,7 @@ class Pipeline:
         self.monkeypatch.setattr(interference, "causes", lambda _record, _normal: {})
         self.monkeypatch.setattr(floor, "settle", _no_floor)
         self.monkeypatch.setattr(ceilings, "settle", _no_ceiling)
-        for module in (launch, proving):
+        for module in (crew, proving):
             self.monkeypatch.setattr(module, "WorkerProcess", self._worker)
 
     def run(self, *arguments: str, **control: Any) -> Outcome:
