@@ -331,7 +331,8 @@ def test_a_resumed_run_checks_each_part_before_it_is_timed_again(
         first = entry["kind"] == "launch" and entry["launch"] == 0
         return entry["kind"] in {"run", "proof"} or (first and "train_step" in entry["matchup"])
 
-    log.write_bytes(b"".join(filter(finished, log.read_bytes().splitlines(keepends=True))))
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(line for line in lines if finished(line)))
     asked: list[tuple[str, str]] = []
     ask = WorkerProcess.ask
 

@@ -9,7 +9,8 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -174,7 +175,7 @@ def test_settings_say_what_is_stored_computed_and_allowed() -> None:
 def test_a_layout_that_a_twin_does_not_have_is_refused_and_not_ignored() -> None:
     asked = Settings(mode="graph", layout="channels_first")
     with pytest.raises(NotImplementedError, match="are channels_last, not channels_first"):
-        Keras().adopt(None, asked)
+        Keras.adopt(cast("Keras", SimpleNamespace()), None, asked)
 
 
 def test_what_a_framework_cannot_do_is_unsupported_and_no_error() -> None:
