@@ -93,7 +93,8 @@ def watch(
         device: where it computes.
         rng: draws the order of the stretches.
     """
-    gpu = gpu_state.visible_uuid() if device == "cuda" else Reading[str](None)
+    nothing: Reading[str] = Reading(None)
+    gpu = gpu_state.visible_uuid() if device == "cuda" else nothing
     plan = stretches(watch_s, step_s, "cuda" if gpu.value else "cpu", rng)
     medians: dict[bool, list[float]] = {True: [], False: []}
     try:
