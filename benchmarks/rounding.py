@@ -39,7 +39,7 @@ SKIPPED = 16
 CONFIDENCE = 8.0
 """Factor of the rounding bound; Higham & Mary (2019) put the chance of a sum exceeding theirs at
 2 exp(-factor^2 / 2)."""
-MOST = 0.5
+MOST = 0.8
 """No bound is wider: no update at all is an error of 1, and one in the wrong direction of 2."""
 
 

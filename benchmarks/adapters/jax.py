@@ -92,13 +92,14 @@ class JAX(_keras.Keras):
             products = "tensorfloat32" if settings.tf32 else "float32"
             jax.config.update("jax_default_matmul_precision", products)
 
-        import keras
-
         self.jax, self.pending, self.peak = jax, list[Any](), 0
         try:
             self.device = jax.devices()[0]
-        except RuntimeError as error:
+        except (RuntimeError, AssertionError) as error:  # the latter where no plugin is installed
             raise NotImplementedError(f"JAX sees no {settings.device}") from error
+
+        import keras
+
         self.adopt(keras, settings)
 
     def model(self, spec: ModelSpec, network: Any) -> Model:
