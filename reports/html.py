@@ -137,6 +137,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "no_device_memory": sections.device_memory_reasons(run),
         "learned": sections.learned(run),
         "explanations": why.explanations(run),
+        "profiled": why.stacks(run),
         "unexplained": why.remarks(run),
         "roofline": roofline.table(run),
         "engines": engines.costs(run),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from reports import text
 from reports.load import number
 from reports.palette import look
-from reports.sections import Cell, Column, Table
+from reports.sections import Cell, Column, Table, stack_cell
 from reports.svg import canvas, drawing
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ SHOWN = 16
 """Lines of a comparison that the page shows, the largest differences; run.json has the rest."""
 MAX_PANELS = 12
 BAR = 15
-UNNAMED = ("framework overhead", "other")
+LOADING = "data loading"
+"""The category of time in which a step waits for its batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,48 @@ def remarks(run: Run) -> tuple[str, ...]:
             for note in profiled.get("notes") or ()
         ]
     return tuple(told)
+
+
+def stacks(run: Run) -> Table | None:
+    """What each profiled step was made of in all: work, overhead, and how a device was fed."""
+    columns = (
+        Column("model", "Model"),
+        Column("phase", "Phase"),
+        Column("stack", "Stack"),
+        Column("wall", "Step, profiled", numeric=True),
+        Column("timed", "just before", numeric=True),
+        Column("busy", "In operations", numeric=True),
+        Column("overhead", "Framework overhead", numeric=True),
+        Column("loading", "Waiting for data", numeric=True),
+        Column("launches", "Kernels", numeric=True),
+        Column("syncs", "Host syncs", numeric=True),
+    )
+    rows = tuple(
+        _stack_row(result, told)
+        for result in run.matchups
+        for told in (result.profile or {}).get("stacks", ())
+    )
+    return Table(caption="Steps as profiled", columns=columns, rows=rows) if rows else None
+
+
+def _stack_row(result: MatchupResult, told: Mapping[str, Any]) -> tuple[Cell, ...]:
+    wall = number(told.get("wall_s")) or 0.0
+    rows = (result.profile or {}).get("rows", ())
+    own = [row for row in rows if row["stack"] == told["stack"]]
+    loading = sum(row["self_s"] for row in own if row["category"] == LOADING)
+    shares = [
+        value / wall if value is not None and wall else None
+        for value in (number(told.get("busy_s")), number(told.get("overhead_s")), loading)
+    ]
+    counts = [number(told.get(key)) for key in ("launches", "syncs")]
+    return (
+        Cell(result.matchup.model, result.matchup.model),
+        Cell(result.matchup.phase, result.matchup.phase),
+        stack_cell(str(told["stack"])),
+        *(Cell(text.duration(number(told.get(k))), told.get(k)) for k in ("wall_s", "timed_s")),
+        *(Cell(text.share(share), share) for share in shares),
+        *(Cell(text.ABSENT if n is None else f"{n:g}", n) for n in counts),
+    )
 
 
 def _explanation(result: MatchupResult, pair: Mapping[str, Any]) -> Explanation:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.records import Run, from_json, to_json
-from reports import html, roofline, why
+from reports import html, roofline, text, why
 from tests import report_samples
 
 PLACE = {
@@ -45,6 +45,21 @@ PROFILE: dict[str, Any] = {
         }
     ],
     "failed": {"torch-compile": "crash: the worker died"},
+    "stacks": [
+        {
+            "stack": "torch-eager",
+            "wall_s": 0.004,
+            "timed_s": 0.0035,
+            "busy_s": 0.003,
+            "overhead_s": 0.001,
+            "launches": 12.0,
+            "syncs": None,
+        }
+    ],
+    "rows": [
+        {"stack": "torch-eager", "category": "data loading", "self_s": 0.001},
+        {"stack": "torch-eager", "category": "conv", "self_s": 0.002},
+    ],
 }
 
 
@@ -100,6 +115,16 @@ def test_the_lines_of_a_pair_read_as_they_are() -> None:
     first = [cell.text for cell in told.categories.rows[0]]
     assert first[:4] == ["forward · pool", "100 µs", "1.90 ms", "+1.80 ms"]
     assert told.layers is None
+
+
+def test_a_profiled_step_tells_how_it_was_fed() -> None:
+    told = why.stacks(profiled())
+    assert told is not None
+    (row,) = told.rows
+    assert [cell.text for cell in row[2:]] == [
+        "torch-eager", "4.00 ms", "3.50 ms", "75.0 %", "25.0 %", "25.0 %", "12", text.ABSENT,
+    ]  # fmt: skip
+    assert why.stacks(report_samples.healthy_run()) is None
 
 
 def test_charts_show_every_stack_once() -> None:
