@@ -55,6 +55,7 @@ LAYERS = {
         ("ncclDevKernel_AllReduce", "collective"),
         ("enumerate(DataLoader)#_SingleProcessDataLoaderIter.__next__", "data loading"),
         ("IteratorGetNext", "data loading"),
+        ("MakeIterator", "data loading"),
         ("SomethingNobodyKnows", "other"),
     ],
 )

@@ -153,6 +153,7 @@ def test_the_door_is_in_profilers() -> None:
         ("torch-eager", "framework overhead", "torch-compile"),
         ("torch-compile", "backward · conv", "torch-compile@channels_last"),
         ("tensorflow-graph", "framework overhead", "tensorflow-xla"),
+        ("tensorflow-graph", "backward · conv", "tensorflow-xla"),
         ("tensorflow-graph", "forward · recurrent", "tensorflow-xla"),
         ("tensorflow-xla", "backward · pool", "tensorflow-graph"),
         ("torch-eager", "forward · recurrent", "torch-eager@one_thread"),
@@ -167,7 +168,7 @@ def test_an_explanation_names_its_experiment(slow: str, key: str, stack: str) ->
 
 
 def test_what_nobody_knows_a_remedy_for_has_none() -> None:
-    stack = Stack.parse("tensorflow-graph")
+    stack = Stack.parse("jax-xla")
     assert _experiments.experiment(stack, "forward · conv", images=True, device="cpu") is None
 
 

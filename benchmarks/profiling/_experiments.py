@@ -53,7 +53,7 @@ def _found(slow: Stack, category: str, *, images: bool) -> Experiment | None:
         return Experiment(stack="keras_torch-compile", text="keras_torch-compile")
     if plain == "tensorflow-xla":
         return Experiment(stack="tensorflow-graph", text="tensorflow-graph, without XLA")
-    if plain == "tensorflow-graph" and category in _SMALL | {"recurrent"}:
+    if plain == "tensorflow-graph":
         return Experiment(stack="tensorflow-xla", text="tensorflow-xla")
     if plain == "tensorflow-eager":
         return Experiment(stack="tensorflow-graph", text="tensorflow-graph")

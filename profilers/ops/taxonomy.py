@@ -81,7 +81,7 @@ _WORDS = {
 """Whole names, without what of_op() takes off them."""
 
 _STEMS = {
-    "data loading": "enumerate(dataloader) iteratorgetnext multideviceiterator",
+    "data loading": "enumerate(dataloader) iterator prefetch",
     "collective": "all_reduce allreduce all_gather allgather reduce_scatter nccl coalesced",
     "conv": "conv depthwise",
     "attention": "attention sdpa flash",
