@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="of the number of comparisons")
     parser.add_argument("--repeats", type=int, default=1, help="runs of twinbench per condition")
     parser.add_argument("--conditions", default=",".join(CONDITIONS), metavar="A,B")
-    parser.add_argument("--launches", type=int, default=twinbench.LAUNCHES, help="of twinbench")
+    parser.add_argument("--launches", type=int, help="of twinbench, under every condition")
     parser.add_argument("--out", type=Path, default=Path("results/selfcheck"), metavar="DIR")
     asked = parser.parse_args(arguments)
     asked.out.mkdir(parents=True, exist_ok=True)
@@ -64,8 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _ask(name: str, condition: str, asked: argparse.Namespace) -> Iterable[tuple[str, Outcome]]:
     """Each answer of a tool under a condition: ``same`` or ``slowed``, the latter when quiet."""
     if name == "twinbench":
+        launches = asked.launches or twinbench.LAUNCHES[condition]
         for _ in range(asked.repeats):
-            same, slowed = twinbench.measure(SLOW, asked.launches, asked.out / condition)
+            same, slowed = twinbench.measure(SLOW, launches, asked.out / condition)
             yield from (("same", outcome) for outcome in same)
             if condition == "quiet":
                 yield from (("slowed", outcome) for outcome in slowed)

@@ -19,7 +19,8 @@ from benchmarks.selftest.tools._outcome import Outcome
 RULE = "interval over launches beyond 2 %"
 COPIES = tuple("abcdefgh")
 EFFORT = "standard"
-LAUNCHES = 7
+LAUNCHES = {"quiet": 10, "busy": 3}
+"""Under each condition. Beside a busy process a launch ends with its first disturbed rounds."""
 UNTIL = 0.02
 PHASES = ("forward", "train_step")
 MODELS = (work.MODEL, "simple_cnn")
