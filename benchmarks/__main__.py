@@ -7,12 +7,22 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import conduct, environment, inputs, journal, options, plan, progress, registry
+from benchmarks import (
+    conduct,
+    environment,
+    inputs,
+    journal,
+    options,
+    plan,
+    progress,
+    registry,
+    terminal,
+)
 from benchmarks.process import WorkerError
 from benchmarks.proving import check_stacks, proof
 from benchmarks.records import Exit, Parity, Stack, to_json
@@ -23,7 +33,7 @@ from profilers import inventory
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    parser = _Parser(
+    parser = terminal.Parser(
         prog="python -m benchmarks",
         description="PyTorch or Keras/TensorFlow: which runs this model faster here, and how sure.",
     )
@@ -34,17 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.add(group, command.add_argument)
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
         command.set_defaults(function=function)
-    try:
+
+    def called() -> int:
         asked = parser.parse_args(arguments)
-        return int(asked.function(asked, _console()))
-    except journal.Locked as error:
-        print(f"twinbench: {error}", file=sys.stderr)
-        return Exit.LOCKED
-    except conduct.usage_errors() as error:
-        print(f"twinbench: {error}", file=sys.stderr)
-        return Exit.USAGE
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
+        return int(asked.function(asked, terminal.console()))
+
+    return terminal.guarded(called)
 
 
 def run(asked: argparse.Namespace, console: Console) -> int:
@@ -204,16 +209,6 @@ def doctor(asked: argparse.Namespace, console: Console) -> int:
         reason = each["reason"]
     console.print(metrics)
     return 0
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise plan.SelectionError(f"{message} (see {self.prog} --help)")
-
-
-def _console() -> Console:
-    """Names are shown as they are: neither markup nor emoji."""
-    return Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 
 def _device(device: str) -> str:

@@ -1,6 +1,14 @@
-"""What several tests share: a clock that only moves when told to, and steady property tests."""
+"""What several tests share: a clock, whole runs in a second, and steady property tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.pipeline import Pipeline
 
 # `pytest-benchmark compare` loads this file too, where only what a bench needs is installed.
 try:
@@ -34,3 +42,11 @@ class FakeClock:
 def clock() -> FakeClock:
     """A clock at zero."""
     return FakeClock()
+
+
+@pytest.fixture
+def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pipeline:
+    """Whole runs of the null adapter."""
+    from tests.pipeline import Pipeline
+
+    return Pipeline(monkeypatch, tmp_path)

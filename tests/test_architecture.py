@@ -22,6 +22,7 @@ MAX_LINES = 320
 LONGER = {"benchmarks/records.py": 470}  # the data contract reads best in one piece
 PRINTING = {
     "benchmarks/profiling/_command.py": 1,  # the one document of --json
+    "benchmarks/terminal.py": 1,  # what was wrong, in one line
     "benchmarks/conduct.py": 1,  # why a report could not be built, after the run stands
     "benchmarks/selftest/launches.py": 2,  # as good as a __main__: a program of its own
     "benchmarks/selftest/tools/asv.py": 2,  # programs of their own, which answer their parent

@@ -15,11 +15,6 @@ from tests.pipeline import MODELS, ROOT, TINY, Pipeline
 Capture = pytest.CaptureFixture[str]
 
 
-@pytest.fixture
-def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pipeline:
-    return Pipeline(monkeypatch, tmp_path)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

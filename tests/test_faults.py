@@ -27,11 +27,6 @@ ONCE = ("--effort", "release")
 STACK = Stack("null", "a")
 
 
-@pytest.fixture
-def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pipeline:
-    return Pipeline(monkeypatch, tmp_path)
-
-
 def _failure(case: Case) -> Failure:
     assert case.failure is not None
     return case.failure

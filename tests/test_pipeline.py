@@ -23,11 +23,6 @@ WITH_TORCH_TWIN = (
 )
 
 
-@pytest.fixture
-def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pipeline:
-    return Pipeline(monkeypatch, tmp_path)
-
-
 @pytest.fixture(scope="module")
 def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     """One run that several tests look at: every phase, with its report."""

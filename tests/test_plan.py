@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import options, plan, registry
+from benchmarks import briefing, options, plan, registry
 from benchmarks.models._spec import ModelSpec
 from benchmarks.plan import Selection, SelectionError, Variant, make
 from benchmarks.records import Stack
@@ -191,6 +191,14 @@ def test_an_unknown_id_is_answered_with_the_nearest() -> None:
 )
 def test_a_selection_survives_the_journal(chosen: Selection) -> None:
     assert options.from_stored(options.to_stored(chosen)) == chosen
+
+
+def test_a_variant_changes_what_its_worker_is_told_and_nobody_elses() -> None:
+    chosen = Selection(variants=(Variant(label="v", layout="channels_last", threads=1),))
+    told = briefing.settings(Stack.parse("torch-eager@v"), chosen, 4)
+    plain = briefing.settings(Stack.parse("torch-eager"), chosen, 4)
+    assert (plain["layout"], plain["threads"]) == (None, 4)
+    assert told == plain | {"layout": "channels_last", "threads": 1}
 
 
 @pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Selection)])

@@ -1,7 +1,6 @@
 """The largest batch: the search on workers that are made up, and the command on real ones."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,11 +17,6 @@ from profilers import host
 from tests.pipeline import MODELS, Pipeline
 
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pipeline:
-    return Pipeline(monkeypatch, tmp_path)
 
 
 class Fits:

@@ -22,11 +22,6 @@ while :; do sleep 0.02; done
 ROOT = "m (/x/lib/python3.11/m.py);Worker.sustain (benchmarks/worker.py);turn (benchmarks/clock.py)"
 
 
-@pytest.fixture
-def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pipeline:
-    return Pipeline(monkeypatch, tmp_path)
-
-
 def _flame(pipeline: Pipeline, *arguments: str) -> int:
     place = ("--models-dir", str(MODELS), "--out", str(pipeline.out))
     small = ("--stacks", "null-a,null-b", "--seconds", "0.3")

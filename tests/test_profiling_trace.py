@@ -42,11 +42,6 @@ EVENTS = (
 )
 
 
-@pytest.fixture
-def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pipeline:
-    return Pipeline(monkeypatch, tmp_path)
-
-
 def _trace(pipeline: Pipeline, *arguments: str) -> int:
     place = ("--models-dir", str(MODELS), "--out", str(pipeline.out))
     return main(["trace", "tiny", "forward", *place, "--stacks", "null-a,null-b", *arguments])

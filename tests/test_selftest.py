@@ -18,11 +18,6 @@ SETTLE = floor.settle
 TINY = ("--models-dir", str(MODELS), "--models", "tiny", "--phases", "forward,train_step")
 
 
-@pytest.fixture
-def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pipeline:
-    return Pipeline(monkeypatch, tmp_path)
-
-
 def _verdict(ratio: float | None, *, busy: bool = False) -> Verdict:
     return Verdict(
         a="null-a@a",

@@ -31,11 +31,6 @@ QUICK = Selection()
 
 
 @pytest.fixture
-def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Pipeline:
-    return Pipeline(monkeypatch, tmp_path)
-
-
-@pytest.fixture
 def watched(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     """The pipeline with a short look at each case."""
     monkeypatch.setitem(watching.WATCH_S, "quick", 0.08)

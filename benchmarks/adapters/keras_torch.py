@@ -142,15 +142,8 @@ class KerasTorch(Keras):
         self, model: Model, step: Callable[[], object], steps: int, dumped: Path
     ) -> Recording:
         del dumped
-        from profilers.ops import torch as ops
-
-        return ops.record(
-            step,
-            self.synchronize,
-            steps=steps,
-            modules={layer.name: layer for layer in model.network.layers},
-            python=self.asked.mode == "eager",
-        )
+        modules = {layer.name: layer for layer in model.network.layers}
+        return self.engine.record(self.asked, step, steps, modules)
 
     def settings(self) -> dict[str, Any]:
         return {

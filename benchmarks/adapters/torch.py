@@ -206,15 +206,8 @@ class Torch:
         self, model: Model, step: Callable[[], object], steps: int, dumped: Path
     ) -> Recording:
         del dumped
-        from profilers.ops import torch as ops
-
-        return ops.record(
-            step,
-            self.synchronize,
-            steps=steps,
-            modules={name: module for name, module in model.source.named_modules() if name},
-            python=self.asked.mode == "eager",
-        )
+        modules = {name: module for name, module in model.source.named_modules() if name}
+        return self.engine.record(self.asked, step, steps, modules)
 
     def settings(self) -> dict[str, Any]:
         return self.engine.read_back(self.asked) | {

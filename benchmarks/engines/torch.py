@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from numpy.typing import NDArray
 
 from benchmarks.adapters._protocol import Settings
+
+if TYPE_CHECKING:
+    from profilers.ops.rows import Recording
 
 LOADER = "DataLoader in the training process (num_workers=0)"
 
@@ -100,6 +103,21 @@ def flops(run: Callable[[], object]) -> float:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         run()
     return float(counter.get_total_flops())
+
+
+def record(
+    asked: Settings, step: Callable[[], object], steps: int, modules: Mapping[str, torch.nn.Module]
+) -> Recording:
+    """Record so many steps of a model, whose modules are known by these names."""
+    from profilers.ops import torch as ops
+
+    return ops.record(
+        step,
+        lambda: synchronize(asked.device),
+        steps=steps,
+        modules=modules,
+        python=asked.mode == "eager",
+    )
 
 
 def ceiling_work(

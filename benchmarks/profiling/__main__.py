@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import cast
 
-from rich.console import Console
-
-from benchmarks import conduct, journal, options, plan
-from benchmarks.process import WorkerError
+from benchmarks import options, terminal
 from benchmarks.profiling._command import Command
 from benchmarks.profiling._subject import subject
-from benchmarks.records import Exit
 
 FLAGS = (
     "--stacks",
@@ -34,7 +29,7 @@ FLAGS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    parser = _Parser(
+    parser = terminal.Parser(
         prog="python -m profilers",
         description="Why a model takes the time it takes, and what it needs beside time.",
     )
@@ -48,24 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--out", **options.PLACE["--out"])
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
         module.arguments(command)
-    try:
+
+    def called() -> int:
         asked = parser.parse_args(arguments)
         asked.models, asked.phases = (asked.model,), (asked.phase,)
         chosen = options.selection(
             lambda flag: getattr(asked, flag.lstrip("-").replace("-", "_"), None)
         )
-        return int(_load(asked.command).main(subject(chosen), asked, _console()))
-    except journal.Locked as error:
-        print(f"twinbench: {error}", file=sys.stderr)
-        return Exit.LOCKED
-    except WorkerError as error:
-        print(f"twinbench: {error.status}: {error.reason}", file=sys.stderr)
-        return Exit.INCOMPLETE
-    except conduct.usage_errors() as error:
-        print(f"twinbench: {error}", file=sys.stderr)
-        return Exit.USAGE
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
+        return _load(asked.command).main(subject(chosen), asked, terminal.console())
+
+    return terminal.guarded(called)
 
 
 def _names() -> tuple[str, ...]:
@@ -75,16 +62,6 @@ def _names() -> tuple[str, ...]:
 
 def _load(name: str) -> Command:
     return cast("Command", importlib.import_module(f"benchmarks.profiling.{name}"))
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise plan.SelectionError(f"{message} (see {self.prog} --help)")
-
-
-def _console() -> Console:
-    """Names are shown as they are: neither markup nor emoji."""
-    return Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 
 if __name__ == "__main__":

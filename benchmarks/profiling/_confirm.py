@@ -22,6 +22,7 @@ from benchmarks.records import Case, Exit
 from benchmarks.selftest import floor
 
 LAUNCHES = 7
+WORDS = {"faster": "confirmed", "slower": "refuted"}
 
 
 def carry_out(
@@ -31,6 +32,7 @@ def carry_out(
 
     Raises:
         Locked: another run is using the device.
+        KeyboardInterrupt: an experiment was interrupted, and so are those that would follow.
     """
     done: list[dict[str, Any]] = []
     for pair in explained:
@@ -57,20 +59,39 @@ def _try(
     )
     folder = folder_of(of, out) / "confirm"
     run = conduct.carry_out(conduct.prepare(chosen, folder), Telling(console))
-    cases = {case.stack: case for case in run.matchups[0].cases}
-    changed, slow, fast = (cases[name] for name in (trial["stack"], pair["b"], pair["a"]))
+    if run.exit == Exit.INTERRUPTED:
+        raise KeyboardInterrupt
     stored = floor.lookup(out, of.selection)
-    verdict = stats.compare(changed, slow, stats.margin(stored["value"] if stored else None))
+    margin = stats.margin(stored["value"] if stored else None)
+    return judged(run.matchups[0].cases, pair, trial, margin) | {
+        "run": run.run_id,
+        "exit": run.exit,
+    }
+
+
+def judged(
+    timed: Sequence[Case], pair: dict[str, Any], trial: dict[str, Any], margin: float
+) -> dict[str, Any]:
+    """What the timings say of a trial: whether it made the slow stack of a pair faster.
+
+    Args:
+        timed: cases of the trial's stack and of both stacks of the pair.
+        pair: names the faster stack ``a`` and the slower one ``b``.
+        trial: names a stack and says in a text what it is.
+        margin: as of any verdict.
+    """
+    cases = {case.stack: case for case in timed}
+    changed, slow, fast = (cases[name] for name in (trial["stack"], pair["b"], pair["a"]))
+    verdict = stats.compare(changed, slow, margin)
     closes = _closed(changed, slow, fast)
     if verdict.ratio is None or verdict.ci95 is None:
         text = f"{trial['text']}: {verdict.reason}"
     else:
         low, high = verdict.ci95
-        word = {"faster": "confirmed", "slower": "refuted"}.get(verdict.verdict, "not confirmed")
-        part = "" if closes is None else f"; it closes {closes:.0%} of the gap".replace("%", " %")
         text = (
-            f"{word}: {trial['text']} is {verdict.ratio:.2f}x as fast as {pair['b']}"
-            f" [{low:.2f}, {high:.2f}], {verdict.launches} launches{part}"
+            f"{WORDS.get(verdict.verdict, 'not confirmed')}: {trial['text']} is"
+            f" {verdict.ratio:.2f}x as fast as {pair['b']} [{low:.2f}, {high:.2f}],"
+            f" {verdict.launches} launches{_part(closes)}"
         )
     return {
         "stack": trial["stack"],
@@ -80,8 +101,6 @@ def _try(
         "ci95": verdict.ci95,
         "launches": verdict.launches,
         "closes": closes,
-        "run": run.run_id,
-        "exit": int(run.exit or Exit.OK),
         "text": text,
     }
 
@@ -92,3 +111,10 @@ def _closed(changed: Case, slow: Case, fast: Case) -> float | None:
     if any(t is None for t in times) or times[1] <= times[2]:
         return None
     return float((times[1] - times[0]) / (times[1] - times[2]))
+
+
+def _part(closes: float | None) -> str:
+    if closes is None:
+        return ""
+    share = f"{abs(closes):.0%}".replace("%", " %")
+    return f"; it closes {share} of the gap" if closes >= 0 else f"; it widens the gap by {share}"

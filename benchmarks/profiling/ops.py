@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -50,14 +51,19 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
     told = _document.of(subject, profiles) | {"failed": failed}
     if not asked.json:
         _show(console, profiles, told["explained"])
-    if asked.confirm:
-        told["confirmed"] = _confirm.carry_out(subject, told["explained"], asked.out, console)
     if profiles:
-        kept = folder_of(subject, asked.out) / "ops.json"
-        conduct.store(kept, json.dumps(told, allow_nan=False) + "\n")
+        _keep(subject, told, asked.out)  # an experiment takes minutes, and may be interrupted
+    if profiles and asked.confirm:
+        told["confirmed"] = _confirm.carry_out(subject, told["explained"], asked.out, console)
+        _keep(subject, told, asked.out)
     if asked.json:
         emit(told)
     return Exit.INCOMPLETE if failed else Exit.OK
+
+
+def _keep(subject: Subject, told: dict[str, Any], out: Path) -> None:
+    kept = folder_of(subject, out) / "ops.json"
+    conduct.store(kept, json.dumps(told, allow_nan=False) + "\n")
 
 
 def _show(console: Console, profiles: list[_profile.Profile], found: list[dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import NamedTuple
 
-from profilers.ops.intervals import innermost, shared, union_ns
+from profilers.ops.intervals import innermost, shared
 from profilers.ops.rows import Event, Recording, Row
 
 NANO = 1e-9
@@ -101,11 +101,6 @@ def _counted(rows: Iterable[Row], flops: dict[tuple[str, str], float]) -> Iterat
 def spent(row: Row) -> float:
     """The seconds by which a row counts: the device's where there is one."""
     return row.self_s if row.device_s is None else row.device_s
-
-
-def busy_ns(events: Iterable[Event]) -> int:
-    """The time in which at least one of the events ran."""
-    return union_ns((e.start_ns, e.start_ns + e.duration_ns) for e in events)
 
 
 def _kind(event: Event) -> Kind:

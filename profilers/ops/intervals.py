@@ -14,16 +14,6 @@ Interval = tuple[int, int]
 Key = TypeVar("Key")
 
 
-def union_ns(intervals: Iterable[Interval]) -> int:
-    """The time that at least one interval covers."""
-    total, until = 0, None
-    for start, end in sorted(i for i in intervals if i[1] > i[0]):
-        begins = start if until is None else max(start, until)
-        total += max(0, end - begins)
-        until = end if until is None else max(until, end)
-    return total
-
-
 def innermost(intervals: Sequence[Interval]) -> list[tuple[int, int, int]]:
     """Cut the intervals of one thread so that each moment belongs to the innermost.
 

@@ -46,7 +46,6 @@ def read(path: Path) -> Iterator[Raw]:
             for event in line.events:
                 yield Raw(
                     name=event.name.partition("#")[0],
-                    display=event.name,
                     thread=f"{line.name} {number}",
                     device=device,
                     start_ns=round(event.start_ns),

@@ -70,7 +70,6 @@ def read(path: Path) -> Iterator[Raw]:
                 stats = {names.get(s.metadata_id, ""): _value(s, names) for s in event.stats}
                 yield Raw(
                     name=meta.name.partition("#")[0],
-                    display=meta.display_name,
                     thread=f"{line.name.partition('/')[0]} {number}",
                     device=device,
                     start_ns=nanoseconds(line.timestamp_ns, event.offset_ps),

@@ -19,7 +19,7 @@ from profilers.ops.taxonomy import BACKWARD, FORWARD, OPTIMIZER
 
 STEP = "twinbench.step"
 LAYER = "twinbench.layer:"
-_NODE = re.compile(r"autograd::engine::evaluate_function: (?P<name>\w+)")
+_NODE = re.compile(r"autograd::engine::evaluate_function: \w+")
 _FUSED = re.compile(r"(?:graph_\d+_)?(?:cpp|triton)_(?:fused|poi|red|per|tem)_(?P<ops>\w+?)_?\d*$")
 _WRAPPERS = (
     "autograd::engine::",

@@ -47,7 +47,6 @@ class Raw(NamedTuple):
     """One event as a reader of the file gives it; times are integers."""
 
     name: str
-    display: str
     thread: str
     device: bool
     start_ns: int

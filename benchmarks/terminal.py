@@ -1,0 +1,50 @@
+"""What the command lines share: bad input gets one clear line, and every ending its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from rich.console import Console
+
+from benchmarks import conduct, journal, plan
+from benchmarks.process import WorkerError
+from benchmarks.records import Exit
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises what it refuses, so that it is told as any other bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            SelectionError: always.
+        """
+        raise plan.SelectionError(f"{message} (see {self.prog} --help)")
+
+
+def console() -> Console:
+    """Text goes to stderr; names are shown as they are, neither markup nor emoji."""
+    return Console(stderr=True, markup=False, emoji=False, highlight=False)
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Carry out a command; its exit code, or that of what it raised, which is told in a line."""
+    try:
+        return int(command())
+    except journal.Locked as error:
+        return _told(str(error), Exit.LOCKED)
+    except WorkerError as error:
+        return _told(f"{error.status}: {error.reason}", Exit.INCOMPLETE)
+    except conduct.usage_errors() as error:
+        return _told(str(error), Exit.USAGE)
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+
+
+def _told(text: str, code: Exit) -> Exit:
+    print(f"twinbench: {text}", file=sys.stderr)  # noqa: T201 - a command line speaks here
+    return code
