@@ -34,7 +34,7 @@ def device() -> str:
 def extras(session: nox.Session) -> str:
     """The frameworks to install; TWINBENCH_FRAMEWORKS=torch,tensorflow,jax adds JAX."""
     asked = os.environ.get("TWINBENCH_FRAMEWORKS", "torch,tensorflow").split(",")
-    named = {"torch": "torch", "tensorflow": f"tensorflow-{device()}", "jax": "jax"}
+    named = {"torch": "torch", "tensorflow": f"tensorflow-{device()}", "jax": f"jax-{device()}"}
     chosen = [name.strip() for name in asked if name.strip()]
     for name in chosen:
         if name not in named:

@@ -125,9 +125,9 @@ def selftest(asked: argparse.Namespace, console: Console) -> int:
     made = conduct.check(options.selection(_value_of(asked)))
     stacks = made.selection.stacks or tuple(map(str, registry.plain_stacks()))
     runs = [
-        floor.measure(
+        conduct.on_the_side(
             floor.selection(made.selection, [Stack.parse(name)], asked.inject),
-            asked.out,
+            asked.out / floor.FOLDER,
             progress.Telling(console),
         )
         for name in stacks

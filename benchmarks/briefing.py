@@ -25,16 +25,19 @@ def job(group: Group, selection: Selection, *, needs_data: bool) -> dict[str, An
     }
 
 
-def settings(stack: Stack, selection: Selection, threads: int, **changed: Any) -> dict[str, Any]:
-    """The settings of a timed worker; ``changed`` overrides some of them."""
+def settings(
+    stack: Stack, selection: Selection, threads: int, model: str | None = None, **changed: Any
+) -> dict[str, Any]:
+    """The settings of a worker that times a model; ``changed`` overrides some of them."""
     variant = selection.variant(stack)
+    tuned = selection.tuning(stack, model) if model else None
     base: dict[str, Any] = {
         "mode": stack.mode,
         "device": selection.device,
         "precision": selection.precision,
         "policy": selection.policy,
-        "threads": variant.threads or threads,
-        "layout": variant.layout,
+        "threads": variant.threads or (tuned and tuned.threads) or threads,
+        "layout": variant.layout or (tuned and tuned.layout),
         "seed": selection.seed,
     }
     return asdict(Settings(**(base | changed)))

@@ -18,7 +18,7 @@ from benchmarks import environment, inputs, journal, options, plan, registry
 from benchmarks.ledger import Ledger
 from benchmarks.process import ROOT
 from benchmarks.progress import Listener
-from benchmarks.records import Run, from_json, to_json
+from benchmarks.records import Exit, Run, from_json, to_json
 from benchmarks.runner import Runner
 
 JOURNAL = "journal.ndjson"
@@ -170,6 +170,19 @@ def carry_out(prepared: Prepared, listener: Listener) -> Run:
         text = json.dumps(to_json(run), allow_nan=False, indent=1)
         journal.write_atomic(folder / SUMMARY, text + "\n")
         journal.point_latest(folder.parent, folder.name)
+    return run
+
+
+def on_the_side(chosen: plan.Selection, out: Path, listener: Listener) -> Run:
+    """Carry out a run that another needs; an interrupt ends both.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
+        Locked: another run is using the device.
+    """
+    run = carry_out(prepare(chosen, out), listener)
+    if run.exit == Exit.INTERRUPTED:
+        raise KeyboardInterrupt
     return run
 
 

@@ -103,7 +103,9 @@ class Crew:
             restart=False,
             spawned=self.workers[stack].spawned,
             adapter=stack.adapter,
-            settings=briefing.settings(stack, self.context.selection, self.context.threads),
+            settings=briefing.settings(
+                stack, self.context.selection, self.context.threads, self.group.model
+            ),
             job=briefing.job(self.group, self.context.selection, needs_data=needs_data),
         )
         if stamps is None:
@@ -117,7 +119,9 @@ class Crew:
         # Not before the first step: to read a setting back may start a compiler.
         told = self.ask(list(self.wanted), stack, "settings", restart=False)
         if told:
-            self.context.append("settings", stack=str(stack), settings=told["settings"])
+            self.context.append(
+                "settings", model=self.group.model, stack=str(stack), settings=told["settings"]
+            )
 
     def _append_cold(
         self, matchup: Matchup, stack: Stack, stamps: dict[str, Any], cache: str

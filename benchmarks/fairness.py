@@ -4,7 +4,10 @@ Asking for a setting proves nothing: only what the framework answers when asked 
 """
 
 import math
+from collections.abc import Iterable
 from typing import Any
+
+from benchmarks.selection import Tuned
 
 SAME = 1e-6  # frameworks keep hyperparameters in float32, whose rounding is no difference
 COMPARED = "the engine is what is being compared"
@@ -20,6 +23,9 @@ EXPECTED_UNEQUAL = {
     "loader_workers": OWN_LOADER,
 }
 
+TUNED_KEYS = ("layout", "threads")
+FASTEST = "the policy is best: each stack as it was measured to be fastest"
+
 
 def fairness(settings: dict[str, dict[str, Any]]) -> list[dict[str, str]]:
     """What was equal between stacks and what was not, from the settings each read back.
@@ -32,12 +38,28 @@ def fairness(settings: dict[str, dict[str, Any]]) -> list[dict[str, str]]:
     """
     flat = {stack: _flat(values) for stack, values in settings.items()}
     checks = dict.fromkeys(key for values in flat.values() for key in values)
+    best = any(values.get("policy") == "best" for values in flat.values())
+    expected = EXPECTED_UNEQUAL | (dict.fromkeys(TUNED_KEYS, FASTEST) if best else {})
     return [
-        _compared(key, {stack: values.get(key) for stack, values in flat.items()}) for key in checks
+        _compared(
+            key, {stack: values.get(key) for stack, values in flat.items()}, expected.get(key)
+        )
+        for key in checks
     ]
 
 
-def _compared(key: str, by_stack: dict[str, Any]) -> dict[str, str]:
+def tuned(found: Iterable[Tuned]) -> list[dict[str, str]]:
+    """What the policy ``best`` changed, and what it gained."""
+    return [_row("tuned", "info", f"{one.model}, {one.stack}: {_gain(one)}") for one in found]
+
+
+def _gain(one: Tuned) -> str:
+    changed = one.layout or f"{one.threads} thread{'s' if one.threads != 1 else ''}"
+    low, high = one.ci95
+    return f"{changed}, {one.ratio:.2f}x as fast as without [{low:.2f}, {high:.2f}]"
+
+
+def _compared(key: str, by_stack: dict[str, Any], expected: str | None) -> dict[str, str]:
     reported = {stack: value for stack, value in by_stack.items() if value is not None}
     groups: list[tuple[Any, list[str]]] = []
     for stack, value in reported.items():
@@ -50,8 +72,8 @@ def _compared(key: str, by_stack: dict[str, Any]) -> dict[str, str]:
     silent = [stack for stack in by_stack if stack not in reported]
     if silent:
         detail = "; ".join(filter(None, [detail, f"not reported: {', '.join(silent)}"]))
-    if len(groups) > 1 and key in EXPECTED_UNEQUAL:
-        return _row(key, "info", f"{detail} ({EXPECTED_UNEQUAL[key]})")
+    if len(groups) > 1 and expected:
+        return _row(key, "info", f"{detail} ({expected})")
     if len(reported) < 2:  # noqa: PLR2004 - a comparison takes two
         return _row(key, "info", detail)
     return _row(key, "equal" if len(groups) == 1 else "unequal", detail)

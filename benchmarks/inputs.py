@@ -22,6 +22,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "available",
+    "channels_first",
     "fit_to",
     "load",
     "order",
@@ -29,6 +30,7 @@ __all__ = [
     "take",
 ]
 
+IMAGES_RANK = 4
 LEVELS = 16  # the brightest token: both data sets become sequences of the same small alphabet
 TRAIN_SHARE = 0.8
 
@@ -191,6 +193,12 @@ def _mapped(
 ) -> Dataset:
     x_train, x_test = shape(dataset.x_train), shape(dataset.x_test)
     return replace(dataset, x_train=x_train, x_test=x_test, scale=scale)
+
+
+def channels_first(array: NDArray[Any]) -> NDArray[Any]:
+    """Images (n, h, w, c) as a contiguous (n, c, h, w); anything else as it is."""
+    turned = np.moveaxis(array, -1, 1) if array.ndim == IMAGES_RANK else array
+    return np.ascontiguousarray(turned)
 
 
 def _resized(images: Images, height: int, width: int, channels: int) -> Images:

@@ -21,7 +21,7 @@ class Ledger:
     launches: dict[str, dict[int, Mapping[str, Any]]] = field(default_factory=dict)
     colds: dict[str, dict[str, list[ColdStart]]] = field(default_factory=dict)
     failures: dict[tuple[str, str], Entry] = field(default_factory=dict)
-    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    settings: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
     telemetry: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
@@ -48,7 +48,7 @@ class Ledger:
             case "telemetry":
                 self.telemetry[entry["matchup"], entry["stack"]] = entry["telemetry"]
             case "settings":
-                self.settings[entry["stack"]] = entry["settings"]
+                self.settings[entry.get("model", ""), entry["stack"]] = entry["settings"]
             case "profile":
                 self.profiles[entry["matchup"]] = entry["profile"]
             case "failure":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.plan import EFFORTS, MOST, Selection, SelectionError, Variant
+from benchmarks.selection import Tuned
 
 LATEST = "latest"
 
@@ -63,8 +64,8 @@ SELECTION: dict[str, dict[str, Any]] = {
     },
     "--policy": {
         "metavar": "P",
-        "help": "matched (all settings equal, default), defaults (untouched), or best (each by its"
-        " own guide)",
+        "help": "matched (all settings equal, default), defaults (untouched), or best (each as it"
+        " was measured to be fastest)",
     },
     "--launches": {"type": int, "metavar": "N", "help": "launches (default: the effort's)"},
     "--until-ci": {
@@ -168,7 +169,7 @@ def as_command(chosen: Selection) -> tuple[str, ...]:
     words: list[str] = []
     for field in dataclasses.fields(Selection):
         value = getattr(chosen, field.name)
-        if value == field.default:
+        if value == field.default or field.name == "tuned":  # which the run finds out anew
             continue
         flag = "--" + {v: k for k, v in _FIELDS.items()}.get(field.name, field.name).replace(
             "_", "-"
@@ -200,5 +201,8 @@ def from_stored(data: dict[str, Any]) -> Selection:
     """A selection from the journal; what an older one lacks has its default."""
     paths = {k: Path(data[k]) for k in ("models_dir", "data_dir") if data.get(k) is not None}
     tuples = {k: tuple(v) for k, v in data.items() if isinstance(v, list)}
-    variants = {"variants": tuple(Variant(**v) for v in data.get("variants", ()))}
-    return Selection(**(data | tuples | paths | variants))
+    made = {
+        "variants": tuple(Variant(**v) for v in data.get("variants", ())),
+        "tuned": tuple(Tuned(**(t | {"ci95": tuple(t["ci95"])})) for t in data.get("tuned", ())),
+    }
+    return Selection(**(data | tuples | paths | made))

@@ -59,7 +59,8 @@ def _prove(
     }
 
     def one(engine: str, worker: WorkerProcess) -> dict[str, Any]:
-        on_cpu = {"device": "cpu", "precision": "float64", "policy": "matched"}
+        # A layout is no part of the function: what is timed in another is checked as timed.
+        on_cpu = {"device": "cpu", "precision": "float64", "policy": "matched", "layout": None}
         return _asked(
             worker,
             deadline_s=selection.timeout_s,
@@ -139,7 +140,7 @@ def check_stacks(
                 deadline_s=selection.timeout_s,
                 spawned=worker.spawned,
                 adapter=stack.adapter,
-                settings=briefing.settings(stack, selection, threads),
+                settings=briefing.settings(stack, selection, threads, group.model),
                 job=briefing.job(group, selection, needs_data=False),
             )
             for part, reference in references.items():

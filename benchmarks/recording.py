@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.models._spec import ModelSpec
 from benchmarks.phases._protocol import Session, Work
 from benchmarks.records import to_json
 from profilers import host
@@ -33,7 +32,7 @@ def ops(session: Session, work: Work, *, steps: int, events: bool, dumped: Path)
         work.run()
 
     recorded = session.adapter.record(session.model, step, steps, dumped)
-    settled = account.settle(recorded, _flops(session.spec, session.batch_size))
+    settled = account.settle(recorded)
     answer = {
         "account": to_json(settled),
         "notes": _notes(settled, session),
@@ -61,13 +60,3 @@ def _notes(settled: account.Account, session: Session) -> list[str]:
     if not settled.rows:
         notes.append("the profiler recorded no operation")
     return notes
-
-
-def _flops(spec: ModelSpec, batch: int) -> dict[tuple[str, str], float]:
-    """FLOPs of a step by layer and phase."""
-    return {
-        (name, phase): batch * flops
-        for name, *both in spec.layer_flops()
-        for phase, flops in zip(("forward", "backward"), both, strict=True)
-        if flops
-    }

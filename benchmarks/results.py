@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import judging, stats, traffic
-from benchmarks.fairness import fairness
+from benchmarks.fairness import fairness, tuned
 from benchmarks.ledger import Ledger
 from benchmarks.plan import COLD, Group, Plan
 from benchmarks.records import (
@@ -38,7 +38,8 @@ def assemble(plan: Plan, ledger: Ledger, header: Run, *, interrupted: bool = Fal
         for group in plan.groups
         for matchup in group.matchups
     )
-    environment = header.environment | {"fairness": fairness(ledger.settings)}
+    checks = fairness(_by_stack(ledger.settings)) + tuned(plan.selection.tuned)
+    environment = header.environment | {"fairness": checks}
     code = Exit.INTERRUPTED if interrupted else exit_code(matchups)
     return replace(
         header,
@@ -48,6 +49,18 @@ def assemble(plan: Plan, ledger: Ledger, header: Run, *, interrupted: bool = Fal
         telemetry=perturbation(case for result in matchups for case in result.cases),
         exit=code,
     )
+
+
+def _by_stack(settings: Mapping[tuple[str, str], dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The settings of each stack, told apart by model where a stack was tuned to its models."""
+    alike: dict[str, list[dict[str, Any]]] = {}
+    for (_, stack), told in settings.items():
+        if told not in alike.setdefault(stack, []):
+            alike[stack].append(told)
+    return {
+        stack if len(alike[stack]) == 1 else f"{stack} ({model})": told
+        for (model, stack), told in settings.items()
+    }
 
 
 def interference(matchups: Iterable[MatchupResult]) -> dict[str, Any]:
@@ -175,7 +188,7 @@ def _case(
         learned=tuple(
             from_json(Learned, one) for data in taken.values() for one in data["learned"][-1:]
         ),
-        settings=ledger.settings.get(name, {}),
+        settings=ledger.settings.get((matchup.model, name), {}),
         failure=from_json(Failure, failed["failure"]) if failed else None,
         telemetry=ledger.telemetry.get((matchup.id, name)),
     )

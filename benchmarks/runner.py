@@ -71,7 +71,7 @@ class Runner:
                 for group in self.plan.groups:
                     self._group(group, context, purse)
                 self._narrow(context, purse)
-                self._profile()
+                self._profile(purse)
             except KeyboardInterrupt:
                 interrupted = True
             finally:
@@ -161,20 +161,23 @@ class Runner:
                     refused=self._refused(group),
                 )
 
-    def _profile(self) -> None:
+    def _profile(self, purse: Purse) -> None:
         """What steps are made of, where that was asked: after all turns, and never a sample."""
         if not self.plan.selection.profile:
             return
         for group, result in self._profiled():
             self.listener.step(group, self.plan.effort.launches, f"{result.matchup.phase}, profile")
-            made = _run.document(self.plan, group, result, self.threads)
+            if purse.allows(group):
+                made = _run.document(self.plan, group, result, self.threads)
+            else:
+                made = {"reason": "the budget was spent"}
             self._record("profile", matchup=result.matchup.id, profile=made)
 
     def _profiled(self) -> Iterator[tuple[Group, MatchupResult]]:
         results = {r.matchup: r for r in self._assembled().matchups}
         for group in self.plan.groups:
             for matchup in group.matchups:
-                if matchup.phase in _run.PHASES and matchup.id not in self.ledger.profiles:
+                if matchup.phase in _run.EXTENT and matchup.id not in self.ledger.profiles:
                     yield group, results[matchup]
 
     def _able(self, group: Group) -> Group:

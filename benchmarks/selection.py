@@ -71,6 +71,21 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """What a stack runs a model with under the policy ``best``, because it was measured faster.
+
+    ``ratio`` and ``ci95`` say how much: the time that it takes as it comes over the time so.
+    """
+
+    model: str
+    stack: str
+    layout: str | None = None
+    threads: int | None = None
+    ratio: float
+    ci95: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """What a user asked for; empty means the default."""
 
@@ -94,12 +109,18 @@ class Selection:
     until_ci: float | None = None
     budget_s: float | None = None
     variants: tuple[Variant, ...] = ()
+    tuned: tuple[Tuned, ...] = ()
     profile: bool = False
     telemetry: bool = True
 
     def variant(self, stack: Stack) -> Variant:
         """What the stack's label stands for; nothing special where it has none."""
         return next((v for v in self.variants if v.label == stack.label), Variant(label=""))
+
+    def tuning(self, stack: Stack, model: str) -> Tuned | None:
+        """What the stack was tuned to for a model; its copies are tuned as it is."""
+        named = {found.stack: found for found in self.tuned if found.model == model}
+        return named.get(str(stack), named.get(str(stack.plain)))
 
     def engine(self, stack: Stack) -> str:
         """What computes for a stack: its adapter, and the environment where that is another one."""

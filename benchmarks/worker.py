@@ -207,6 +207,20 @@ class Worker:
             "ended_ns": time.monotonic_ns(),
         }
 
+    def paces(self, *, iterations: int) -> dict[str, Any]:
+        """Seconds of each of a turn's first iterations by itself, and of waits for nothing."""
+        work, synchronize = self._work(), self._session().adapter.synchronize
+        if work.before:
+            work.before()
+
+        def each(run: Any) -> list[float]:
+            return [
+                clock.turn(run, synchronize, time.perf_counter, iterations=1, discard=0)
+                for _ in range(iterations)
+            ]
+
+        return {"samples_s": each(work.run), "waits_s": each(_nothing)}
+
     def ops(self, *, steps: int, events: bool, dumped: str) -> dict[str, Any]:
         """Record some steps in the framework's profiler, and say what they are made of."""
         return recording.ops(
@@ -256,6 +270,10 @@ class Worker:
         if self.work is None:
             raise RuntimeError("no phase has been prepared")
         return self.work
+
+
+def _nothing() -> None:
+    """What is waited for where the wait itself is timed."""
 
 
 def slowed(run: Callable[[], object], more_s: float) -> Callable[[], object]:

@@ -13,7 +13,7 @@ from reports.sections import Cell, Column, Table, stack_cell
 from reports.svg import canvas, drawing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.figure import Figure
 
@@ -135,6 +135,7 @@ def _table(pair: Mapping[str, Any], kind: str, heading: str) -> Table:
         Column("a", str(pair["a"]), numeric=True),
         Column("b", str(pair["b"]), numeric=True),
         Column("delta", "Difference", numeric=True),
+        Column("range", "by recording", numeric=True),
         Column("share", "Share of the gap", numeric=True),
         Column("cumulative", "So far", numeric=True),
     )
@@ -145,6 +146,7 @@ def _table(pair: Mapping[str, Any], kind: str, heading: str) -> Table:
             Cell(str(line["key"]), str(line["key"])),
             *(Cell(text.duration(line[k]), line[k]) for k in ("a_s", "b_s")),
             Cell(_signed(line["delta_s"]), line["delta_s"]),
+            _range(line.get("range_s")),
             *(Cell(text.share(number(line[k])), number(line[k])) for k in ("share", "cumulative")),
         )
         for line in lines
@@ -153,13 +155,21 @@ def _table(pair: Mapping[str, Any], kind: str, heading: str) -> Table:
     return Table(caption=f"{heading} of {pair['a']} and {pair['b']}", columns=columns, rows=rows)
 
 
+def _range(range_s: Sequence[float] | None) -> Cell:
+    """The least and the most of several recordings."""
+    if not range_s or range_s[0] == range_s[1]:
+        return Cell(text.ABSENT, None)
+    return Cell(" to ".join(map(_signed, range_s)), range_s[0])
+
+
 def _signed(seconds: float) -> str:
     return ("+" if seconds >= 0 else "\N{MINUS SIGN}") + text.duration(abs(seconds))
 
 
 def chart(run: Run) -> Figure | None:
     """Time by category, a group of bars per category and a bar per stack; a panel per matchup."""
-    panels = [p for p in map(_by_category, run.matchups) if p][:MAX_PANELS]
+    steps = (result for result in run.matchups if result.matchup.phase != "epoch")
+    panels = [p for p in map(_by_category, steps) if p][:MAX_PANELS]
     if not panels:
         return None
     with drawing():

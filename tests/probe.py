@@ -39,6 +39,9 @@ EPOCHS = {
     "keras_torch": ("eager",),
     "jax": ("xla",),
 }
+TURNED = ("torch", "keras_torch", "jax")
+"""What can compute on a CPU in the layout that is not its own."""
+IN_BOTH = ("simple_cnn", "resnet50_transfer")
 WRONG_TWINS = Path(__file__).parent / "wrong_twins"
 BATCH, STEPS, SEED = 4, 3, 0
 RECORDED = (np.arange(3 * 4 * 2 * 3 * 5, dtype=np.float64) % 7).reshape(3, 4, 2, 3, 5)
@@ -86,6 +89,8 @@ def main() -> None:
     _round_trip(adapter, arrays)
     if name == "torch":
         arrays["variance"] = _variance()
+    if name in TURNED:
+        _in_both_layouts(adapter, facts, arrays)
     (folder / "facts.json").write_text(json.dumps(facts))
     np.savez(folder / "arrays.npz", allow_pickle=False, **arrays)
 
@@ -150,6 +155,38 @@ def _round_trip(adapter: Any, arrays: dict[str, NDArray[Any]]) -> None:
         arrays |= {f"kept/{model}/{key}": v for key, v in adapter.export(built).items()}
 
 
+def _in_both_layouts(adapter: Any, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+    """Steps, an epoch and a loaded batch, once as always and once in the other layout.
+
+    A process takes its settings once, so they are changed behind the adapter's back.
+    """
+    for kind in ("usual", "turned"):
+        changed = copy.copy(adapter)
+        if kind == "turned" and adapter.dialect == "torch":
+            changed.asked = replace(changed.asked, layout="channels_last")
+            changed.channels_last = True
+        elif kind == "turned":
+            changed.keras.config.set_image_data_format("channels_first")
+        for model in IN_BOTH:
+            _steps(changed, kind, model, facts, arrays)
+        facts[f"epoch/{kind}"] = _image_epoch(changed)
+        (x, _), *_ = itertools.islice(changed.loader(data_for("image"), 64), 1)
+        facts[f"shape/{kind}"] = list(x.shape)
+        if adapter.dialect == "torch":
+            channels_last = changed.torch.channels_last
+            facts[f"strided/{kind}"] = x.is_contiguous(memory_format=channels_last)
+
+
+def _image_epoch(adapter: Any) -> tuple[float, ...]:
+    """One epoch of a model that convolves."""
+    spec = spec_of("digits_cnn")
+    made = weights.generate(spec.layers, SEED)
+    built = adapter.build(registry.twin("digits_cnn", adapter.dialect), spec, made)
+    small = inputs.take(inputs.load("digits", None, SEED), 320, 64)
+    data = inputs.fit_to(small, "image", spec.input_shape, None)
+    return tuple(map(float, adapter.epoch(built, data, 32).run()))
+
+
 def _variance() -> NDArray[Any]:
     """A running variance of PyTorch, restated as Keras keeps it."""
     import torch
@@ -163,7 +200,7 @@ def _variance() -> NDArray[Any]:
     start = weights.generate([layer], SEED)
     dialect.load(net, [layer], start)
     for batch in RECORDED:
-        net(torch.from_numpy(dialect.channels_first(batch)))
+        net(torch.from_numpy(inputs.channels_first(batch)))
     exported = dialect.export(net, [layer])
     restated = dialect.biased_variance(net, exported, start, [layer], batch=4, steps=3)
     return np.stack([exported["bn.variance"], restated["bn.variance"]])

@@ -319,3 +319,22 @@ def test_a_running_variance_is_restated_as_keras_keeps_it(probed: dict[str, Foun
     assert exported == pytest.approx(unbiased, rel=1e-12)
     assert restated == pytest.approx(biased, rel=1e-12)
     assert not np.allclose(biased, unbiased, rtol=1e-3)
+
+
+@pytest.mark.parametrize("adapter", probe.TURNED)
+def test_the_other_layout_changes_the_order_of_numbers_and_nothing_else(
+    probed: dict[str, Found], adapter: str
+) -> None:
+    found = _of(probed, adapter)
+    for model in probe.IN_BOTH:
+        usual, turned = (found.facts["losses"][f"{kind}/{model}"] for kind in ("usual", "turned"))
+        assert turned == pytest.approx(usual, rel=1e-4)
+        logits = [found.arrays[f"losses/{kind}/{model}"] for kind in ("usual", "turned")]
+        np.testing.assert_allclose(logits[1], logits[0], rtol=2e-3, atol=2e-4)
+    usual, turned = (found.facts[f"epoch/{kind}"] for kind in ("usual", "turned"))
+    assert turned == pytest.approx(usual, rel=1e-3, abs=0.02)
+    if adapter == "torch":  # strides change, and shapes do not
+        assert [found.facts[f"strided/{kind}"] for kind in ("usual", "turned")] == [False, True]
+    else:
+        shapes = [found.facts[f"shape/{kind}"] for kind in ("usual", "turned")]
+        assert shapes == [[64, 12, 12, 3], [64, 3, 12, 12]]

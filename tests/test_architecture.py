@@ -25,6 +25,7 @@ PRINTING = {
     "benchmarks/terminal.py": 1,  # what was wrong, in one line
     "benchmarks/conduct.py": 1,  # why a report could not be built, after the run stands
     "benchmarks/selftest/launches.py": 2,  # as good as a __main__: a program of its own
+    "benchmarks/selftest/turns.py": 1,
     "benchmarks/selftest/tools/asv.py": 2,  # programs of their own, which answer their parent
     "benchmarks/selftest/tools/torch.py": 1,
 }

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import recording, registry
+from benchmarks import registry
+from benchmarks.profiling import _profile
 from profilers.ops import account
 from profilers.ops.intervals import innermost, shared
 from profilers.ops.rows import Event, Recording
@@ -132,17 +133,31 @@ def test_flops_stand_at_the_row_that_multiplies_longest() -> None:
         Event("convolve", "conv", "forward", "conv1", 10, 80, "0", False, 0),
         Event("relu", "elementwise", "forward", "conv1", 90, 200, "0", False, 0),
     ]
-    found = account.settle(
-        Recording(events=tuple(events), starts_ns=(0,), ends_ns=(300,)),
-        {("conv1", "forward"): 123.0},
-    )
+    one = account.settle(Recording(events=tuple(events), starts_ns=(0,), ends_ns=(300,)))
+    found = account.merge([one], {("conv1", "forward"): 123.0})
     assert {r.op: r.flops for r in found.rows} == {"relu": None, "convolve": 123.0, "prepare": None}
+
+
+def test_the_mean_of_recordings_adds_up_as_each_of_them_does() -> None:
+    def one(conv_ns: int, relu_ns: int) -> account.Account:
+        events = [Event("conv", "conv", "forward", "c", 0, conv_ns, "0", False, 0)]
+        if relu_ns:
+            events.append(Event("relu", "elementwise", "forward", "r", 100, relu_ns, "0", False, 0))
+        return account.settle(Recording(events=tuple(events), starts_ns=(0,), ends_ns=(200,)))
+
+    found = account.merge([one(40, 20), one(80, 0)])
+    assert {(r.op, r.calls): r.self_s for r in found.rows} == {
+        ("conv", 1.0): pytest.approx(60e-9),
+        ("relu", 0.5): pytest.approx(10e-9),
+    }
+    assert (found.steps, found.launches, found.on_device) == (2, None, False)
+    assert sum(r.self_s for r in found.rows) + found.overhead_s == pytest.approx(found.wall_s)
 
 
 @pytest.mark.parametrize("model", ["simple_cnn", "resnet50_transfer"])
 def test_the_flops_of_the_layers_are_those_of_the_step(model: str) -> None:
     spec = registry.spec(model)
-    counted = recording._flops(spec, 4)
+    counted = _profile.flops_of(spec, 4)
     assert sum(counted.values()) == 4 * (spec.flops("train_step") or 0)
     first, last = spec.layers[0], spec.layers[-1]
     assert counted[first.name, "forward"] == 4 * 2 * first.macs

@@ -74,8 +74,8 @@ def placed(name: str, **more: Any) -> tuple[str, str, str, str | None]:
     """Operation, category, phase and layer of one event beside a step."""
     made = more.pop("made", {})
     raw = [
-        Raw(xplane.STEP, "", "python", False, 1000, 500, {}),
-        Raw(name, "", "worker", more.pop("device", False), 1100, 50, more),
+        Raw(xplane.STEP, "python", False, 1000, 500, {}),
+        Raw(name, "worker", more.pop("device", False), 1100, 50, more),
     ]
     found = xplane.normalise(raw, Model(layers=LAYERS, made=made)).events
     assert len(found) <= 1
@@ -127,9 +127,9 @@ def test_a_kernel_of_nobody_keeps_its_name() -> None:
 
 
 def test_what_a_plane_derives_from_its_streams_is_not_counted_again() -> None:
-    step = Raw(xplane.STEP, "", "python", False, 1000, 500, {})
-    ran = Raw("sgemm", "", "Stream #7(Compute) 0", True, 1100, 50, {})
-    derived = Raw("MatMul", "", "TensorFlow Ops 1", True, 1100, 50, {})
+    step = Raw(xplane.STEP, "python", False, 1000, 500, {})
+    ran = Raw("sgemm", "Stream #7(Compute) 0", True, 1100, 50, {})
+    derived = Raw("MatMul", "TensorFlow Ops 1", True, 1100, 50, {})
     both = xplane.normalise([step, ran, derived], Model(layers=LAYERS)).events
     assert [e.name for e in both] == ["sgemm"]
     alone = xplane.normalise([step, derived], Model(layers=LAYERS)).events
@@ -137,7 +137,7 @@ def test_what_a_plane_derives_from_its_streams_is_not_counted_again() -> None:
 
 
 def test_no_marked_step_is_an_empty_recording() -> None:
-    raw = [Raw("a/b:Conv2D", "", "t", False, 0, 5, {})]
+    raw = [Raw("a/b:Conv2D", "t", False, 0, 5, {})]
     assert xplane.normalise(raw, Model(layers=LAYERS)) == Recording(
         events=(), starts_ns=(), ends_ns=()
     )

@@ -14,11 +14,18 @@ from profilers.ops.account import spent
 
 MOST_OTHER = 0.05
 HEAVY = "resnet50"
+ON_REQUEST = ("keras_torch-eager", "keras_torch-compile", "jax-xla")
 CASES = [
     (model, stack)
     for model in ("mlp", "simple_cnn", "digits_cnn", "lstm")
     for stack in ("torch-eager", "torch-compile", "tensorflow-graph", "tensorflow-xla")
-] + [(HEAVY, "torch-eager"), (HEAVY, "tensorflow-graph")]
+] + [
+    *((model, stack) for model in ("mlp", "simple_cnn", "lstm") for stack in ON_REQUEST),
+    ("simple_cnn", "torch-script"),
+    ("simple_cnn", "tensorflow-eager"),
+    (HEAVY, "torch-eager"),
+    (HEAVY, "tensorflow-graph"),
+]
 
 
 @pytest.mark.slow
@@ -29,7 +36,9 @@ def test_few_operations_of_a_train_step_have_no_category(model: str, stack: str)
     if missing:
         pytest.skip(f"{missing[0]} is not installed")
     of = subject(plan.Selection(models=(model,), phases=("train_step",), stacks=(stack,)))
-    found = _profile.take(of, parsed, steps=3).account
+    (profile,), failed = _profile.take_all(of, [parsed], steps=3, recordings=1)
+    assert failed == {}
+    found = profile.account
     seconds = {
         name: sum(spent(r) for r in found.rows if r.category == name)
         for name in taxonomy.CATEGORIES

@@ -7,21 +7,20 @@ import math
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks import memory, plan, registry, rounding, weights
-from benchmarks.adapters._keras import Keras
 from benchmarks.adapters._protocol import Settings
 from benchmarks.environment import framework_status
 from benchmarks.phases._protocol import Session
 from benchmarks.plan import Selection, SelectionError
-from benchmarks.records import Parity, from_json
+from benchmarks.process import WorkerError, WorkerProcess
+from benchmarks.records import Parity, Stack, from_json
 
 ROOT = Path(__file__).parent.parent
 SPEC = registry.spec("mlp")
@@ -172,10 +171,20 @@ def test_settings_say_what_is_stored_computed_and_allowed() -> None:
     assert Settings(mode="eager", policy="best").tf32 is True
 
 
-def test_a_layout_that_a_twin_does_not_have_is_refused_and_not_ignored() -> None:
+@pytest.mark.slow
+def test_a_layout_that_a_framework_does_not_compute_in_is_refused_and_not_ignored() -> None:
+    if framework_status(registry.adapter("tensorflow").requires):
+        pytest.skip("tensorflow is not installed")
+    worker = WorkerProcess(Stack.parse("tensorflow-graph"))
     asked = Settings(mode="graph", layout="channels_first")
-    with pytest.raises(NotImplementedError, match="are channels_last, not channels_first"):
-        Keras.adopt(cast("Keras", SimpleNamespace()), None, asked)
+    try:
+        with pytest.raises(WorkerError, match="channels-last only on a CPU") as error:
+            worker.ask(
+                "ceiling", deadline_s=60, adapter="tensorflow", settings=asdict(asked), size=8
+            )
+    finally:
+        worker.quit()
+    assert error.value.status == "unsupported"
 
 
 def test_what_a_framework_cannot_do_is_unsupported_and_no_error() -> None:

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from benchmarks import journal
+from benchmarks import interference, journal
+from benchmarks.changes import ONE_THREAD
 from benchmarks.plan import Selection
 from benchmarks.profiling import _confirm, _document, _experiments, _profile, _subject
 from benchmarks.profiling.__main__ import main
 from benchmarks.profiling._profile import Profile
 from benchmarks.records import Exit, Stack
 from profilers.ops import explain
-from profilers.ops.account import Account
+from profilers.ops.account import Account, merge
 from profilers.ops.rows import Row
 from tests.pipeline import MODELS, ROOT
 
@@ -45,7 +46,7 @@ def test_the_document_holds_rows_that_add_up_and_an_explanation(
         rows = [r for r in told["rows"] if r["stack"] == stack["stack"]]
         total = sum(r["self_s"] for r in rows) + stack["overhead_s"]
         assert total == pytest.approx(stack["wall_s"])
-        assert stack["steps"] == 4
+        assert (stack["steps"], stack["recordings"]) == (20, 5)
     (pair,) = told["explained"]
     assert (pair["a"], pair["b"]) == ("null-a", "null-b")  # the faster one first
     shares = {line["key"]: line["share"] for line in pair["categories"]}
@@ -218,6 +219,52 @@ def test_the_lines_add_up_to_the_gap_and_the_largest_comes_first() -> None:
     )
 
 
+def test_what_is_not_there_in_every_recording_is_no_reason() -> None:
+    fast = [account(0.010, pool=0.001, conv=0.006), account(0.010, pool=0.001, conv=0.003)]
+    slow = [account(0.015, pool=0.005, conv=0.005), account(0.015, pool=0.006, conv=0.006)]
+    pairs = list(zip(fast, slow, strict=True))
+    lines = explain.by_category(merge(fast), merge(slow), pairs)
+    found = {line.key: line for line in lines}
+    pool, conv = found["forward · pool"], found["forward · conv"]
+    assert (pool.steady, conv.steady) == (True, False)
+    assert pool.range_s == pytest.approx((0.004, 0.005))
+    assert conv.range_s == pytest.approx((-0.001, 0.003))
+    (why,) = explain.reasons(lines)
+    assert explain.sentence(why, "fast", "slow") == (
+        "90 % of the gap is pool in the forward pass (pool1): slow 5.50 ms, fast 1.00 ms"
+        " (4.00 to 5.00 ms more, by recording)."
+    )
+
+
+def test_recordings_that_disagree_explain_nothing() -> None:
+    subject = _subject.subject(
+        Selection(
+            models=("tiny",), phases=("forward",), stacks=("null-a", "null-b"), models_dir=MODELS
+        )
+    )
+
+    def doubt(*walls_s: tuple[float, float]) -> str | None:
+        sides = [
+            Profile(
+                stack=Stack.parse(name),
+                account=merge([account(w) for w in walls]),
+                timed_s=0.01 * (1 + index),
+                recordings=tuple(account(w) for w in walls),
+            )
+            for index, (name, walls) in enumerate(
+                zip(("null-a", "null-b"), zip(*walls_s, strict=True), strict=True)
+            )
+        ]
+        (pair,) = _document.of(subject, sides)["explained"]
+        found: str | None = pair["doubt"]
+        return found
+
+    assert doubt((0.010, 0.012), (0.010, 0.013)) is None
+    assert doubt((0.010, 0.014), (0.010, 0.009)) == (
+        "In 1 of 2 recordings it is the other way round: no gap to explain."
+    )
+
+
 def test_more_than_the_whole_gap_is_said_so() -> None:
     lines = explain.by_category(account(0.010, pool=0.001), account(0.011, pool=0.005))
     assert explain.sentence(explain.reasons(lines)[0], "fast", "slow") == (
@@ -238,8 +285,9 @@ def test_the_experiment_is_timed_and_its_verdict_told(
 ) -> None:
     """The null stack with another thread count is as fast as itself: not confirmed."""
     monkeypatch.setenv("TWINBENCH_NULL", json.dumps({"slow": 3.0}))
+    monkeypatch.setattr(interference, "causes", lambda _record, _normal: {})  # as busy as it likes
     trial = _experiments.Experiment(
-        stack="null-b@one_thread", text="null-b on one thread", variant=_experiments.ONE_THREAD
+        stack="null-b@one_thread", text="null-b on one thread", variant=ONE_THREAD
     )
     monkeypatch.setattr(_experiments, "_found", lambda *_, **_more: trial)
     told = ops(tmp_path, capsys, "--confirm")

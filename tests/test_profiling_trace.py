@@ -50,9 +50,9 @@ def _trace(pipeline: Pipeline, *arguments: str) -> int:
 def _answer(monkeypatch: pytest.MonkeyPatch, **answers: Any) -> None:
     """What the profile of a stack holds, by its mode."""
 
-    def take(subject: Any, stack: Stack, *, steps: int, events: bool) -> _profile.Profile:
+    def with_events(subject: Any, stack: Stack, *, steps: int) -> _profile.Profile:
         del subject
-        assert (steps, events) == (trace.STEPS, True)
+        assert steps == trace.STEPS
         answer = answers[stack.mode]
         if isinstance(answer, Exception):
             raise answer
@@ -68,7 +68,7 @@ def _answer(monkeypatch: pytest.MonkeyPatch, **answers: Any) -> None:
         )
         return _profile.Profile(stack=stack, account=account, timed_s=0.001, **answer)
 
-    monkeypatch.setattr(trace, "take", take)
+    monkeypatch.setattr(trace, "with_events", with_events)
 
 
 def test_workers_that_record_make_a_trace(pipeline: Pipeline, capsys: Capture) -> None:
@@ -132,7 +132,7 @@ def test_beside_a_gpu_its_counters_are_read(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(_profile, "Telemetry", refuse)
     monkeypatch.setattr(gpu_state, "visible_uuid", lambda: Reading("GPU-1"))
-    for device, watched in (("cuda", True), ("cpu", True), ("cuda", False)):
-        with _profile._watching(7, device, watched=watched) as telemetry:
+    for device in ("cuda", "cpu"):
+        with _profile._watching(7, device) as telemetry:
             assert telemetry is None
     assert asked == [(7, "GPU-1"), (7, None)]

@@ -290,7 +290,12 @@ def test_what_was_learned_is_that_of_the_last_epoch_of_each_launch() -> None:
 
 def test_settings_are_compared_for_the_fairness_list() -> None:
     entries = [
-        {"kind": "settings", "stack": stack, "settings": {"threads": threads, "precision": "p"}}
+        {
+            "kind": "settings",
+            "model": MODEL,
+            "stack": stack,
+            "settings": {"threads": threads, "precision": "p"},
+        }
         for stack, threads in (("null-a", 2), ("null-b", 3))
     ]
     run = _assembled([_proof(), *entries, _both(0), _both(1)])

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
     from benchmarks.inputs import Dataset
     from benchmarks.weights import Weights
-
-LAYOUT = "channels_last"
+    from profilers.ops.rows import Recording
 
 
 @dataclass
@@ -46,23 +45,19 @@ class Keras:
 
     late: ClassVar[tuple[str, ...]] = ()
     dialect: ClassVar[str] = "keras"
+    layout: ClassVar[str] = "channels_last"
     cache_env: ClassVar[tuple[str, ...]] = ()
     compiling: ClassVar[tuple[str, ...]] = ("xla", "compile")
     """Modes in which Keras is told ``jit_compile=True``."""
 
     def adopt(self, keras: Any, settings: Settings) -> None:
-        """Set what is Keras' own; the engine has been set up before.
-
-        Raises:
-            NotImplementedError: a layout that twins in Keras do not have.
-        """
-        if settings.layout not in {None, LAYOUT}:
-            raise NotImplementedError(f"twins in Keras are {LAYOUT}, not {settings.layout}")
+        """Set what is Keras' own; the engine has been set up before."""
         from benchmarks.dialects import keras as dialect
 
         self.keras, self.dialect_rules, self.asked = keras, dialect, settings
         self.traces = 0
-        keras.config.set_image_data_format(LAYOUT)  # whatever the user's keras.json says
+        # Whatever the user's keras.json says.
+        keras.config.set_image_data_format(settings.layout or self.layout)
         keras.config.set_floatx(settings.storage)
         keras.config.set_dtype_policy(
             f"mixed_{settings.compute}" if settings.mixed else settings.storage
@@ -72,7 +67,7 @@ class Keras:
         keras.utils.set_random_seed(settings.seed)
 
     def build(self, twin: ModuleType, spec: ModelSpec, weights: Weights) -> Model:
-        network = twin.build(spec)
+        network = twin.build(self.dialect_rules.laid_out(spec))
         self.dialect_rules.load(network, spec.layers, weights)
         self.compile(network, spec.optimizer)
         self.count_traces(network)
@@ -120,12 +115,14 @@ class Keras:
         return model.step(batch)["loss"]
 
     def loader(self, data: Dataset, batch: int) -> Iterable[Any]:
-        made: Iterable[Any] = self.batches(data.x_train, data.y_train, data, batch)
+        x = self.dialect_rules.images(data.x_train)
+        made: Iterable[Any] = self.batches(x, data.y_train, data, batch)
         return made
 
     def epoch(self, model: Model, data: Dataset, batch: int) -> Epoch:
-        train = self.batches(data.x_train, data.y_train, data, batch)
-        test = self.batches(data.x_test, data.y_test, data, batch)
+        images = self.dialect_rules.images
+        train = self.batches(images(data.x_train), data.y_train, data, batch)
+        test = self.batches(images(data.x_test), data.y_test, data, batch)
         if model.fitted is None:
             model.fitted = self.keras.Model(model.network.inputs, model.network.outputs)
             self.compile(model.fitted, model.spec.optimizer, metrics=["accuracy"])
@@ -173,6 +170,12 @@ class Keras:
             "engine": self.asked.mode,
             **mixed,
         }
+
+    def in_spec_names(self, model: Model, recording: Recording) -> Recording:
+        """A recording whose layers are named as PyTorch's are."""
+        names = {one.name: self.dialect_rules.spec_name(one) for one in model.network.layers}
+        events = (dataclasses.replace(e, layer=names.get(e.layer)) for e in recording.events)
+        return dataclasses.replace(recording, events=tuple(events))
 
     def compile(self, network: Any, chosen: Optimizer, metrics: list[str] | None = None) -> None:
         """Compile a network as its user would, its optimizer's variables made now."""

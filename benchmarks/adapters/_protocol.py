@@ -24,7 +24,8 @@ class Settings:
 
     ``device`` is ``cpu`` or ``cuda``; ``precision`` a name of ``benchmarks.rounding.ROUNDOFF``.
     In ``bfloat16`` and ``float16`` layers compute in that precision on parameters kept in float32.
-    ``layout`` is that of images (``channels_first``, ``channels_last``), ``None`` the policy's.
+    ``layout`` is that of images (``channels_first``, ``channels_last``), ``None`` what the
+    framework's users get.
     """
 
     mode: str
@@ -92,6 +93,8 @@ class Adapter(Protocol):
     """Modules that the framework imports only when first used; imported before a fork."""
     dialect: ClassVar[str]
     """Which twin it runs: ``models/<model>/<dialect>.py``."""
+    layout: ClassVar[str]
+    """The layout of images that its users get."""
     modes: ClassVar[Mapping[str, bool]]
     """Every mode, and whether it is part of a run that names no stacks."""
     proof_mode: ClassVar[str]

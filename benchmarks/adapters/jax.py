@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmarks.adapters import _keras
 from benchmarks.adapters._protocol import Array, Epoch, Settings, Trace
+from benchmarks.dialects import jaxpr_flops
 from benchmarks.models._spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -190,11 +191,12 @@ class JAX(_keras.Keras):
         return Batches()
 
     def loader(self, data: Dataset, batch: int) -> Iterable[Any]:
-        return _Placed(self.batches(data.x_train, data.y_train, data, batch), self._placed)
+        return _Placed(super().loader(data, batch), self._placed)
 
     def place(self, batch: Batch) -> Any:
         floats = batch.x.dtype.kind == "f"
-        x = batch.x.astype(self.asked.storage) if floats else batch.x
+        x = self.dialect_rules.images(batch.x)
+        x = x.astype(self.asked.storage) if floats else x
         return self.jax.block_until_ready(self._placed((x, batch.y)))
 
     def synchronize(self) -> None:
@@ -232,7 +234,13 @@ class JAX(_keras.Keras):
         )
 
     def flops(self, model: Any, batch: Any) -> float | None:
-        """None: XLA counts the operations that it compiled, not the ones that were written."""
+        """As the protocol says; XLA itself would count what it compiled, not what was written."""
+
+        def forward(trainable: Any, fixed: Any, x: Any) -> Any:
+            return model.network.stateless_call(trainable, fixed, x, training=False)
+
+        trainable, fixed, *_ = model.carried.take()
+        return jaxpr_flops.count(self.jax.make_jaxpr(forward)(trainable, fixed, batch[0]).jaxpr)
 
     def ceiling_work(self, size: int, copied: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
         jax, dtype = self.jax, self.asked.compute
@@ -250,7 +258,8 @@ class JAX(_keras.Keras):
         from profilers.ops import jax as ops
 
         layers = {layer.name: type(layer).__name__ for layer in model.network.layers}
-        return ops.record(step, self.synchronize, steps=steps, layers=layers, dumped=dumped)
+        made = ops.record(step, self.synchronize, steps=steps, layers=layers, dumped=dumped)
+        return self.in_spec_names(model, made)
 
     def settings(self) -> dict[str, Any]:
         jax, cpu = self.jax, self.asked.device == "cpu"

@@ -58,7 +58,7 @@ class KerasTorch(Keras):
 
         compiled = self.asked.mode == "compile"
         if compiled:
-            self._build_losses(spec, network)
+            self._build_losses(network)
         as_timed = self.torch.compile(loss) if compiled else loss
 
         def backward(x: Any, y: Any) -> Any:
@@ -76,9 +76,9 @@ class KerasTorch(Keras):
             step=self.stepper(network),
         )
 
-    def _build_losses(self, spec: ModelSpec, network: Any) -> None:
+    def _build_losses(self, network: Any) -> None:
         """As ``fit`` does first: Dynamo cannot trace the code that builds losses and metrics."""
-        x = self.torch.zeros((1, *spec.input_shape), device=self.asked.device)
+        x = self.torch.zeros((1, *network.input_shape[1:]), device=self.asked.device)
         y = self.torch.zeros(1, dtype=self.torch.int64, device=self.asked.device)
         network._symbolic_build(data_batch=(x, y))  # noqa: SLF001 - fit's own, and no other way in
 
@@ -90,12 +90,12 @@ class KerasTorch(Keras):
         return self.engine.loader(x, y, batch=batch, scale=data.scale, dtype=dtype)
 
     def loader(self, data: Dataset, batch: int) -> Iterable[Any]:
-        host = self.batches(data.x_train, data.y_train, data, batch)
-        placed: Iterable[Any] = self.engine.Placed(host, self.asked.device)
+        placed: Iterable[Any] = self.engine.Placed(super().loader(data, batch), self.asked.device)
         return placed
 
     def place(self, batch: Batch) -> Any:
-        x, y = (self.torch.from_numpy(a).to(self.asked.device) for a in (batch.x, batch.y))
+        images = self.dialect_rules.images(batch.x)
+        x, y = (self.torch.from_numpy(a).to(self.asked.device) for a in (images, batch.y))
         return (x.to(getattr(self.torch, self.asked.storage)) if x.is_floating_point() else x), y
 
     def set_training(self, model: Model, *, training: bool) -> None:
@@ -121,15 +121,17 @@ class KerasTorch(Keras):
         outputs = probe(batch[0], training=True)
         outputs = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
         loss = self.criterion()(batch[1], outputs[-1])
-        wanted = [*outputs, *(v.value for v in sought.values())]
+        inner = {n: o for n, o in zip(names, outputs, strict=True) if o.requires_grad}
+        wanted = [*inner.values(), *(v.value for v in sought.values())]
         slopes = self.torch.autograd.grad(loss, wanted, allow_unused=True)
-        inner = zip(names, slopes[: len(outputs)], strict=True)
         return Trace(
             output=array(outputs[-1]),
             loss=array(loss),
             activations={n: array(o) for n, o in zip(names, outputs, strict=True)},
-            activation_gradients={n: array(s) for n, s in inner if s is not None},
-            gradients={k: array(s) for k, s in zip(sought, slopes[len(outputs) :], strict=True)},
+            activation_gradients={
+                n: array(s) for n, s in zip(inner, slopes, strict=False) if s is not None
+            },
+            gradients={k: array(s) for k, s in zip(sought, slopes[len(inner) :], strict=True)},
         )
 
     def flops(self, model: Model, batch: Any) -> float | None:
@@ -142,7 +144,7 @@ class KerasTorch(Keras):
         self, model: Model, step: Callable[[], object], steps: int, dumped: Path
     ) -> Recording:
         del dumped
-        modules = {layer.name: layer for layer in model.network.layers}
+        modules = {self.dialect_rules.spec_name(one): one for one in model.network.layers}
         return self.engine.record(self.asked, step, steps, modules)
 
     def settings(self) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 With it the whole pipeline runs in seconds where neither framework is installed. Mode ``a`` is
 always healthy; mode ``b`` does what the environment variable ``TWINBENCH_NULL`` says, a JSON object
-with ``slow`` (a factor on its delays), ``loss`` (how many of them the loss takes), ``retraces``
-(whether it pretends to compile at every step), ``fault`` (a name of ``FAULTS``) and ``at`` (the
-method in which the fault strikes, ``forward`` unless said).
+with ``slow`` (a factor on its delays), ``alone`` (another one on one thread), ``loss`` (how many of
+them the loss takes), ``retraces`` (whether it pretends to compile at every step), ``fault`` (a name
+of ``FAULTS``) and ``at`` (the method in which the fault strikes, ``forward`` unless said).
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class Null:
     requires: ClassVar[tuple[str, ...]] = ()
     late: ClassVar[tuple[str, ...]] = ()
     dialect: ClassVar[str] = "null"
+    layout: ClassVar[str] = "channels_last"
     modes: ClassVar[Mapping[str, bool]] = {"a": False, "b": False}
     proof_mode: ClassVar[str] = "a"
     env: ClassVar[Mapping[str, str]] = {}
@@ -87,6 +88,8 @@ class Null:
         self.asked = settings
         control = json.loads(os.environ.get(CONTROL, "{}")) if settings.mode == "b" else {}
         self.delay_s = DELAY_S * control.get("slow", 1.0)
+        if settings.threads == 1:
+            self.delay_s *= control.get("alone", 1.0)
         self.loss_delays = control.get("loss", 1)
         self.retraces, self.worked = bool(control.get("retraces")), 0
         self.fault, self.at = control.get("fault"), control.get("at", "forward")

@@ -37,6 +37,8 @@ class TensorFlow(Keras):
     def __init__(self, settings: Settings) -> None:
         import tensorflow as tf
 
+        if settings.layout == "channels_first" and settings.device == "cpu":
+            raise NotImplementedError("TensorFlow convolves channels-last only on a CPU")
         if settings.policy != "defaults":
             tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
             tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -93,7 +95,7 @@ class TensorFlow(Keras):
         return samples.batch(batch, drop_remainder=True).prefetch(PREFETCHED)
 
     def place(self, batch: Batch) -> Any:
-        x = self.tf.constant(batch.x)
+        x = self.tf.constant(self.dialect_rules.images(batch.x))
         if x.dtype.is_floating:
             x = self.tf.cast(x, self.asked.storage)
         return self.tf.identity(x), self.tf.identity(self.tf.constant(batch.y))
@@ -146,7 +148,8 @@ class TensorFlow(Keras):
         from profilers.ops import tensorflow as ops
 
         layers = {layer.name: type(layer).__name__ for layer in model.network.layers}
-        return ops.record(step, self.synchronize, steps=steps, layers=layers, dumped=dumped)
+        made = ops.record(step, self.synchronize, steps=steps, layers=layers, dumped=dumped)
+        return self.in_spec_names(model, made)
 
     def settings(self) -> dict[str, Any]:
         from tensorflow.python.util import _pywrap_util_port

@@ -46,6 +46,7 @@ class Torch:
     requires: ClassVar[tuple[str, ...]] = ("torch",)
     late: ClassVar[tuple[str, ...]] = ("torch._dynamo", "torch._inductor.compile_fx")
     dialect: ClassVar[str] = "torch"
+    layout: ClassVar[str] = "channels_first"
     modes: ClassVar[Mapping[str, bool]] = {"eager": True, "compile": True, "script": False}
     proof_mode: ClassVar[str] = "eager"
     env: ClassVar[Mapping[str, str]] = {}
@@ -58,13 +59,12 @@ class Torch:
 
         from benchmarks.dialects import torch as dialect
         from benchmarks.engines import torch as engine
+        from benchmarks.inputs import channels_first
 
         self.torch, self.dialect_rules, self.asked = torch, dialect, settings
-        self.engine = engine
+        self.engine, self.channels_first = engine, channels_first
         engine.set_up(settings)
-        # PyTorch's own guide to performance has convolutions run faster this way.
-        layout = settings.layout or ("channels_last" if settings.policy == "best" else None)
-        self.channels_last = layout == "channels_last"
+        self.channels_last = settings.layout == "channels_last"
         self.device = torch.device(settings.device)
         self.dtype = getattr(torch, settings.storage)
 
@@ -97,7 +97,7 @@ class Torch:
         model.optimizer.state.clear()
 
     def place(self, batch: Batch) -> Any:
-        x = self.torch.from_numpy(self.dialect_rules.channels_first(batch.x))
+        x = self.torch.from_numpy(self.channels_first(batch.x))
         if x.is_floating_point():
             x = x.to(self.dtype)
         return self._laid_out(x.to(self.device)), self.torch.from_numpy(batch.y).to(self.device)
@@ -212,7 +212,7 @@ class Torch:
     def settings(self) -> dict[str, Any]:
         return self.engine.read_back(self.asked) | {
             "precision": self.asked.compute,
-            "layout": "channels_last" if self.channels_last else "channels_first",
+            "layout": self.asked.layout or self.layout,
             "version": self.torch.__version__,
             **({"mixed": "autocast: products and convolutions"} if self.asked.mixed else {}),
         }
@@ -283,7 +283,7 @@ class Torch:
         return self.torch.stack([loss * len(y), correct.to(loss.dtype)])
 
     def _loader(self, x: Any, y: Any, data: Dataset, batch: int) -> Iterable[Any]:
-        images = self.dialect_rules.channels_first(x)
+        images = self.channels_first(x)
         host = self.engine.loader(images, y, batch=batch, scale=data.scale, dtype=self.dtype)
         return self.engine.Placed(host, self.asked.device, self._laid_out)
 

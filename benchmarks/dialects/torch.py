@@ -140,12 +140,6 @@ def channels_last(array: Array) -> Array:
     return np.moveaxis(array, 1, -1) if array.ndim == CANONICAL_RANK else array
 
 
-def channels_first(array: Array) -> Array:
-    """(n, h, w, c) as a contiguous (n, c, h, w); anything else as it is."""
-    turned = np.moveaxis(array, -1, 1) if array.ndim == CANONICAL_RANK else array
-    return np.ascontiguousarray(turned)
-
-
 def _grids(names: Sequence[str], layers: Sequence[Layer]) -> dict[str, Grid | None]:
     """For each watched module, the grid that the next dense layer was flattened from."""
     dense = {layer.name: layer.grid for layer in layers if isinstance(layer, Dense)}

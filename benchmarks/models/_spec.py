@@ -273,6 +273,11 @@ class ModelSpec:
         return self.architecture(self)
 
     @property
+    def convolves(self) -> bool:
+        """Whether it convolves images, so that their layout may matter."""
+        return any(isinstance(layer, Conv2D) for layer in self.layers)
+
+    @property
     def parameters(self) -> int:
         """Number of parameters, running statistics not counted."""
         return sum(prod(shape) for layer in self.layers for shape in layer.parameters.values())

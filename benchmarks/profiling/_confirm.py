@@ -18,7 +18,7 @@ from benchmarks.plan import Variant
 from benchmarks.profiling._files import folder_of
 from benchmarks.profiling._subject import Subject
 from benchmarks.progress import Telling
-from benchmarks.records import Case, Exit
+from benchmarks.records import Case
 from benchmarks.selftest import floor
 
 LAUNCHES = 7
@@ -58,9 +58,7 @@ def _try(
         launches=of.selection.launches or LAUNCHES,
     )
     folder = folder_of(of, out) / "confirm"
-    run = conduct.carry_out(conduct.prepare(chosen, folder), Telling(console))
-    if run.exit == Exit.INTERRUPTED:
-        raise KeyboardInterrupt
+    run = conduct.on_the_side(chosen, folder, Telling(console))
     stored = floor.lookup(out, of.selection)
     margin = stats.margin(stored["value"] if stored else None)
     return judged(run.matchups[0].cases, pair, trial, margin) | {

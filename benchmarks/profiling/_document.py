@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.models._spec import Conv2D
 from benchmarks.profiling import _experiments, _profile
 from benchmarks.profiling._profile import Profile
 from benchmarks.profiling._subject import Subject
@@ -36,15 +35,17 @@ def _pair(subject: Subject, one: Profile, other: Profile) -> dict[str, Any]:
     its reasons would be about the wrong stack.
     """
     fast, slow = sorted((one, other), key=lambda p: p.account.wall_s)
-    lines = explain.by_category(fast.account, slow.account)
-    doubt = _doubt(fast, slow)
-    images = any(isinstance(layer, Conv2D) for layer in subject.group.spec.layers)
+    pairs = list(zip(fast.recordings, slow.recordings, strict=False))
+    lines = explain.by_category(fast.account, slow.account, pairs)
+    reasons = explain.reasons(lines)
+    doubt = _doubt(fast, slow) or (None if reasons else _unsteady(pairs))
+    images = subject.group.spec.convolves
     return {
         "a": str(fast.stack),
         "b": str(slow.stack),
         "gap_s": slow.account.wall_s - fast.account.wall_s,
         "categories": [_line(x) for x in lines],
-        "layers": [_line(x) for x in _by_layer(fast.account, slow.account)],
+        "layers": [_line(x) for x in _by_layer(fast.account, slow.account, pairs)],
         "doubt": doubt,
         "sentences": [
             {
@@ -54,7 +55,7 @@ def _pair(subject: Subject, one: Profile, other: Profile) -> dict[str, Any]:
                     slow.stack, x.key, images=images, device=subject.matchup.device
                 ),
             }
-            for x in (() if doubt else explain.reasons(lines))
+            for x in (() if doubt else reasons)
         ],
     }
 
@@ -67,10 +68,20 @@ def _doubt(fast: Profile, slow: Profile) -> str | None:
     return f"Without a profiler it is the other way round ({', '.join(times)}): nothing to explain."
 
 
-def _by_layer(fast: Account, slow: Account) -> list[explain.Line]:
+def _unsteady(pairs: explain.Pairs) -> str | None:
+    """What to know where no part of a gap is worth a sentence, or ``None``: there is no gap."""
+    turned = sum(slow.wall_s <= fast.wall_s for fast, slow in pairs)
+    if turned:
+        return (
+            f"In {turned} of {len(pairs)} recordings it is the other way round: no gap to explain."
+        )
+    return f"{len(pairs)} recordings do not agree on what the gap is made of." if pairs else None
+
+
+def _by_layer(fast: Account, slow: Account, pairs: explain.Pairs) -> list[explain.Line]:
     """Lines per layer; none where one side, being compiled, knows no layers."""
     known = [any(row.layer for row in account.rows) for account in (fast, slow)]
-    return explain.by_layer(fast, slow) if all(known) else []
+    return explain.by_layer(fast, slow, pairs) if all(known) else []
 
 
 def _line(line: explain.Line) -> dict[str, Any]:
@@ -79,6 +90,7 @@ def _line(line: explain.Line) -> dict[str, Any]:
         "a_s": line.a_s,
         "b_s": line.b_s,
         "delta_s": line.delta_s,
+        "range_s": line.range_s,
         "share": line.share,
         "cumulative": line.cumulative,
         "layers": list(line.layers[:3]),

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from benchmarks.changes import ONE_THREAD, other_layout
 from benchmarks.plan import Variant
 from benchmarks.records import Stack
-
-CHANNELS_LAST = Variant(label="channels_last", layout="channels_last")
-ONE_THREAD = Variant(label="one_thread", threads=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +19,8 @@ class Experiment:
     variant: Variant | None = None
 
 
+_LAID_OUT = {"torch", "keras_torch"}
+"""Engines that compute in the layout they are given; compilers choose their own."""
 _SPATIAL = {"conv", "pool", "norm", "elementwise", "data movement"}
 _SMALL = {"framework overhead", "optimizer", "elementwise", "reduction", "fused"}
 
@@ -41,11 +41,12 @@ def experiment(slow: Stack, key: str, *, images: bool, device: str) -> dict[str,
 
 def _found(slow: Stack, category: str, *, images: bool) -> Experiment | None:
     plain = str(slow.plain)
-    if slow.adapter == "torch" and images and category in _SPATIAL:
+    if slow.adapter in _LAID_OUT and images and category in _SPATIAL:
+        turned = other_layout(slow)
         return Experiment(
-            stack=f"{plain}@{CHANNELS_LAST.label}",
-            text=f"{plain} with its images channels-last",
-            variant=CHANNELS_LAST,
+            stack=f"{plain}@{turned.label}",
+            text=f"{plain} with its images {turned.label.replace('_', '-')}",
+            variant=turned,
         )
     if plain in {"torch-eager", "torch-script"} and category in _SMALL:
         return Experiment(stack="torch-compile", text="torch-compile")

@@ -9,8 +9,15 @@ from benchmarks.profiling import _document, _profile
 from benchmarks.profiling._subject import Subject
 from benchmarks.records import MatchupResult, Stack
 
-PHASES = ("forward", "backward", "train_step")
-STEPS = 5
+EXTENT = {
+    "forward": (3, 3),
+    "backward": (3, 3),
+    "train_step": (3, 3),
+    "epoch": (1, 1),
+}
+"""Recordings of each stack and steps of each recording, by the phases that are profiled."""
+LONG_S = 10.0
+"""A step that takes longer fills the memory with its events."""
 MOST_ROWS = 30
 """Rows that a run keeps of each stack, the largest; the lines of a comparison are all kept."""
 
@@ -20,6 +27,9 @@ def document(plan: Plan, group: Group, result: MatchupResult, threads: int) -> d
     stacks = tuple(Stack.parse(case.stack) for case in result.cases if case.status == "ok")
     if not stacks:
         return {"reason": "no stack of this matchup was timed"}
+    longest = max(case.summary()["median_s"] or 0.0 for case in result.cases)
+    if longest > LONG_S:
+        return {"reason": f"a step of {longest:.0f} s is too long to record"}
     subject = Subject(
         plan=plan,
         group=group,
@@ -29,7 +39,8 @@ def document(plan: Plan, group: Group, result: MatchupResult, threads: int) -> d
         threads=threads,
         held=True,
     )
-    profiles, failed = _profile.take_all(subject, stacks, steps=STEPS)
+    recordings, steps = EXTENT[result.matchup.phase]
+    profiles, failed = _profile.take_all(subject, stacks, steps=steps, recordings=recordings)
     if not profiles:
         return {"reason": "; ".join(f"{stack}: {why}" for stack, why in failed.items())}
     return _document.of(subject, profiles, most=MOST_ROWS) | {"failed": failed}

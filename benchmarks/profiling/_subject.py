@@ -93,7 +93,7 @@ def started(
             "start",
             spawned=worker.spawned,
             adapter=stack.adapter,
-            settings=briefing.settings(stack, of.selection, of.threads),
+            settings=briefing.settings(stack, of.selection, of.threads, of.group.model),
             job=briefing.job(
                 of.group,
                 of.selection,

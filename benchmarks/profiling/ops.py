@@ -28,7 +28,16 @@ SHOWN = 20
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of this command."""
-    parser.add_argument("--steps", type=int, default=10, metavar="N", help="recorded (default: 10)")
+    parser.add_argument(
+        "--steps", type=int, default=5, metavar="N", help="of each recording (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--recordings",
+        type=int,
+        default=5,
+        metavar="N",
+        help="of each stack, taken in turn (default: %(default)s)",
+    )
     parser.add_argument(
         "--confirm",
         action="store_true",
@@ -41,10 +50,13 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
 
     A stack that cannot be profiled costs itself alone.
     """
-    if asked.steps < 1:
-        raise plan.SelectionError(f"--steps is {asked.steps}; it must be at least 1")
+    for name in ("steps", "recordings"):
+        if getattr(asked, name) < 1:
+            raise plan.SelectionError(f"--{name} is {getattr(asked, name)}; it must be at least 1")
     failed = {str(stack): f"unsupported: {why}" for stack, why in subject.lacking.items()}
-    profiles, more = _profile.take_all(subject, subject.stacks, steps=asked.steps)
+    profiles, more = _profile.take_all(
+        subject, subject.stacks, steps=asked.steps, recordings=asked.recordings
+    )
     failed |= more
     for stack, why in failed.items():
         console.print(f"{stack}: {why}", soft_wrap=True)
@@ -108,7 +120,14 @@ def _show(console: Console, profiles: list[_profile.Profile], found: list[dict[s
 def _side_by_side(pair: dict[str, Any], kind: str) -> Table:
     table = Table(title=f"{pair['b']} takes {pair['gap_s'] * 1e3:.3f} ms more than {pair['a']}")
     table.add_column({"categories": "phase · category", "layers": "phase · layer"}[kind])
-    for heading in (f"{pair['a']} ms", f"{pair['b']} ms", "difference", "share", "so far"):
+    for heading in (
+        f"{pair['a']} ms",
+        f"{pair['b']} ms",
+        "difference",
+        "by recording",
+        "share",
+        "so far",
+    ):
         table.add_column(heading, justify="right")
     lines = pair[kind]
     if len(lines) > SHOWN:
@@ -121,6 +140,7 @@ def _side_by_side(pair: dict[str, Any], kind: str) -> Table:
             f"{line['a_s'] * 1e3:.3f}",
             f"{line['b_s'] * 1e3:.3f}",
             f"{line['delta_s'] * 1e3:+.3f}",
+            " to ".join(f"{s * 1e3:+.3f}" for s in line["range_s"]),
             "" if line["share"] is None else f"{line['share']:.0%}",
             "" if line["cumulative"] is None else f"{line['cumulative']:.0%}",
         )

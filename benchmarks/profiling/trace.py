@@ -15,7 +15,7 @@ from benchmarks import conduct
 from benchmarks.process import WorkerError
 from benchmarks.profiling._command import emit
 from benchmarks.profiling._files import folder_of
-from benchmarks.profiling._profile import take
+from benchmarks.profiling._profile import with_events
 from benchmarks.profiling._subject import Subject
 from benchmarks.records import Exit, Stack
 from profilers import trace
@@ -78,7 +78,7 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
 
 def _recorded(subject: Subject, stack: Stack) -> Recorded:
     try:
-        profile = take(subject, stack, steps=STEPS, events=True)
+        profile = with_events(subject, stack, steps=STEPS)
     except WorkerError as error:
         return Recorded(stack=str(stack), reason=f"{error.status}: {error.reason}")
     if not profile.events:

@@ -18,7 +18,10 @@ CALLS = ("faster", "slower")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slowdown:
-    """How often a copy slowed by ``share`` was called slower; ``ratio`` is the median measured."""
+    """How often a copy slowed by ``share`` was called slower than an equal one.
+
+    ``ratio`` is the median measured.
+    """
 
     share: float
     comparisons: int
@@ -68,13 +71,13 @@ def summarise(runs: Sequence[Run], injected: Sequence[float]) -> Found:
 
 
 def _slowdown(runs: Sequence[Run], share: float) -> Slowdown:
-    first, second = (f"@{label}" for label in (floor.COPIES[0], floor.label(share)))
+    equal = tuple(f"@{copy}" for copy in floor.COPIES)
     found = [
         v
         for run in runs
         for result in run.matchups
         for v in result.verdicts
-        if v.a.endswith(first) and v.b.endswith(second) and v.ratio is not None
+        if v.a.endswith(equal) and v.b.endswith(f"@{floor.label(share)}") and v.ratio is not None
     ]
     return Slowdown(
         share=share,

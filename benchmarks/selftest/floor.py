@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks import conduct, environment
 from benchmarks.plan import COLD, Plan, Selection, Variant
 from benchmarks.progress import Listener
-from benchmarks.records import Exit, Run, Stack, Verdict
+from benchmarks.records import Run, Stack, Verdict
 
 STORE = "floors"
 FOLDER = "selftest"
@@ -113,20 +113,8 @@ def settle(made: Plan, out: Path, listener: Listener) -> dict[str, Any]:
     small = _small(made)
     if small is None:
         return dict(conduct.NO_FLOOR)
-    run = measure(small, out, listener)
+    run = conduct.on_the_side(small, out / FOLDER, listener)
     return store(out, made.selection, against_itself(run))
-
-
-def measure(chosen: Selection, out: Path, listener: Listener) -> Run:
-    """Carry out one run of the selftest; an interrupt ends all that it is a part of.
-
-    Raises:
-        KeyboardInterrupt: it was interrupted.
-    """
-    run = conduct.carry_out(conduct.prepare(chosen, out / FOLDER), listener)
-    if run.exit == Exit.INTERRUPTED:
-        raise KeyboardInterrupt
-    return run
 
 
 def _small(made: Plan) -> Selection | None:

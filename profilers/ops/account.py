@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import NamedTuple
@@ -45,13 +45,8 @@ class Account:
     syncs: float | None = None
 
 
-def settle(recording: Recording, flops: Mapping[tuple[str, str], float] | None = None) -> Account:
+def settle(recording: Recording) -> Account:
     """The rows of a recording, largest first; they and the overhead add up to the wall time.
-
-    Args:
-        recording: at least one step.
-        flops: of one step, by layer and phase. They stand at the row that takes the most time of
-            those that can multiply matrices in that layer and phase.
 
     Raises:
         ValueError: no step was recorded.
@@ -80,7 +75,7 @@ def settle(recording: Recording, flops: Mapping[tuple[str, str], float] | None =
     wall_s = sum(walls) * NANO / steps
     busy_s = sum((on_device if device else on_host).values()) * NANO / steps
     return Account(
-        rows=tuple(_counted(sorted(rows, key=lambda r: -spent(r)), dict(flops or {}))),
+        rows=_sorted(rows),
         steps=steps,
         wall_s=wall_s,
         median_s=median(walls) * NANO,
@@ -90,6 +85,50 @@ def settle(recording: Recording, flops: Mapping[tuple[str, str], float] | None =
         launches=len(device) / steps if device else None,
         syncs=None if recording.syncs is None else recording.syncs / steps,
     )
+
+
+def merge(
+    accounts: Sequence[Account], flops: Mapping[tuple[str, str], float] | None = None
+) -> Account:
+    """The mean of several recordings of one stack: its rows and overhead add up as theirs do.
+
+    Args:
+        accounts: at least one.
+        flops: of one step, by layer and phase. They stand at the row that takes the most time of
+            those that can multiply matrices in that layer and phase.
+    """
+    found: dict[Kind, list[Row]] = {}
+    for row in (row for account in accounts for row in account.rows):
+        found.setdefault(Kind(row.op, row.category, row.phase, row.layer), []).append(row)
+
+    def mean(values: Iterable[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return sum(known) / len(accounts) if known else None
+
+    rows = [
+        Row(
+            **kind._asdict(),
+            calls=mean(row.calls for row in same) or 0.0,
+            self_s=mean(row.self_s for row in same) or 0.0,
+            device_s=mean(row.device_s for row in same),
+        )
+        for kind, same in found.items()
+    ]
+    return Account(
+        rows=tuple(_counted(_sorted(rows), dict(flops or {}))),
+        steps=sum(a.steps for a in accounts),
+        wall_s=mean(a.wall_s for a in accounts) or 0.0,
+        median_s=median(a.median_s for a in accounts),
+        busy_s=mean(a.busy_s for a in accounts) or 0.0,
+        overhead_s=mean(a.overhead_s for a in accounts) or 0.0,
+        on_device=any(a.on_device for a in accounts),
+        launches=mean(a.launches for a in accounts),
+        syncs=mean(a.syncs for a in accounts),
+    )
+
+
+def _sorted(rows: Iterable[Row]) -> tuple[Row, ...]:
+    return tuple(sorted(rows, key=lambda row: -spent(row)))
 
 
 def _counted(rows: Iterable[Row], flops: dict[tuple[str, str], float]) -> Iterator[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from profilers.ops.account import Account, spent
@@ -17,12 +17,16 @@ WORTH = 0.1
 """A share of the difference that is worth a sentence."""
 
 
+Pairs = Sequence[tuple[Account, Account]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One line of the comparison, seconds per step.
 
     ``share`` is this line's part of the difference (negative where it narrows it) and
-    ``cumulative`` that of all lines up to it.
+    ``cumulative`` that of all lines up to it. ``range_s`` is the least and the most that it cost b
+    beyond a in any pair of recordings.
     """
 
     key: str
@@ -31,25 +35,36 @@ class Line:
     share: float | None
     cumulative: float | None
     layers: tuple[str, ...] = ()
+    range_s: tuple[float, float]
 
     @property
     def delta_s(self) -> float:
         """What it costs b beyond a."""
         return self.b_s - self.a_s
 
+    @property
+    def steady(self) -> bool:
+        """Whether every pair of recordings has it on the same side."""
+        low, high = self.range_s
+        return low > 0 or high < 0
 
-def by_category(a: Account, b: Account) -> list[Line]:
-    """Lines per phase and category, the framework's own time among them; they add up to the gap."""
-    return _lines(a, b, lambda row: f"{row.phase} · {row.category}")
+
+def by_category(a: Account, b: Account, pairs: Pairs = ()) -> list[Line]:
+    """Lines per phase and category, the framework's own time among them; they add up to the gap.
+
+    ``pairs`` are recordings of both that were taken one after the other, if there are several.
+    """
+    return _lines(a, b, pairs, lambda row: f"{row.phase} · {row.category}")
 
 
-def by_layer(a: Account, b: Account) -> list[Line]:
+def by_layer(a: Account, b: Account, pairs: Pairs = ()) -> list[Line]:
     """Lines per phase and layer; what belongs to no layer is one line per phase."""
-    return _lines(a, b, lambda row: f"{row.phase} · {row.layer or 'no layer'}")
+    return _lines(a, b, pairs, lambda row: f"{row.phase} · {row.layer or 'no layer'}")
 
 
-def _lines(a: Account, b: Account, key: Callable[[Row], str]) -> list[Line]:
+def _lines(a: Account, b: Account, pairs: Pairs, key: Callable[[Row], str]) -> list[Line]:
     sides = [_sums(account, key) for account in (a, b)]
+    recorded = [[_sums(account, key) for account in pair] for pair in pairs or ((a, b),)]
     gap = b.wall_s - a.wall_s
     keys = dict.fromkeys(k for side in sides for k in side)
     deltas = {k: sides[1].get(k, 0.0) - sides[0].get(k, 0.0) for k in keys}
@@ -57,6 +72,7 @@ def _lines(a: Account, b: Account, key: Callable[[Row], str]) -> list[Line]:
     lines, sum_s = [], 0.0
     for k in largest_first:
         sum_s += deltas[k]
+        each = [two.get(k, 0.0) - one.get(k, 0.0) for one, two in recorded]
         lines.append(
             Line(
                 key=k,
@@ -65,6 +81,7 @@ def _lines(a: Account, b: Account, key: Callable[[Row], str]) -> list[Line]:
                 share=deltas[k] / gap if gap else None,
                 cumulative=sum_s / gap if gap else None,
                 layers=_layers((a, b), k, key),
+                range_s=(min(each), max(each)),
             )
         )
     return lines
@@ -89,9 +106,12 @@ def _layers(accounts: Iterable[Account], key_: str, key: Callable[[Row], str]) -
 
 
 def reasons(lines: Iterable[Line]) -> list[Line]:
-    """The lines worth a sentence: the largest shares, until most of the difference is explained."""
+    """The lines worth a sentence: the largest shares, until most of the difference is explained.
+
+    What is not there in every recording is no reason.
+    """
     found: list[Line] = []
-    for line in lines:
+    for line in (line for line in lines if line.steady):
         explained = sum(f.share or 0.0 for f in found)
         if len(found) == SENTENCES or line.share is None or line.share < WORTH:
             break
@@ -102,7 +122,7 @@ def reasons(lines: Iterable[Line]) -> list[Line]:
 
 
 def sentence(line: Line, a: str, b: str) -> str:
-    """One reason in plain words: how much of the gap, what, where, and both times.
+    """One reason in plain words: how much of the gap, what, where, both times and their spread.
 
     Args:
         line: one of ``reasons``.
@@ -116,6 +136,7 @@ def sentence(line: Line, a: str, b: str) -> str:
     share = line.share or 0.0
     part = f"{share:.0%} of the gap" if share <= 1 else "More than the whole gap"
     back = "" if share <= 1 else " Other parts make up for some of it."
-    return (
-        f"{part} is {what}{named}: {b} {line.b_s * 1e3:.2f} ms, {a} {line.a_s * 1e3:.2f} ms.{back}"
-    ).replace("%", " %", 1)
+    low, high = (f"{s * 1e3:.2f}" for s in line.range_s)
+    spread = "" if low == high else f" ({low} to {high} ms more, by recording)"
+    times = f"{b} {line.b_s * 1e3:.2f} ms, {a} {line.a_s * 1e3:.2f} ms"
+    return f"{part} is {what}{named}: {times}{spread}.{back}".replace("%", " %", 1)

@@ -1,6 +1,6 @@
 """The body of ResNet-50 v1.5 in Keras."""
 
-from keras import KerasTensor, layers
+from keras import KerasTensor, config, layers
 
 from benchmarks.models._resnet import EPSILON, EXPANSION, MOMENTUM, STAGES
 
@@ -17,7 +17,8 @@ def conv(x: KerasTensor, filters: int, kernel: int, *, name: str, stride: int = 
 
 def norm(x: KerasTensor, *, name: str) -> KerasTensor:
     """Batch normalisation with the constants that both twins use."""
-    return layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=name)(x)
+    axis = -1 if config.image_data_format() == "channels_last" else 1
+    return layers.BatchNormalization(axis, MOMENTUM, EPSILON, name=name)(x)
 
 
 def bottleneck(
@@ -27,25 +28,26 @@ def bottleneck(
     shortcut = x
     if project:
         outputs = EXPANSION * filters
-        shortcut = conv(x, outputs, 1, stride=stride, name=f"{name}.shortcut_conv")
-        shortcut = norm(shortcut, name=f"{name}.shortcut_bn")
-    x = norm(conv(x, filters, 1, name=f"{name}.conv1"), name=f"{name}.bn1")
-    x = layers.ReLU(name=f"{name}.relu1")(x)  # (n, h, w, filters)
-    x = norm(conv(x, filters, 3, stride=stride, name=f"{name}.conv2"), name=f"{name}.bn2")
-    x = layers.ReLU(name=f"{name}.relu2")(x)  # (n, h/stride, w/stride, filters)
-    x = norm(conv(x, EXPANSION * filters, 1, name=f"{name}.conv3"), name=f"{name}.bn3")
-    x = layers.Add(name=f"{name}.add")([x, shortcut])  # (n, h/stride, w/stride, 4 filters)
-    return layers.ReLU(name=f"{name}.relu3")(x)
+        shortcut = conv(x, outputs, 1, stride=stride, name=f"{name}-shortcut_conv")
+        shortcut = norm(shortcut, name=f"{name}-shortcut_bn")
+    x = norm(conv(x, filters, 1, name=f"{name}-conv1"), name=f"{name}-bn1")
+    x = layers.ReLU(name=f"{name}-relu1")(x)  # (n, h, w, filters)
+    x = norm(conv(x, filters, 3, stride=stride, name=f"{name}-conv2"), name=f"{name}-bn2")
+    x = layers.ReLU(name=f"{name}-relu2")(x)  # (n, h/stride, w/stride, filters)
+    x = norm(conv(x, EXPANSION * filters, 1, name=f"{name}-conv3"), name=f"{name}-bn3")
+    x = layers.Add(name=f"{name}-add")([x, shortcut])  # (n, h/stride, w/stride, 4 filters)
+    return layers.ReLU(name=f"{name}-relu3")(x)
 
 
 def body(inputs: KerasTensor) -> KerasTensor:
     """From the image (n, h, w, channels) to the last map (n, h/32, w/32, 2048)."""
+    # A dash stands for the dot in SPEC's names: Keras on PyTorch takes none.
     x = norm(conv(inputs, 64, 7, stride=2, name="conv1"), name="bn1")  # (n, h/2, w/2, 64)
     x = layers.ReLU(name="relu1")(x)
     x = layers.ZeroPadding2D(1, name="pool1_pad")(x)  # zeros do no harm after a ReLU
     x = layers.MaxPooling2D(3, strides=2, name="pool1")(x)  # (n, h/4, w/4, 64)
     for stage, (blocks, filters, first_stride) in enumerate(STAGES, start=1):
         for block in range(blocks):
-            stride, name = (first_stride if block == 0 else 1), f"layer{stage}.{block}"
+            stride, name = (first_stride if block == 0 else 1), f"layer{stage}-{block}"
             x = bottleneck(x, filters, stride, project=block == 0, name=name)
     return x

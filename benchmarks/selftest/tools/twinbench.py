@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import plan, stats
+from benchmarks import conduct, plan, stats
 from benchmarks.plan import Selection, Variant
 from benchmarks.progress import Telling
 from benchmarks.records import Run, Stack
@@ -72,7 +72,7 @@ def alone(folder: Path) -> list[Outcome]:
 
 
 def _run(chosen: Selection, folder: Path) -> Run:
-    return floor.measure(chosen, folder, Telling(Console(file=io.StringIO())))
+    return conduct.on_the_side(chosen, folder, Telling(Console(file=io.StringIO())))
 
 
 def pairs(run: Run) -> tuple[list[Outcome], list[Outcome]]:

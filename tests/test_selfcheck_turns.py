@@ -1,0 +1,37 @@
+"""What a turn's first iterations cost is told from times of single iterations."""
+
+import json
+
+import pytest
+
+from benchmarks.records import Exit
+from benchmarks.selftest import turns
+from tests.pipeline import MODELS
+
+
+def test_a_penalty_is_the_median_over_turns_of_each_position() -> None:
+    def turn(first_s: float, second_s: float) -> dict[str, list[float]]:
+        return {"samples_s": [first_s, second_s, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], "waits_s": [0.1]}
+
+    found = turns.penalties([turn(1.2, 1.0), turn(1.3, 1.1), turn(9.0, 1.0)])
+    assert found == pytest.approx([0.3, 0.0, 0.0, 0.0])
+
+
+def test_stacks_alternate_and_each_has_a_row(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWINBENCH_NULL", json.dumps({"slow": 3.0}))
+    words = "--models tiny --phases forward --stacks null-a,null-b --turns 3 --iterations 8"
+    assert turns.main([*words.split(), "--models-dir", str(MODELS)]) == Exit.OK
+    head, _, first, second = capsys.readouterr().out.splitlines()
+    assert head.count("|") == first.count("|") == second.count("|")
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in (first, second)]
+    assert [row[1] for row in cells] == ["null-a", "null-b"]
+    steps_ms = [float(row[2].removesuffix(" ms")) for row in cells]
+    assert steps_ms[1] / steps_ms[0] == pytest.approx(3.0, rel=0.4)
+    assert [row[-1] for row in cells] == ["-", "-"]
+
+
+def test_bad_words_get_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert turns.main(["--models", "no_such"]) == Exit.USAGE
+    assert "unknown model 'no_such'" in capsys.readouterr().err
