@@ -102,6 +102,11 @@ def placed(name: str, **more: Any) -> tuple[str, str, str, str | None]:
          ("Cast", "softmax/loss", "forward", None)),
         # A graph calls a fused convolution after the activation that it took in.
         ("functional_1/relu1_1/Relu:_FusedConv2D", ("_FusedConv2D", "conv", "forward", "conv1")),
+        ("EagerLocalExecute: Conv2DBackpropFilter",
+         ("Conv2DBackpropFilter", "conv", "backward", None)),
+        ("EagerLocalExecute: MaxPoolGrad", ("MaxPoolGrad", "pool", "backward", None)),
+        ("EagerLocalExecute: AssignSubVariableOp",
+         ("AssignSubVariableOp", "optimizer", "optimizer", None)),
         ("functional_1/layer1.0.conv2_pad_1/Pad:Pad",
          ("Pad", "data movement", "forward", "layer1.0.conv2")),
         ("EagerLocalExecute: MaxPool", ("MaxPool", "pool", "forward", None)),

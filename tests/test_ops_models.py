@@ -46,11 +46,13 @@ def test_few_operations_of_a_train_step_have_no_category(model: str, stack: str)
     assert seconds[taxonomy.OTHER] < MOST_OTHER * found.wall_s
     assert {r.category for r in found.rows} <= set(taxonomy.CATEGORIES)
     assert sum(seconds.values()) + found.overhead_s == pytest.approx(found.wall_s)
-    main = {"lstm": "recurrent", "mlp": "matmul"}.get(model, "conv")
-    assert seconds[main] > 0
+    layered = parsed.mode not in {"compile", "script"} and stack != "tensorflow-eager"
+    if layered or stack == "torch-compile":  # Keras' LSTM, compiled, is products as any other
+        main = {"lstm": "recurrent", "mlp": "matmul"}.get(model, "conv")
+        assert seconds[main] > 0
     phases = {r.phase for r in found.rows}
     assert {"forward", "backward"} <= phases <= set(taxonomy.PHASES)
-    if "compile" not in stack:  # compiled kernels know no layers
+    if layered:
         named = {r.layer for r in found.rows if r.layer}
         spec = registry.spec(model)
         assert {layer.name for layer in spec.layers} - named == set()

@@ -33,6 +33,8 @@ _LOSS = re.compile(
 _METRIC = re.compile(
     r"(^|/)(metrics?|compile_metrics|mean_metric|update_state)[_\d]*(/|$)", re.IGNORECASE
 )
+_OF_GRADIENT = re.compile(r"Backprop|Grad(V\d)?$|Gradient")
+_OF_UPDATE = re.compile(r"^(Resource)?(Sparse)?Apply|^Assign(Add|Sub)VariableOp$")
 _TRAILING = re.compile(r"_\d+$")
 _WAITING = re.compile(
     r"(while|(Stateful)?PartitionedCall|call|conditional|SyncDevice|XlaLaunch|XlaRun|__inference_.*"
@@ -127,14 +129,24 @@ def _place(one: Raw, model: Model) -> tuple[str, str, str, str | None] | None:
         return _described(type_ or one.name, scope, model)
     eager = _EAGER.match(one.name)
     if eager:
-        return _described(eager["type"], "", model)
+        return _described(eager["type"], "", model, _eager_phase(eager["type"]))
     return None
 
 
-def _described(type_: str, path: str, model: Model) -> tuple[str, str, str, str | None] | None:
+def _eager_phase(type_: str) -> str:
+    """The phase of an operation that tells no scope, as far as its type gives it away."""
+    if _OF_GRADIENT.search(type_):
+        return BACKWARD
+    return OPTIMIZER if _OF_UPDATE.search(type_) else FORWARD
+
+
+def _described(
+    type_: str, path: str, model: Model, phase: str | None = None
+) -> tuple[str, str, str, str | None] | None:
+    """What an operation of this type under these scopes is; they tell the phase, if nobody does."""
     if _WAITING.match(type_):
         return None
-    phase, layer = phase_of(path), layer_of(path, model.layers)
+    phase, layer = phase or phase_of(path), layer_of(path, model.layers)
     if layer and "Fused" in type_:
         layer = _multiplier(layer, model.layers)
     category = taxonomy.category(type_, phase, model.layers.get(layer or ""))
