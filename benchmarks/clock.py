@@ -23,7 +23,14 @@ Synchronize = Callable[[], object]
 MEDIAN_TOLERANCE = 0.02
 MAD_TOLERANCE = 0.10
 MIN_WINDOW = 2
-DISCARD = 2  # the first iteration of a turn refills caches: measured 8-17 % slow, the second 2 %
+DISCARD = 2
+"""Iterations that open a turn untimed, because others ran before."""
+SETTLE_S = 0.01
+"""Seconds of untimed work that open a turn, however short its iterations are.
+
+``python -m benchmarks.selftest.turns`` on two cores: the first iteration takes 5 to 93 % longer
+than settled ones, the second 1 to 36 %, the third 2 to 11 %; long iterations settle at once.
+"""
 TICKS = 25
 MAX_CALLS_PER_TICK = 1_000_000
 
@@ -109,6 +116,7 @@ def turn(
     *,
     iterations: int,
     discard: int = DISCARD,
+    settle_s: float = 0.0,
     watch: Watch | None = None,
     cap_s: float = math.inf,
 ) -> float:
@@ -119,7 +127,8 @@ def turn(
         synchronize: returns only when the device is idle.
         now: monotonic seconds.
         iterations: how many are timed together, at least 1.
-        discard: how many are run before, untimed.
+        discard: how many are run before, untimed,
+        settle_s: and for how many seconds at least.
         watch: opened before the clock starts and closed after it has stopped.
         cap_s: seconds after which no further iteration is begun: beside a busy neighbour one may
             take a hundred times as long as it should.
@@ -130,8 +139,12 @@ def turn(
     """
     if iterations < 1:
         raise ValueError(f"a turn of {iterations} iterations: there must be at least 1")
-    for _ in range(discard):
+    began, ran = now() if settle_s else 0.0, 0
+    while ran < discard or (settle_s and now() - began < settle_s):
         run()
+        ran += 1
+        if settle_s:
+            synchronize()
     synchronize()
     if watch:
         watch.open()

@@ -167,6 +167,7 @@ class Worker:
                 time.perf_counter,
                 iterations=self.iterations,
                 discard=work.discard,
+                settle_s=clock.SETTLE_S if work.discard else 0.0,
                 watch=self.watch,
                 cap_s=math.inf if work.iterations else LONGEST * self.turn_s,
             )

@@ -72,6 +72,13 @@ def test_a_turn_times_its_iterations_and_none_of_the_discarded(clock: FakeClock)
     ]
 
 
+def test_a_turn_of_short_iterations_settles_by_time(clock: FakeClock) -> None:
+    device = Device(clock, [8.0, 4.0, 2.0, 1.0, 0.5, 0.5])
+    found = turn(device.run, device.synchronize, device.now, iterations=2, discard=2, settle_s=14.5)
+    assert found == 0.5
+    assert device.log.count("run") == 6  # 8 + 4 + 2 s do not suffice
+
+
 def test_a_turn_may_discard_nothing(clock: FakeClock) -> None:
     device = Device(clock, [8.0])
     assert turn(device.run, device.synchronize, device.now, iterations=1, discard=0) == 8.0

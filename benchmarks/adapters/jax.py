@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmarks.adapters import _keras
+from benchmarks.adapters._carried import Carried
 from benchmarks.adapters._protocol import Array, Epoch, Settings, Trace
 from benchmarks.dialects import jaxpr_flops
 from benchmarks.models._spec import ModelSpec
@@ -25,40 +26,6 @@ if TYPE_CHECKING:
 
 POOL = "tf_XLAEigen"
 """The name of the threads in the pool that XLA computes with on the CPU."""
-
-
-class Carried:
-    """What a network's variables hold, carried from step to step outside of them."""
-
-    def __init__(self, network: Any) -> None:
-        self.network = network
-        self._state: tuple[Any, ...] | None = None
-
-    def take(self) -> tuple[Any, ...]:
-        """Trainable, other, optimizer's and metrics' values, in this order."""
-        if self._state is None:
-            self._state = tuple([v.value for v in group] for group in self._groups())
-        return self._state
-
-    def put(self, *changed: Any) -> None:
-        """Carry on with these instead of as many first ones."""
-        self._state = (*changed, *self.take()[len(changed) :])
-
-    def settle(self) -> None:
-        """Write back to the variables."""
-        for variables, values in zip(self._groups(), self._state or (), strict=False):
-            for variable, value in zip(variables, values, strict=True):
-                variable.assign(value)
-        self._state = None
-
-    def _groups(self) -> tuple[Any, ...]:
-        network = self.network
-        return (
-            network.trainable_variables,
-            network.non_trainable_variables,
-            network.optimizer.variables,
-            network.metrics_variables,
-        )
 
 
 @dataclass

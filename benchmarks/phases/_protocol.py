@@ -46,7 +46,7 @@ class Work:
 
     ``run`` is one iteration. Where ``baseline`` is given, a sample is the time of ``run`` beyond
     the time of ``baseline``, both taken in the same turn. ``before`` runs untimed ahead of each
-    turn. ``discard`` iterations open each turn, to refill the caches that other workers used.
+    turn. ``discard`` iterations open each turn untimed, because other workers ran before.
     ``iterations`` fixes how many a turn has; else the length of a turn decides. ``warm_up`` is the
     number of whole runs that suffice to warm up, where single iterations are long.
     """
