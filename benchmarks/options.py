@@ -85,7 +85,8 @@ SELECTION: dict[str, dict[str, Any]] = {
     },
     "--processes": {
         "metavar": "P",
-        "help": "forked from one that has imported the framework (default), or fresh",
+        "help": "fresh (default), or forked from one that has imported the framework: cheaper, and"
+        " further apart",
     },
     "--seed": {"type": int, "metavar": "N", "help": "of weights, inputs and orders (default: 0)"},
     "--timeout": {"type": float, "metavar": "S", "help": "seconds a case may take (default: 600)"},

@@ -12,7 +12,7 @@ from benchmarks.records import Stack
 EffortName = Literal["quick", "standard", "release"]
 PRECISIONS = ("float32", "tf32", "bfloat16", "float16")
 DEVICES = ("cpu", "cuda")
-PROCESSES = ("forked", "fresh")
+PROCESSES = ("fresh", "forked")
 POLICIES = ("matched", "defaults", "best")
 MOST = 20
 """Launches up to which an interval is narrowed."""
@@ -104,7 +104,7 @@ class Selection:
     data_dir: Path | None = None
     data: str | None = None
     policy: str = "matched"
-    processes: str = "forked"
+    processes: str = "fresh"
     launches: int | None = None
     until_ci: float | None = None
     budget_s: float | None = None

@@ -76,14 +76,14 @@ def test_a_framework_that_cannot_be_imported_leaves_fresh_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
-    with closing(Nursery(Selection(timeout_s=30))) as nursery:
+    with closing(Nursery(Selection(timeout_s=30, processes="forked"))) as nursery:
         nursery.start([STACK])
         nursery.settle()
         assert nursery.fork(STACK) is None
 
 
-def test_fresh_processes_are_had_on_request() -> None:
-    with closing(Nursery(Selection(processes="fresh"))) as nursery:
+def test_processes_are_fresh_unless_asked_for() -> None:
+    with closing(Nursery(Selection())) as nursery:
         nursery.start([STACK])
         nursery.settle()
         assert nursery.zygotes == {}
@@ -93,10 +93,10 @@ def test_the_data_say_how_each_launch_was_started(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pipeline = Pipeline(monkeypatch, tmp_path)
-    done = pipeline.run("--phases", "forward,cold_start")
+    done = pipeline.run("--phases", "forward,cold_start", "--processes", "forked")
     kinds = [launch.process for launch in done.case("forward", "null-a").launches]
     assert kinds == ["fresh", "forked"]
-    done = pipeline.run("--phases", "forward", "--processes", "fresh")
+    done = pipeline.run("--phases", "forward")
     assert {launch.process for launch in done.case("forward", "null-a").launches} == {"fresh"}
 
 
