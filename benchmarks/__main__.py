@@ -54,11 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(asked: argparse.Namespace, console: Console) -> int:
     """Measure, and build the report."""
-    options.check_resume(_value_of(asked))
+    options.check_resume(terminal.value_of(asked))
     if asked.resume:
         prepared = conduct.reopen(asked.out, asked.resume)
     else:
-        made = conduct.check(options.selection(_value_of(asked)))
+        made = conduct.check(options.selection(terminal.value_of(asked)))
         prepared = settling.prepare(made, asked.out, progress.Telling(console))
     try:
         done = conduct.carry_out(prepared, progress.Telling(console))
@@ -79,7 +79,7 @@ def run(asked: argparse.Namespace, console: Console) -> int:
 
 def verify(asked: argparse.Namespace, console: Console) -> int:
     """Prove the twins of each model identical, in float64 and then as they would be timed."""
-    chosen = options.selection(_value_of(asked))
+    chosen = options.selection(terminal.value_of(asked))
     every = registry.names("models", chosen.models_dir)
     made = plan.make(
         replace(
@@ -122,7 +122,7 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
 
 def selftest(asked: argparse.Namespace, console: Console) -> int:
     """Measure stacks against themselves and against slowed copies of them; keep the A/A floor."""
-    made = conduct.check(options.selection(_value_of(asked)))
+    made = conduct.check(options.selection(terminal.value_of(asked)))
     stacks = made.selection.stacks or tuple(map(str, registry.plain_stacks()))
     runs = [
         conduct.on_the_side(
@@ -214,10 +214,6 @@ def doctor(asked: argparse.Namespace, console: Console) -> int:
 def _device(device: str) -> str:
     reasons = {registry.unsupported(s, device) for s in registry.default_stacks()}
     return "ready" if None in reasons else next(iter(filter(None, reasons)))
-
-
-def _value_of(asked: argparse.Namespace) -> Callable[[str], Any]:
-    return lambda flag: getattr(asked, flag.lstrip("-").replace("-", "_"), None)
 
 
 def _first_line(text: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 
@@ -24,6 +24,11 @@ class Parser(argparse.ArgumentParser):
             SelectionError: always.
         """
         raise plan.SelectionError(f"{message} (see {self.prog} --help)")
+
+
+def value_of(asked: argparse.Namespace) -> Callable[[str], Any]:
+    """What was given for a flag, by its name; ``None`` where it was not, or is none here."""
+    return lambda flag: getattr(asked, flag.lstrip("-").replace("-", "_"), None)
 
 
 def console() -> Console:

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import conduct
 from benchmarks.changes import ONE_THREAD
-from benchmarks.profiling import _confirm, _experiments
+from benchmarks.profiling import _confirm, _experiments, _run
 from benchmarks.profiling.__main__ import main
 from benchmarks.records import Case, Exit, Launch
 from tests.pipeline import MODELS, Pipeline
@@ -99,3 +99,16 @@ def test_a_run_keeps_what_its_steps_are_made_of_and_makes_it_once(pipeline: Pipe
     again = pipeline.call("--resume")
     assert again.matchup("forward").profile == profile
     assert sum(entry["kind"] == "profile" for entry in again.entries) == 1
+
+
+def test_a_budget_that_is_spent_leaves_no_time_for_profiles(pipeline: Pipeline) -> None:
+    done = pipeline.run("--phases", "forward", "--profile", "--budget", "0.01s")
+    assert done.matchup("forward").profile == {"reason": "the budget was spent"}
+
+
+def test_a_step_that_takes_too_long_is_not_recorded(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_run, "LONG_S", 1e-6)
+    done = pipeline.run("--phases", "forward", "--profile")
+    assert done.matchup("forward").profile == {"reason": "a step of 0 s is too long to record"}

@@ -32,6 +32,18 @@ def test_stacks_alternate_and_each_has_a_row(
     assert [row[-1] for row in cells] == ["-", "-"]
 
 
-def test_bad_words_get_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert turns.main(["--models", "no_such"]) == Exit.USAGE
-    assert "unknown model 'no_such'" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("--models no_such", "unknown model 'no_such'"),
+        ("--turns 0", "--turns is 0; it must be at least 1"),
+        ("--iterations 6", "--iterations is 6; it must be at least 7"),
+    ],
+)
+def test_bad_words_get_one_line(
+    words: str, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert turns.main(words.split()) == Exit.USAGE
+    said = capsys.readouterr().err
+    assert complaint in said
+    assert said.count("\n") == 1

@@ -192,6 +192,17 @@ def test_every_large_model_is_proven(direct: dict[str, Parity], model: str) -> N
     _assert_proven(model, direct[model], LARGE[model])
 
 
+def test_keras_on_pytorch_is_proven_where_the_names_of_layers_have_dots(tmp_path: Path) -> None:
+    """Its parameters take none; and what a frozen layer puts out has no gradient."""
+    stacks = ("torch-eager", "keras_torch-eager")
+    code, found = _verified(tmp_path, "--models", "resnet50_transfer", "--stacks", ",".join(stacks))
+    assert code == 0
+    proof = found["resnet50_transfer"]
+    assert (proof.status, proof.adapters) == ("proven", ("torch", "keras_torch"))
+    assert max(proof.max_rel_error.values()) <= 1e-9
+    assert {check.stack for check in proof.timed if check.ok} == set(stacks)
+
+
 def test_no_shipped_model_escapes_the_proof() -> None:
     assert set(registry.names("models")) == SMALL.keys() | LARGE.keys()
 

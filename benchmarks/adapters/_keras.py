@@ -17,6 +17,7 @@ from benchmarks.models._spec import ModelSpec, Optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
     from types import ModuleType
 
     from benchmarks.inputs import Dataset
@@ -171,11 +172,25 @@ class Keras:
             **mixed,
         }
 
-    def in_spec_names(self, model: Model, recording: Recording) -> Recording:
-        """A recording whose layers are named as PyTorch's are."""
-        names = {one.name: self.dialect_rules.spec_name(one) for one in model.network.layers}
-        events = (dataclasses.replace(e, layer=names.get(e.layer)) for e in recording.events)
-        return dataclasses.replace(recording, events=tuple(events))
+    @abstractmethod
+    def synchronize(self) -> None:
+        """Wait until the device has done everything asked of it."""
+
+    def recorded(
+        self,
+        record: Callable[..., Recording],
+        model: Model,
+        step: Callable[[], object],
+        steps: int,
+        dumped: Path,
+    ) -> Recording:
+        """What an engine's own recorder makes of some steps, the layers named as PyTorch's are."""
+        layers, name_of = model.network.layers, self.dialect_rules.spec_name
+        classes = {layer.name: type(layer).__name__ for layer in layers}
+        made = record(step, self.synchronize, steps=steps, layers=classes, dumped=dumped)
+        names = {layer.name: name_of(layer) for layer in layers}
+        events = (dataclasses.replace(e, layer=names.get(e.layer)) for e in made.events)
+        return dataclasses.replace(made, events=tuple(events))
 
     def compile(self, network: Any, chosen: Optimizer, metrics: list[str] | None = None) -> None:
         """Compile a network as its user would, its optimizer's variables made now."""

@@ -224,9 +224,7 @@ class JAX(_keras.Keras):
     ) -> Recording:
         from profilers.ops import jax as ops
 
-        layers = {layer.name: type(layer).__name__ for layer in model.network.layers}
-        made = ops.record(step, self.synchronize, steps=steps, layers=layers, dumped=dumped)
-        return self.in_spec_names(model, made)
+        return self.recorded(ops.record, model, step, steps, dumped)
 
     def settings(self) -> dict[str, Any]:
         jax, cpu = self.jax, self.asked.device == "cpu"

@@ -147,9 +147,7 @@ class TensorFlow(Keras):
     ) -> Recording:
         from profilers.ops import tensorflow as ops
 
-        layers = {layer.name: type(layer).__name__ for layer in model.network.layers}
-        made = ops.record(step, self.synchronize, steps=steps, layers=layers, dumped=dumped)
-        return self.in_spec_names(model, made)
+        return self.recorded(ops.record, model, step, steps, dumped)
 
     def settings(self) -> dict[str, Any]:
         from tensorflow.python.util import _pywrap_util_port

@@ -47,10 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def called() -> int:
         asked = parser.parse_args(arguments)
         asked.models, asked.phases = (asked.model,), (asked.phase,)
-        chosen = options.selection(
-            lambda flag: getattr(asked, flag.lstrip("-").replace("-", "_"), None)
-        )
-        return _load(asked.command).main(subject(chosen), asked, terminal.console())
+        chosen = subject(options.selection(terminal.value_of(asked)))
+        return _load(asked.command).main(chosen, asked, terminal.console())
 
     return terminal.guarded(called)
 

@@ -1,8 +1,8 @@
 """What taking turns costs: how slow the first iterations of one are, and what a wait costs.
 
 ``python -m benchmarks.selftest.turns`` lets workers alternate as in a run and times each iteration
-by itself. On it rests how many iterations a turn discards (``clock.DISCARD``); and it says how much
-of a short step is the waiting for its device.
+by itself. On it rests what a turn leaves untimed (``clock.DISCARD``, ``clock.SETTLE_S``); and it
+says how much of a short step is the waiting for its device.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 from statistics import median
 
 from benchmarks import options, terminal
-from benchmarks.plan import Selection
+from benchmarks.plan import Selection, SelectionError
 from benchmarks.profiling._subject import Subject, ask, prepared, subject
 from profilers import gpu_state
 
@@ -36,11 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def called() -> int:
         asked = parser.parse_args(arguments)
-        chosen = options.selection(
-            lambda flag: getattr(asked, flag.lstrip("-").replace("-", "_"), None)
-        )
+        for name, least in (("turns", 1), ("iterations", SETTLED + 1)):
+            if (given := getattr(asked, name)) < least:
+                raise SelectionError(f"--{name} is {given}; it must be at least {least}")
+        chosen = options.selection(terminal.value_of(asked))
         chosen = replace(chosen, models=chosen.models or MODELS, phases=chosen.phases or PHASES)
-        for line in rows(chosen, asked.turns, max(asked.iterations, SETTLED + 1)):
+        for line in rows(chosen, asked.turns, asked.iterations):
             print(line)  # noqa: T201 - a program of its own
         return 0
 
@@ -56,6 +57,8 @@ def rows(chosen: Selection, turns: int, iterations: int) -> Iterable[str]:
         for phase in chosen.phases:
             of = subject(replace(chosen, models=(model,), phases=(phase,)))
             taken, clocks = measure(of, turns, iterations)
+            for lacking, why in of.lacking.items():
+                yield f"| {of.matchup.id} | {lacking} | left out: {why} |"
             for stack, told in taken.items():
                 yield f"| {of.matchup.id} | {stack} | {_row(told)} | {clocks} |"
 
