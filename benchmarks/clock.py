@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,8 +29,17 @@ DISCARD = 2
 SETTLE_S = 0.01
 """Seconds of untimed work that open a turn, however short its iterations are.
 
-``python -m benchmarks.selftest.turns`` on two cores: the first iteration takes 5 to 93 % longer
-than settled ones, the second 1 to 36 %, the third 2 to 11 %; long iterations settle at once.
+``python -m benchmarks.selftest.turns --phases forward,train_step --iterations 100`` on two cores:
+the first iteration takes 4 to 375 % longer than settled ones, the second 2 to 62 %, the third and
+fourth up to 44 and 39 %; iterations of 8 ms settle at once.
+"""
+BLOCK_S = 0.008
+"""What is timed of a turn is cut into blocks of about so many seconds; the sample is their median.
+
+An iteration that loses its core for a moment moves the mean of a turn, and one of its blocks. As
+above, the mean of a PyTorch forward pass varies by 1.0 to 6.7 % from turn to turn, and the median
+block by 0.5 to 2.1 %; TensorFlow's and training steps vary as much either way. The wait at a
+block's end costs at most 10 us, a thousandth of it.
 """
 TICKS = 25
 MAX_CALLS_PER_TICK = 1_000_000
@@ -99,6 +109,13 @@ def iterations_for(seconds_per_iteration: float, turn_s: float) -> int:
     return max(1, math.ceil(turn_s / _elapsed(0.0, seconds_per_iteration)))
 
 
+def blocks(iterations: int, least: int) -> list[int]:
+    """So many iterations in blocks of ``least`` or a few more, as equal as can be."""
+    count = max(1, iterations // least)
+    edges = [iterations * i // count for i in range(count + 1)]
+    return [after - before for before, after in pairwise(edges)]
+
+
 class Watch(Protocol):
     """What looks at the machine at both edges of what is timed."""
 
@@ -115,18 +132,20 @@ def turn(
     now: Now,
     *,
     iterations: int,
+    block: int | None = None,
     discard: int = DISCARD,
     settle_s: float = 0.0,
     watch: Watch | None = None,
     cap_s: float = math.inf,
 ) -> float:
-    """One sample: seconds per iteration, the device idle at both edges.
+    """One sample: seconds per iteration, the median over blocks; the device is idle at their edges.
 
     Args:
         run: one iteration; it may return before the device is done.
         synchronize: returns only when the device is idle.
         now: monotonic seconds.
-        iterations: how many are timed together, at least 1.
+        iterations: how many are timed, at least 1.
+        block: how many are timed together at least; ``None`` for all of them.
         discard: how many are run before, untimed,
         settle_s: and for how many seconds at least.
         watch: opened before the clock starts and closed after it has stopped.
@@ -148,15 +167,21 @@ def turn(
     synchronize()
     if watch:
         watch.open()
-    start, done = now(), 0
-    while done < iterations and (cap_s == math.inf or now() - start <= cap_s):
-        run()
-        done += 1
-    synchronize()
-    end = now()
+    taken = list[float]()
+    start = end = now()
+    for size in blocks(iterations, block or iterations):
+        began, done = end, 0
+        while done < size and (cap_s == math.inf or now() - start <= cap_s):
+            run()
+            done += 1
+        if not done:
+            break
+        synchronize()
+        end = now()
+        taken.append(_elapsed(began, end) / done)
     if watch:
         watch.close()
-    return _elapsed(start, end) / done
+    return median(taken)
 
 
 def timer_resolution(now: Now) -> float:

@@ -159,6 +159,9 @@ class Worker:
         work, synchronize = self._work(), self._session().adapter.synchronize
         if work.before:
             work.before()
+        block = None  # a device that queues its work would run dry at the end of each
+        if self.device == "cpu" and not work.bursts:
+            block = clock.iterations_for(self.turn_s / self.iterations, clock.BLOCK_S)
 
         def timed(run: Any) -> float:
             return clock.turn(
@@ -166,6 +169,7 @@ class Worker:
                 synchronize,
                 time.perf_counter,
                 iterations=self.iterations,
+                block=block,
                 discard=work.discard,
                 settle_s=clock.SETTLE_S if work.discard else 0.0,
                 watch=self.watch,

@@ -79,6 +79,27 @@ def test_a_turn_of_short_iterations_settles_by_time(clock: FakeClock) -> None:
     assert device.log.count("run") == 6  # 8 + 4 + 2 s do not suffice
 
 
+def test_a_turn_in_blocks_waits_at_the_end_of_each_and_takes_their_median(
+    clock: FakeClock,
+) -> None:
+    """A core that is lost for a moment slows one block, and not the sample."""
+    device = Device(clock, [1.0, 2.0, 90.0, 2.0, 2.0, 4.0, 2.0])
+    found = turn(device.run, device.synchronize, device.now, iterations=7, block=2, discard=0)
+    assert found == (2.0 + 4.0 + 2.0) / 3  # the last of 1.5, 46 and that
+    assert device.log == [
+        *["sync", "now"],
+        *["run", "run", "sync", "now"],
+        *["run", "run", "sync", "now"],
+        *["run", "run", "run", "sync", "now"],
+    ]
+
+
+@pytest.mark.parametrize("block", [7, 8, 1000])
+def test_a_block_may_be_all_of_a_turn(clock: FakeClock, block: int) -> None:
+    costs = paced(clock, [1.0, 2.0, 90.0, 2.0, 2.0, 5.0, 3.0])
+    assert turn(costs, nothing, clock, iterations=7, block=block, discard=0) == 15.0
+
+
 def test_a_turn_may_discard_nothing(clock: FakeClock) -> None:
     device = Device(clock, [8.0])
     assert turn(device.run, device.synchronize, device.now, iterations=1, discard=0) == 8.0
@@ -242,3 +263,11 @@ def test_a_turn_is_cut_short_beside_a_busy_neighbour(clock: FakeClock) -> None:
     took = turn(run, lambda: None, clock, iterations=1000, discard=0, cap_s=4.5)
     assert len(ran) == 5
     assert took == pytest.approx(1.0)
+
+
+def test_a_turn_of_blocks_is_cut_short_within_one(clock: FakeClock) -> None:
+    run = paced(clock, [1.0, 1.0, 1.0, 1.0, 4.0])
+    took = turn(run, nothing, clock, iterations=1000, block=2, discard=0, cap_s=4.5)
+    assert took == pytest.approx(1.0)  # of two blocks of two and one of one
+    with pytest.raises(StopIteration):
+        run()

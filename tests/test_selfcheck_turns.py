@@ -1,6 +1,7 @@
 """What a turn's first iterations cost is told from times of single iterations."""
 
 import json
+import math
 
 import pytest
 
@@ -15,6 +16,18 @@ def test_a_penalty_is_the_median_over_turns_of_each_position() -> None:
 
     found = turns.penalties([turn(1.2, 1.0), turn(1.3, 1.1), turn(9.0, 1.0)])
     assert found == pytest.approx([0.3, 0.0, 0.0, 0.0])
+
+
+def test_a_lost_core_moves_the_mean_of_a_turn_and_no_block_but_its_own() -> None:
+    opening = [9.0] * turns.SETTLED
+
+    def turn(*settled_s: float) -> dict[str, list[float]]:
+        return {"samples_s": [*opening, *settled_s], "waits_s": [0.1]}
+
+    quiet, lost = turn(1.0, 1.0, 1.0), turn(1.0, 4.0, 1.0)
+    told = turns.variation([quiet, lost, quiet])
+    assert told == pytest.approx((math.log(2) / math.sqrt(2), 0.0))
+    assert turns.variation([quiet, lost]) is None
 
 
 def test_stacks_alternate_and_each_has_a_row(

@@ -48,7 +48,8 @@ class Work:
     the time of ``baseline``, both taken in the same turn. ``before`` runs untimed ahead of each
     turn. ``discard`` iterations open each turn untimed, because other workers ran before.
     ``iterations`` fixes how many a turn has; else the length of a turn decides. ``warm_up`` is the
-    number of whole runs that suffice to warm up, where single iterations are long.
+    number of whole runs that suffice to warm up, where single iterations are long. ``bursts`` says
+    that iterations do not take their time each by itself: only all of a turn tell the pace.
     """
 
     run: Callable[[], object]
@@ -57,6 +58,7 @@ class Work:
     discard: int = 2
     iterations: int | None = None
     warm_up: int | None = None
+    bursts: bool = False
     items: int = 0
     learned: list[Learned] = field(default_factory=list)
 

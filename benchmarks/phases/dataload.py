@@ -17,5 +17,6 @@ def prepare(session: Session) -> Work:
             yield from loader
 
     stream = batches()
-    # Two prefetched batches came for free while other workers ran; two more refill the caches.
-    return Work(run=lambda: next(stream), discard=4, items=session.batch_size)
+    # Two prefetched batches came for free while other workers ran; two more refill the caches. A
+    # loader that reads ahead hands out some at once, and then none for a while.
+    return Work(run=lambda: next(stream), discard=4, bursts=True, items=session.batch_size)

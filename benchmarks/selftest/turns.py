@@ -1,8 +1,9 @@
 """What taking turns costs: how slow the first iterations of one are, and what a wait costs.
 
 ``python -m benchmarks.selftest.turns`` lets workers alternate as in a run and times each iteration
-by itself. On it rests what a turn leaves untimed (``clock.DISCARD``, ``clock.SETTLE_S``); and it
-says how much of a short step is the waiting for its device.
+by itself. On it rests what a turn leaves untimed (``clock.DISCARD``, ``clock.SETTLE_S``) and that
+it is timed in blocks (``clock.BLOCK_S``); and it says how much of a short step is the waiting for
+its device.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from statistics import median
+from itertools import accumulate, pairwise
+from math import log, sqrt
+from statistics import fmean, median, pstdev
 
-from benchmarks import options, terminal
+from benchmarks import clock, options, terminal
 from benchmarks.plan import Selection, SelectionError
 from benchmarks.profiling._subject import Subject, ask, prepared, subject
 from profilers import gpu_state
@@ -21,6 +24,8 @@ POSITIONS = 4
 """First iterations of a turn that are shown."""
 SETTLED = 6
 """From here on a turn's iterations are taken as what it settles to."""
+VARYING = 3
+"""Turns from which on it can be told how much they vary."""
 FLAGS = ("--models", "--phases", "--stacks", "--device", "--batch", "--effort", "--models-dir")
 MODELS = ("mlp", "simple_cnn")
 PHASES = ("train_step",)
@@ -50,9 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def rows(chosen: Selection, turns: int, iterations: int) -> Iterable[str]:
     """The table, line by line as its matchups are measured."""
-    heads = [f"iteration {1 + i}" for i in range(POSITIONS)]
-    yield f"| matchup | stack | step | {' | '.join(heads)} | a wait | SM clock |"
-    yield f"| {' | '.join('---' for _ in range(5 + POSITIONS))} |"
+    first = (f"iteration {1 + i}" for i in range(POSITIONS))
+    rest = ("a wait", "mean varies", "blocks vary", "SM clock")
+    heads = ("matchup", "stack", "step", *first, *rest)
+    yield f"| {' | '.join(heads)} |"
+    yield f"| {' | '.join('---' for _ in heads)} |"
     for model in chosen.models:
         for phase in chosen.phases:
             of = subject(replace(chosen, models=(model,), phases=(phase,)))
@@ -96,11 +103,35 @@ def penalties(turns: Turns) -> list[float]:
     return [median(of_position) for of_position in zip(*shares, strict=True)]
 
 
+def variation(turns: Turns) -> tuple[float, float] | None:
+    """By what share a turn's time differs from the next one's: its mean, and its median block.
+
+    The standard deviation of one turn, from the differences between neighbours; the settled
+    iterations count. ``None`` where there are fewer than three turns.
+    """
+    if len(turns) < VARYING:
+        return None
+    settled = [turn["samples_s"][SETTLED:] for turn in turns]
+    block = clock.iterations_for(median(median(each) for each in settled), clock.BLOCK_S)
+    means, middles = map(fmean, settled), (median(_blocks(each, block)) for each in settled)
+    return _differ(means), _differ(middles)
+
+
+def _blocks(samples_s: Sequence[float], least: int) -> list[float]:
+    edges = accumulate(clock.blocks(len(samples_s), least), initial=0)
+    return [fmean(samples_s[first:last]) for first, last in pairwise(edges)]
+
+
+def _differ(times_s: Iterable[float]) -> float:
+    return pstdev(log(after / before) for before, after in pairwise(times_s)) / sqrt(2)
+
+
 def _row(turns: Turns) -> str:
     step_s = median(s for turn in turns for s in turn["samples_s"][SETTLED:])
     wait_s = median(s for turn in turns for s in turn["waits_s"])
     slower = " | ".join(f"{share:+.1%}" for share in penalties(turns))
-    return f"{step_s * 1e3:.3f} ms | {slower} | {wait_s * 1e6:.1f} us"
+    varies = " | ".join(f"{share:.1%}" for share in variation(turns) or ()) or "- | -"
+    return f"{step_s * 1e3:.3f} ms | {slower} | {wait_s * 1e6:.1f} us | {varies}"
 
 
 if __name__ == "__main__":
