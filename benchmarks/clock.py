@@ -26,20 +26,22 @@ MAD_TOLERANCE = 0.10
 MIN_WINDOW = 2
 DISCARD = 2
 """Iterations that open a turn untimed, because others ran before."""
-SETTLE_S = 0.01
+SETTLE_S = 0.03
 """Seconds of untimed work that open a turn, however short its iterations are.
 
-``python -m benchmarks.selftest.turns --phases forward,train_step --iterations 100`` on two cores:
-the first iteration takes 4 to 375 % longer than settled ones, the second 2 to 62 %, the third and
-fourth up to 44 and 39 %; iterations of 8 ms settle at once.
+``python -m benchmarks.selftest.turns`` on two cores, two models, two phases and four stacks: 5 ms
+into a turn an iteration took up to 11 times as long as in its second half (4 ms instead of 0.4:
+likely a thread that waits for its core until the scheduler's tick), after 10 ms up to 39 % longer,
+after 20 ms 28 %, after 30 ms 10 % (TensorFlow's pool) and after 50 ms 3 %; where a step is longer
+than these times only its first was slow.
 """
 BLOCK_S = 0.008
 """What is timed of a turn is cut into blocks of about so many seconds; the sample is their median.
 
-An iteration that loses its core for a moment moves the mean of a turn, and one of its blocks. As
-above, the mean of a PyTorch forward pass varies by 1.0 to 6.7 % from turn to turn, and the median
-block by 0.5 to 2.1 %; TensorFlow's and training steps vary as much either way. The wait at a
-block's end costs at most 10 us, a thousandth of it.
+What is left of settling, or an iteration that loses its core for a moment, moves the mean of a turn
+and few of its blocks. As above, in their second halves, the mean of PyTorch's forward passes varies
+by 2.5 to 4.3 % from turn to turn, and the median block by 1.1 to 3.7 %; training steps and
+TensorFlow vary as much either way. The wait at a block's end costs at most 11 us, or 0.14 % of it.
 """
 TICKS = 25
 MAX_CALLS_PER_TICK = 1_000_000

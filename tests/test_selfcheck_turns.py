@@ -10,19 +10,19 @@ from benchmarks.selftest import turns
 from tests.pipeline import MODELS
 
 
-def test_a_penalty_is_the_median_over_turns_of_each_position() -> None:
-    def turn(first_s: float, second_s: float) -> dict[str, list[float]]:
-        return {"samples_s": [first_s, second_s, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], "waits_s": [0.1]}
+def test_a_penalty_is_the_median_over_turns_of_the_iteration_at_a_time() -> None:
+    def turn(first_ms: float, second_ms: float) -> dict[str, list[float]]:
+        samples_ms = [first_ms, second_ms, *[10.0] * 10]
+        return {"samples_s": [ms / 1e3 for ms in samples_ms], "waits_s": [0.1]}
 
-    found = turns.penalties([turn(1.2, 1.0), turn(1.3, 1.1), turn(9.0, 1.0)])
-    assert found == pytest.approx([0.3, 0.0, 0.0, 0.0])
+    found = turns.penalties([turn(12.0, 11.0), turn(13.0, 11.0), turn(90.0, 10.0)])
+    # At 0, 5 and 10 ms the first is under way in every turn, at 20 ms the second in two of them.
+    assert found == pytest.approx([0.3, 0.3, 0.3, 0.1, 0.0, 0.0])
 
 
 def test_a_lost_core_moves_the_mean_of_a_turn_and_no_block_but_its_own() -> None:
-    opening = [9.0] * turns.SETTLED
-
     def turn(*settled_s: float) -> dict[str, list[float]]:
-        return {"samples_s": [*opening, *settled_s], "waits_s": [0.1]}
+        return {"samples_s": [9.0, 9.0, 9.0, *settled_s], "waits_s": [0.1]}
 
     quiet, lost = turn(1.0, 1.0, 1.0), turn(1.0, 4.0, 1.0)
     told = turns.variation([quiet, lost, quiet])
@@ -34,7 +34,7 @@ def test_stacks_alternate_and_each_has_a_row(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TWINBENCH_NULL", json.dumps({"slow": 3.0}))
-    words = "--models tiny --phases forward --stacks null-a,null-b --turns 3 --iterations 8"
+    words = "--models tiny --phases forward --stacks null-a,null-b --turns 3 --turn-ms 2"
     assert turns.main([*words.split(), "--models-dir", str(MODELS)]) == Exit.OK
     head, _, first, second = capsys.readouterr().out.splitlines()
     assert head.count("|") == first.count("|") == second.count("|")
@@ -50,7 +50,7 @@ def test_stacks_alternate_and_each_has_a_row(
     [
         ("--models no_such", "unknown model 'no_such'"),
         ("--turns 0", "--turns is 0; it must be at least 1"),
-        ("--iterations 6", "--iterations is 6; it must be at least 7"),
+        ("--turn-ms 0", "--turn-ms is 0; it must be at least 1"),
     ],
 )
 def test_bad_words_get_one_line(
