@@ -111,11 +111,10 @@ def iterations_for(seconds_per_iteration: float, turn_s: float) -> int:
     return max(1, math.ceil(turn_s / _elapsed(0.0, seconds_per_iteration)))
 
 
-def blocks(iterations: int, least: int) -> list[int]:
+def blocks(iterations: int, least: int) -> list[range]:
     """So many iterations in blocks of ``least`` or a few more, as equal as can be."""
     count = max(1, iterations // least)
-    edges = [iterations * i // count for i in range(count + 1)]
-    return [after - before for before, after in pairwise(edges)]
+    return [range(a, b) for a, b in pairwise(iterations * i // count for i in range(count + 1))]
 
 
 class Watch(Protocol):
@@ -160,20 +159,15 @@ def turn(
     """
     if iterations < 1:
         raise ValueError(f"a turn of {iterations} iterations: there must be at least 1")
-    began, ran = now() if settle_s else 0.0, 0
-    while ran < discard or (settle_s and now() - began < settle_s):
-        run()
-        ran += 1
-        if settle_s:
-            synchronize()
+    _settle(run, synchronize, now, discard=discard, settle_s=settle_s)
     synchronize()
     if watch:
         watch.open()
     taken = list[float]()
     start = end = now()
-    for size in blocks(iterations, block or iterations):
+    for each in blocks(iterations, block or iterations):
         began, done = end, 0
-        while done < size and (cap_s == math.inf or now() - start <= cap_s):
+        while done < len(each) and (cap_s == math.inf or now() - start <= cap_s):
             run()
             done += 1
         if not done:
@@ -184,6 +178,15 @@ def turn(
     if watch:
         watch.close()
     return median(taken)
+
+
+def _settle(run: Run, synchronize: Synchronize, now: Now, *, discard: int, settle_s: float) -> None:
+    began, ran = now() if settle_s else 0.0, 0
+    while ran < discard or (settle_s and now() - began < settle_s):
+        run()
+        ran += 1
+        if settle_s:  # else a device that queues its work would be told to do far too much of it
+            synchronize()
 
 
 def timer_resolution(now: Now) -> float:

@@ -117,6 +117,7 @@ def test_every_turn_of_training_starts_from_the_same_weights() -> None:
 
 def test_dataload_gives_batch_after_batch_and_starts_over() -> None:
     _, work = _prepared("dataload", DATA)
+    assert work.bursts  # what was read ahead comes at once: only a whole turn tells the pace
     assert [work.run() for _ in range(5)] == [
         [0, 1, 2, 3],
         [4, 5, 6, 7],

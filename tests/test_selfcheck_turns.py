@@ -1,4 +1,4 @@
-"""What a turn's first iterations cost is told from times of single iterations."""
+"""How long a turn takes to settle is told from times of single iterations."""
 
 import json
 import math

@@ -143,21 +143,6 @@ def test_the_gpu_that_is_watched_is_the_one_that_works(monkeypatch: pytest.Monke
     assert environment_of(Stack.parse("null-a"))["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
 
 
-@pytest.mark.parametrize(
-    ("device", "bursts", "waits"), [("cpu", False, 26), ("cpu", True, 2), ("cuda", False, 2)]
-)
-def test_a_turn_is_timed_in_blocks_where_each_iteration_takes_its_own_time(
-    device: str, bursts: bool, waits: int
-) -> None:
-    """A GPU would run dry at the end of each; a loader gives some at once, and then none."""
-    waited = list[None]()
-    session: Any = SimpleNamespace(adapter=SimpleNamespace(synchronize=lambda: waited.append(None)))
-    work = Work(run=lambda: time.sleep(0.0001), discard=0, bursts=bursts)
-    made = Worker(device=device, session=session, work=work, iterations=100, turn_s=0.2)
-    assert made.turn()["run_s"] >= 0.0001
-    assert len(waited) == waits
-
-
 @pytest.mark.parametrize(("device", "together"), [("cpu", 1), ("cuda", 10)])
 def test_a_device_is_kept_as_busy_as_in_a_turn(device: str, together: int) -> None:
     """Waiting for it after every iteration would leave it idle in between, as no turn does."""

@@ -8,10 +8,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
 import numpy as np
@@ -20,6 +22,8 @@ import pytest
 from benchmarks import assembly, inputs, memory, registry, weights
 from benchmarks.adapters._protocol import Settings
 from benchmarks.models._spec import ModelSpec
+from benchmarks.phases._protocol import Work
+from benchmarks.worker import Worker
 
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "tests" / "models"
@@ -335,3 +339,37 @@ def test_two_stacks_get_the_same_weights_batch_and_data_in_the_same_order() -> N
     )
     assert not np.array_equal(one.batch.x, other.batch.x)
     assert not np.array_equal(one.real_data().x_train, other.real_data().x_train)
+
+
+@pytest.mark.parametrize(
+    ("device", "bursts", "waits"), [("cpu", False, 26), ("cpu", True, 2), ("cuda", False, 2)]
+)
+def test_a_turn_is_timed_in_blocks_where_each_iteration_takes_its_own_time(
+    device: str, bursts: bool, waits: int
+) -> None:
+    """A GPU would run dry at the end of each; a loader gives some at once, and then none."""
+    waited = list[None]()
+    session: Any = SimpleNamespace(adapter=SimpleNamespace(synchronize=lambda: waited.append(None)))
+    work = Work(run=lambda: time.sleep(0.0001), discard=0, bursts=bursts)
+    made = Worker(device=device, session=session, work=work, iterations=100, turn_s=0.2)
+    assert made.turn()["run_s"] >= 0.0001
+    assert len(waited) == waits
+
+
+@pytest.mark.parametrize(("discard", "least", "most"), [(1, 3, 61), (0, 1, 1)])
+def test_a_turn_settles_by_time_unless_it_discards_nothing(
+    discard: int, least: int, most: int
+) -> None:
+    """30 ms of 0.5 ms are 60 iterations at most, and one is timed; an epoch begins at once."""
+    ran = list[None]()
+    session: Any = SimpleNamespace(adapter=SimpleNamespace(synchronize=lambda: None))
+
+    def run() -> None:
+        ran.append(None)
+        time.sleep(0.0005)
+
+    work = Work(run=run, discard=discard, iterations=1)
+    began = time.perf_counter()
+    Worker(device="cpu", session=session, work=work, iterations=1, turn_s=0.2).turn()
+    assert least <= len(ran) <= most
+    assert time.perf_counter() - began >= (0.03 if discard else 0)

@@ -131,8 +131,7 @@ def variation(turns: Turns) -> tuple[float, float] | None:
 
 
 def _blocks(samples_s: Sequence[float], least: int) -> list[float]:
-    edges = accumulate(clock.blocks(len(samples_s), least), initial=0)
-    return [fmean(samples_s[first:last]) for first, last in pairwise(edges)]
+    return [fmean(samples_s[i] for i in each) for each in clock.blocks(len(samples_s), least)]
 
 
 def _differ(times_s: Iterable[float]) -> float:
