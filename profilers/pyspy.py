@@ -131,7 +131,8 @@ class Recorder:
         """It says so once it has found the interpreter; until then it sees nothing."""
         if process.stdout and select.select([process.stdout], [], [], READY_S)[0]:
             self._said = process.stdout.readline()
-            if _is_error(self._said.decode("utf-8", "replace")):
+            # One that has no more to say is ending, too: an interrupt would hide its exit code.
+            if not self._said or _is_error(self._said.decode("utf-8", "replace")):
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(WRITE_S)
 

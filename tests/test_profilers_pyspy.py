@@ -15,9 +15,9 @@ SPINNING = "def busy():\n    while True:\n        sum(range(1000))\nprint('up', 
 
 
 def _script(folder: Path, text: str) -> tuple[str, ...]:
-    """A stand-in for py-spy; ``$8`` is the file that it is told to write."""
+    """A stand-in for py-spy: ``$9`` is the file it is told to write; no interrupt kills it."""
     path = folder / "py-spy"
-    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.write_text(f"#!/bin/sh\ntrap '' INT\n{text}\n")
     path.chmod(0o755)
     return (str(path),)
 
@@ -53,7 +53,9 @@ def _recorded(command: tuple[str, ...], **changed: float) -> tuple[bool, pyspy.R
             "^py-spy failed: Failed to find python version$",
         ),
         ("exit 3", r"^py-spy failed \(exit 3\)$"),
+        ("exec >&- 2>&-; sleep 0.3; exit 3", r"^py-spy failed \(exit 3\)$"),
         ("echo Sampling; exit 0", "py-spy wrote no stacks"),
+        ("echo Sampling; sleep 0.3; exit 0", "py-spy wrote no stacks"),
         ("echo 'no stack' > $9; echo Sampling; exit 0", "py-spy wrote no stacks"),
     ],
 )
