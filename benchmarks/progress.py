@@ -27,6 +27,9 @@ PROVEN = ("output", "loss", "gradients", "after_steps_sgd", "after_steps_adam")
 class Listener(Protocol):
     """What the runner tells while it works."""
 
+    def first(self, what: str) -> None:
+        """A run that the one asked for needs is about to begin."""
+
     def begin(self, plan: Plan) -> None:
         """The plan is made."""
 
@@ -63,15 +66,20 @@ class Telling:
         )
         self.task = self.bar.add_task("", total=None)
 
+    def first(self, what: str) -> None:
+        """Say why something else is measured before what was asked for."""
+        self._say(f"first, {what}")
+
     def begin(self, plan: Plan) -> None:
         """Say what will be measured."""
         self.launches = plan.effort.launches
         phases = [sum(m.phase != COLD for m in g.matchups) for g in plan.groups]
         self.bar.update(self.task, total=sum(1 + self.launches * (1 + n) for n in phases))
         cases = sum(len(g.matchups) * len(g.stacks) for g in plan.groups)
+        matchups = sum(len(g.matchups) for g in plan.groups)
         self._say(
-            f"{cases} cases in {sum(len(g.matchups) for g in plan.groups)} matchups of"
-            f" {len(plan.groups)} models, {self.launches} launches each"
+            f"{_many(cases, 'case')} in {_many(matchups, 'matchup')} of"
+            f" {_many(len(plan.groups), 'model')}, {_many(self.launches, 'launch', 'es')} each"
         )
         for stack, reason in plan.unsupported.items():
             self._say(f"  {stack}: unsupported, {reason}")
@@ -123,6 +131,10 @@ class Telling:
 def plain(text: str) -> str:
     """The text with what would steer a terminal, or break the line, as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _many(count: int, noun: str, ending: str = "s") -> str:
+    return f"{count} {noun}{ending if count != 1 else ''}"
 
 
 def proof_line(model: str, parity: Parity) -> str:

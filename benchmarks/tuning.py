@@ -37,6 +37,7 @@ def settle(made: Plan, out: Path, listener: Listener) -> Plan:
         candidates = _candidates(made, group)
         chosen = selection(made.selection, group, candidates)
         if chosen:
+            listener.first(f"what makes each stack of {group.model} faster")
             run = conduct.on_the_side(chosen, out / FOLDER, listener)
             tuned += fastest(run, group.model, candidates)
     return replace(made, selection=replace(made.selection, tuned=tuple(tuned)))

@@ -219,6 +219,29 @@ def test_the_lines_add_up_to_the_gap_and_the_largest_comes_first() -> None:
     )
 
 
+def test_a_layer_that_one_side_does_not_have_counts_towards_the_one_it_is_named_after() -> None:
+    def layers(**times_s: float) -> Account:
+        plain = account(0.010, **dict.fromkeys("abcdefg"[: len(times_s)], 0.0))
+        rows = zip(plain.rows, times_s.items(), strict=True)
+        named = (replace(row, layer=name, self_s=spent) for row, (name, spent) in rows)
+        return replace(plain, rows=(*named, replace(plain.rows[0], layer=None, self_s=0.5)))
+
+    torch = layers(**{"conv1": 1.0, "block.0": 2.0, "block.0.conv": 3.0, "block.0.relu": 4.0})
+    keras = layers(**{"conv1_pad": 10.0, "conv1": 20.0, "block.0.add": 30.0, "block.0.conv": 40.0,
+                      "stem_pad": 50.0})  # fmt: skip
+    lines = {line.key.removeprefix("forward · "): line for line in explain.by_layer(torch, keras)}
+    assert {key: (line.a_s, line.b_s) for key, line in lines.items()} == {
+        "conv1": (1.0, 30.0),
+        "block.0": (2.0, 30.0),
+        "block.0.conv": (3.0, 40.0),
+        "block.0.relu": (4.0, 0.0),  # not block.0, which the other does not have
+        "stem_pad": (0.0, 50.0),
+        "no layer": (0.5, 0.5),
+        "framework overhead": (pytest.approx(0.010), pytest.approx(0.010)),
+    }
+    assert lines["conv1"].layers == ("conv1", "conv1_pad")
+
+
 def test_what_is_not_there_in_every_recording_is_no_reason() -> None:
     fast = [account(0.010, pool=0.001, conv=0.006), account(0.010, pool=0.001, conv=0.003)]
     slow = [account(0.015, pool=0.005, conv=0.005), account(0.015, pool=0.006, conv=0.006)]

@@ -235,7 +235,7 @@ def test_without_a_terminal_every_step_is_a_line_of_its_own() -> None:
     telling.step(group, 0, "forward")
     telling.finished(_result("tiny", verdicts=(_verdict("faster", 1.5),)))
     lines = _text(console).splitlines()
-    assert lines[0] == "2 cases in 1 matchups of 1 models, 3 launches each"
+    assert lines[0] == "2 cases in 1 matchup of 1 model, 3 launches each"
     assert lines[1:3] == [
         "[0/7] tiny: proving the twins identical",
         "tiny: partial: only null is here",

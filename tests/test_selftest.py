@@ -113,10 +113,11 @@ def test_the_selftest_sees_a_slow_copy_and_calls_no_equal_one(
 
 
 def test_a_run_measures_a_small_floor_once_and_judges_by_it(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(floor, "settle", SETTLE)
     done = pipeline.run("--phases", "forward")
+    assert "first, the A/A floor: " in capsys.readouterr().err
     (own,) = (pipeline.out / floor.FOLDER).glob("*-*/run.json")
     assert done.run.aa_floor["value"] == pytest.approx(
         floor.estimate(floor.against_itself(read_run(json.loads(own.read_text()))))
@@ -124,6 +125,7 @@ def test_a_run_measures_a_small_floor_once_and_judges_by_it(
     (verdict,) = done.matchup("forward").verdicts
     assert verdict.margin == max(0.02, done.run.aa_floor["value"])
     again = pipeline.run("--phases", "forward")
+    assert "first, " not in capsys.readouterr().err
     assert again.run.aa_floor == done.run.aa_floor
     assert len(list((pipeline.out / floor.FOLDER).glob("*-*/run.json"))) == 1
 

@@ -129,10 +129,11 @@ def test_nothing_is_tuned_but_for_the_best_policy() -> None:
 
 
 def test_a_best_run_measures_what_helps_and_then_uses_it(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(environment, "usable_cores", lambda: 2)
     done = pipeline.run("--phases", "train_step", "--policy", "best", alone=0.4)
+    assert "first, what makes each stack of tiny faster" in capsys.readouterr().err
     assert done.code == Exit.OK
     assert done.matchup("train_step").matchup.id.endswith(".best")
     threads = {c.stack: c.settings["threads"] for c in done.matchup("train_step").cases}

@@ -113,6 +113,7 @@ def settle(made: Plan, out: Path, listener: Listener) -> dict[str, Any]:
     small = _small(made)
     if small is None:
         return dict(conduct.NO_FLOOR)
+    listener.first("the A/A floor: how far apart equal stacks come out here")
     run = conduct.on_the_side(small, out / FOLDER, listener)
     return store(out, made.selection, against_itself(run))
 

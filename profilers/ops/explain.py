@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from profilers.ops.account import Account, spent
@@ -58,8 +58,31 @@ def by_category(a: Account, b: Account, pairs: Pairs = ()) -> list[Line]:
 
 
 def by_layer(a: Account, b: Account, pairs: Pairs = ()) -> list[Line]:
-    """Lines per phase and layer; what belongs to no layer is one line per phase."""
-    return _lines(a, b, pairs, lambda row: f"{row.phase} · {row.layer or 'no layer'}")
+    """Lines per phase and layer; what belongs to no layer is one line per phase.
+
+    A layer that only one of them has, such as a padding or the sum that ends a block, counts
+    towards the one that it is named after, where the other has that: ``conv1_pad`` towards
+    ``conv1``, ``layer1.0.add`` towards ``layer1.0``.
+    """
+    both = _in_both(a, b)
+    return _lines(a, b, pairs, lambda row: f"{row.phase} · {both.get(row.layer or '', 'no layer')}")
+
+
+def _in_both(a: Account, b: Account) -> dict[str, str]:
+    """Every layer of either, by what both call it."""
+    of_a, of_b = ({row.layer for row in account.rows if row.layer} for account in (a, b))
+    return {
+        name: next((part for part in _named_after(name) if part in other), name)
+        for own, other in ((of_a, of_b), (of_b, of_a))
+        for name in own
+    }
+
+
+def _named_after(name: str) -> Iterator[str]:
+    """The name itself, then what is left of it as its last parts are cut off one by one."""
+    while name:
+        yield name
+        name = name[: max(name.rfind("."), name.rfind("_"), 0)]
 
 
 def _lines(a: Account, b: Account, pairs: Pairs, key: Callable[[Row], str]) -> list[Line]:
