@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -92,8 +93,9 @@ class Launch:
             )
             for s in stacks
         }
-        wanted = effort.epoch_rounds if matchup.phase == "epoch" else effort.rounds
         alive = [s for s in stacks if prepared[s]]
+        longest_s = max((ready["turn_s"] for ready in prepared.values() if ready), default=math.inf)
+        wanted = effort.epoch_rounds if matchup.phase == "epoch" else effort.rounds_of(longest_s)
         orders = clock.orders([str(s) for s in alive], gate.limit(wanted), rng)
         since = neighbours.Snapshot.take()
         taken = self.context.gate.take(

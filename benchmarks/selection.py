@@ -30,7 +30,9 @@ class SelectionError(ValueError):
 class Effort:
     """How hard to try. ``launches`` is the sample size; the rest is the cost of each.
 
-    ``rounds`` per launch, a turn of at least ``turn_s``, warm-up up to ``warm_s``. In
+    At least ``rounds`` per launch, and as many as give each stack ``turns_s`` seconds of turns; a
+    turn of at least ``turn_s``, warm-up up to ``warm_s``. What makes two turns of a stack differ
+    mostly lasts for a turn, however long it is: many short ones tell more than few long ones. In
     ``cold_launches`` of the launches the workers start one after the other with an empty compiler
     cache, which is what measures a cold start; else they start side by side and find it full.
     """
@@ -40,16 +42,41 @@ class Effort:
     rounds: int
     epoch_rounds: int
     turn_s: float
+    turns_s: float
     warm_s: float
+
+    def rounds_of(self, turn_s: float) -> int:
+        """How many rounds a launch takes where its longest turn is expected to take so long."""
+        return max(self.rounds, round(self.turns_s / max(turn_s, self.turn_s)))
 
 
 EFFORTS: dict[str, Effort] = {
-    "quick": Effort(launches=3, cold_launches=1, rounds=4, epoch_rounds=1, turn_s=0.06, warm_s=0.2),
+    "quick": Effort(
+        launches=3,
+        cold_launches=1,
+        rounds=4,
+        epoch_rounds=1,
+        turn_s=0.06,
+        turns_s=0.25,
+        warm_s=0.2,
+    ),
     "standard": Effort(
-        launches=7, cold_launches=3, rounds=10, epoch_rounds=2, turn_s=0.2, warm_s=5.0
+        launches=7,
+        cold_launches=3,
+        rounds=10,
+        epoch_rounds=2,
+        turn_s=0.1,
+        turns_s=2.0,
+        warm_s=5.0,
     ),
     "release": Effort(
-        launches=15, cold_launches=5, rounds=20, epoch_rounds=2, turn_s=0.5, warm_s=15.0
+        launches=15,
+        cold_launches=5,
+        rounds=20,
+        epoch_rounds=2,
+        turn_s=0.2,
+        turns_s=8.0,
+        warm_s=15.0,
     ),
 }
 

@@ -151,6 +151,7 @@ class Worker:
             "warmup_s": warm[0].samples_s,
             "steady": all(w.steady for w in warm),
             "iterations": self.iterations,
+            "turn_s": self.iterations * typical,
             "items": work.items,
         }
 

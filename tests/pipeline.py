@@ -39,7 +39,13 @@ MODELS = Path(__file__).parent / "models"
 TINY = ("--models-dir", str(MODELS), "--models", "tiny", "--stacks", "null-a,null-b")
 EFFORTS = {
     name: plan.Effort(
-        launches=launches, cold_launches=1, rounds=4, epoch_rounds=1, turn_s=0.01, warm_s=0.02
+        launches=launches,
+        cold_launches=1,
+        rounds=4,
+        epoch_rounds=1,
+        turn_s=0.01,
+        turns_s=0.0,
+        warm_s=0.02,
     )
     for name, launches in (("quick", 2), ("standard", 4), ("release", 1))
 }

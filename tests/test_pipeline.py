@@ -4,13 +4,14 @@ import json
 import sys
 import venv
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 import pytest
 
-from benchmarks import conduct, environment, registry
+from benchmarks import conduct, environment, plan, registry
 from benchmarks.__main__ import main
 from benchmarks.process import WorkerProcess
 from benchmarks.records import Launch
@@ -54,6 +55,16 @@ def test_every_launch_has_its_rounds_and_samples_pair_up(healthy: Outcome) -> No
     for case in healthy.matchup("epoch").cases:
         assert _rounds(case.launches) == [QUICK.epoch_rounds] * QUICK.launches
         assert [known.train_samples for known in case.learned] == [1436] * QUICK.launches
+
+
+def test_short_turns_make_more_rounds(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    longer = replace(QUICK, turns_s=8 * QUICK.turn_s)
+    monkeypatch.setitem(plan.EFFORTS, "quick", longer)
+    done = pipeline.run("--phases", "forward,epoch")
+    for case in done.matchup("forward").cases:
+        assert all(QUICK.rounds < rounds <= 8 for rounds in _rounds(case.launches))
+    for case in done.matchup("epoch").cases:
+        assert _rounds(case.launches) == [QUICK.epoch_rounds] * QUICK.launches
 
 
 def test_a_sample_is_the_time_of_one_iteration(healthy: Outcome) -> None:

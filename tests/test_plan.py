@@ -1,6 +1,7 @@
 """What is asked becomes an ordered list of cases, or one line that says what could be asked."""
 
 import dataclasses
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,14 @@ from tests.pipeline import MODELS
 ALL = registry.names("models")
 LIGHT = tuple(name for name in ALL if not registry.spec(name).heavy)
 TINY = Selection(models_dir=MODELS, models=("tiny",), stacks=("null-a", "null-b"))
+
+
+@pytest.mark.parametrize(
+    ("turn_s", "rounds"), [(0.01, 20), (0.1, 20), (0.16, 12), (0.3, 10), (9.0, 10), (math.inf, 10)]
+)
+def test_a_launch_takes_the_more_rounds_the_shorter_its_turns(turn_s: float, rounds: int) -> None:
+    effort = replace(plan.EFFORTS["standard"], rounds=10, turn_s=0.1, turns_s=2.0)
+    assert effort.rounds_of(turn_s) == rounds
 
 
 @pytest.mark.parametrize(
