@@ -53,7 +53,7 @@ def _recorded(command: tuple[str, ...], **changed: float) -> tuple[bool, pyspy.R
             "^py-spy failed: Failed to find python version$",
         ),
         ("exit 3", r"^py-spy failed \(exit 3\)$"),
-        ("exec >&- 2>&-; sleep 0.3; exit 3", r"^py-spy failed \(exit 3\)$"),
+        ("trap - INT; exec >&- 2>&-; sleep 0.3; exit 3", r"^py-spy failed \(exit 3\)$"),
         ("echo Sampling; exit 0", "py-spy wrote no stacks"),
         ("echo Sampling; sleep 0.3; exit 0", "py-spy wrote no stacks"),
         ("echo 'no stack' > $9; echo Sampling; exit 0", "py-spy wrote no stacks"),
