@@ -24,9 +24,10 @@ TAKEN_SHARE = 0.05
 STOLEN_SHARE = 0.05
 """Of a turn on one core: CPU time that the hypervisor gave to others."""
 TICK_S = 0.01
-"""The step of the kernel's counters of busy and stolen time."""
+"""The step of the kernel's counters of idle and stolen time."""
 ROUNDING_S = 2 * TICK_S
-"""What those counters may be off by: each is the sum of several that are rounded by themselves."""
+"""What others' time may be off by: a step, and what our threads on other cores have run since the
+kernel last booked it."""
 SLOW_CANARY = 1.4
 QUIET_CORES = 0.25
 """Foreign CPU time, in cores, up to which a turn still teaches what is normal for its stack."""
@@ -50,12 +51,16 @@ def _loop(now: Callable[[], float]) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
-    """Seconds since some fixed moment, but for ``switches``; ``None`` where not accounted."""
+    """Seconds since some fixed moment; ``cpus`` and ``switches`` are numbers.
+
+    ``None`` stands for what the kernel does not account.
+    """
 
     at_s: float
     own_s: float
     delay_s: float | None
-    busy_s: float | None
+    cpus: int
+    idle_s: float | None
     steal_s: float | None
     pressure_s: float | None
     switches: int
@@ -63,13 +68,14 @@ class Counters:
     @classmethod
     def read(cls, now: Callable[[], float]) -> Counters:
         """Ask the kernel."""
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        pressure, times = host.cpu_pressure().value, host.cpu_times().value
+        delay_s, pressure = host.run_queue_delay_s().value, host.cpu_pressure().value
+        usage, times = resource.getrusage(resource.RUSAGE_SELF), host.cpu_times().value
         return cls(
             at_s=now(),
             own_s=usage.ru_utime + usage.ru_stime,
-            delay_s=host.run_queue_delay_s().value,
-            busy_s=times.busy_s if times else None,
+            delay_s=delay_s,
+            cpus=times.cpus if times else 0,
+            idle_s=times.idle_s if times else None,
             steal_s=times.steal_s if times else None,
             pressure_s=pressure.total_s if pressure else None,
             switches=usage.ru_nivcsw,
@@ -114,14 +120,20 @@ class Watch:
 
 
 def _between(before: Counters, after: Counters) -> dict[str, Any]:
+    """What was spent between two readings.
+
+    ``foreign_s``: what is left of all CPUs' time without idling, the hypervisor's and our own.
+    """
     first, last = asdict(before), asdict(after)
     spent = {
         name: None if first[name] is None or last[name] is None else last[name] - first[name]
-        for name in first
+        for name in ("own_s", "delay_s", "steal_s", "pressure_s", "switches")
     }
-    busy_s, own_s = spent.pop("busy_s"), spent["own_s"]
-    wall_s = spent.pop("at_s")
-    foreign_s = None if busy_s is None else max(0.0, busy_s - own_s)
+    wall_s, foreign_s = after.at_s - before.at_s, None
+    if before.idle_s is not None and after.idle_s is not None:
+        idle_s = after.idle_s - before.idle_s
+        left_s = after.cpus * wall_s - idle_s - (spent["steal_s"] or 0.0) - (spent["own_s"] or 0.0)
+        foreign_s = max(0.0, left_s)
     return {"wall_s": wall_s, "foreign_s": foreign_s, **spent}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -96,6 +97,46 @@ def test_a_watch_looks_outside_of_what_is_timed() -> None:
     record = watch.record()
     assert record["wall_s"] == pytest.approx(3.0)  # and neither the discarded nor the watching
     assert watch.records == []
+
+
+@pytest.mark.parametrize(
+    ("idle_s", "own_s", "foreign_s"),
+    [
+        (0.05, 0.1, pytest.approx(0.04)),
+        (0.10, 0.1, 0.0),  # the counters' steps must not make less than nothing
+        (None, 0.1, None),
+    ],
+)
+def test_others_have_what_idling_the_hypervisor_and_we_leave(
+    monkeypatch: pytest.MonkeyPatch, idle_s: float | None, own_s: float, foreign_s: Any
+) -> None:
+    before = Counters(
+        at_s=7.0,
+        own_s=1.0,
+        delay_s=2.0,
+        cpus=2,
+        idle_s=None if idle_s is None else 3.0,
+        steal_s=4.0,
+        pressure_s=None,
+        switches=5,
+    )
+    after = replace(
+        before,
+        at_s=7.1,
+        own_s=1.0 + own_s,
+        idle_s=None if idle_s is None else 3.0 + idle_s,
+        steal_s=4.01,
+        switches=8,
+    )
+    readings = iter((before, after))
+    monkeypatch.setattr(Counters, "read", lambda _now: next(readings))
+    watch = Watch()
+    watch.open()
+    watch.close()
+    record = watch.record()
+    assert record["foreign_s"] == foreign_s
+    assert record["wall_s"] == pytest.approx(0.1)
+    assert record["switches"] == 3
 
 
 def test_a_watch_that_was_not_opened_says_so() -> None:

@@ -39,8 +39,8 @@ def _tree(root: Path, files: dict[str, str]) -> Path:
         (host.steal_s, {"stat": "cpu  1 2 4 8 16 32 64 128 256 512\n"}, 128 * TICK),
         (
             host.cpu_times,
-            {"stat": "cpu  1 2 4 8 16 32 64 128 1 1\ncpu0 9\n"},
-            host.CpuTimes(busy_s=103 * TICK, steal_s=128 * TICK),
+            {"stat": "cpu  1 2 4 8 16 32 64 128 1 1\ncpu0 9\ncpu3 9\nintr 7\n"},
+            host.CpuTimes(cpus=2, idle_s=24 * TICK, steal_s=128 * TICK),
         ),
         (host.load_average, {"loadavg": "1.25 0.50 0.25 2/345 6789\n"}, 1.25),
     ],
@@ -262,9 +262,10 @@ def test_the_live_kernel_answers_for_this_process() -> None:
     assert resident is not None
     assert 5 * MIB < resident < 4096 * MIB
     assert host.rss_bytes(os.getpid()).value is not None
-    busy, delay = host.cpu_times(), host.run_queue_delay_s()
-    assert busy.value is not None
-    assert busy.value.busy_s > 0
+    times, delay = host.cpu_times(), host.run_queue_delay_s()
+    assert times.value is not None
+    assert times.value.cpus == os.cpu_count()
+    assert times.value.idle_s > 0
     assert (delay.value is None) == (delay.reason is not None)
 
 
