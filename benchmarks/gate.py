@@ -159,14 +159,31 @@ def evidence(taken: Taken, stack: Stack, since: neighbours.Snapshot) -> dict[str
 
     ``repeated`` counts rounds taken beyond those wanted; ``who`` maps programs to cores.
     """
+    turns = taken.turns(stack)
     found = interference.summary(t["record"] for t in taken.counted_turns(stack)) | {
         "rounds": len(taken.rounds),
         "repeated": max(0, len(taken.rounds) - taken.wanted),
         "busy": taken.busy,
         "causes": taken.worst(),
+        "turns": len(turns),
+        "disturbed": _times_as_long(turns),
     }
     if taken.busy:
         found["who"] = _busiest(since)
+    return found
+
+
+def _times_as_long(turns: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]]:
+    """By cause, how the time of each disturbed turn stands to the median of those left alone.
+
+    Told so that one can see what the gate is worth; no turn was judged by it.
+    """
+    alone = [turn["run_s"] for turn in turns if not turn["causes"]]
+    usual_s = median(alone) if alone else None
+    found: dict[str, list[float | None]] = {}
+    for turn in turns:
+        for cause in turn["causes"]:
+            found.setdefault(cause, []).append(turn["run_s"] / usual_s if usual_s else None)
     return found
 
 

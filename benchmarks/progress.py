@@ -234,10 +234,22 @@ def summary(run: Run) -> Table:
             *(_cell(shown.get(s, "")) for s in stacks),
             *(_cell(words.get(pair, "")) for pair in _pairs(run)),
         )
-    if run.telemetry.get("share") is not None:
+    below = [repeats(run.interference)] if run.interference.get("repeated") else []
+    below += [watching_cost(run.telemetry)] if run.telemetry.get("share") is not None else []
+    if below:
         table.caption_justify = "left"
-        table.caption = _cell(watching_cost(run.telemetry))
+        table.caption = _cell(*below)
     return table
+
+
+def repeats(told: Mapping[str, Any]) -> str:
+    """Rounds taken again, and by cause the turns disturbed and how long these took."""
+    parts = [f"interference: {told['repeated']} of {told['rounds']} rounds taken again"]
+    for cause, found in told["disturbed"].items():
+        times = found["times_as_long"]
+        longer = f", {times:.2f}x as long" if times else ""
+        parts.append(f"{cause}: {found['turns']} of {told['turns']} turns{longer}")
+    return "; ".join(parts)
 
 
 def watching_cost(told: Mapping[str, Any]) -> str:

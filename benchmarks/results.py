@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 from typing import Any
@@ -63,35 +63,44 @@ def _by_stack(settings: Mapping[tuple[str, str], dict[str, Any]]) -> dict[str, d
     }
 
 
-def interference(matchups: Iterable[MatchupResult]) -> dict[str, Any]:
-    """Over the whole run: how many rounds were taken again, and what the watching cost.
+def interference(matchups: Sequence[MatchupResult]) -> dict[str, Any]:
+    """Over the whole run: how many rounds were taken again, why, and what the watching cost.
 
     ``gate_share`` is the time spent on counters and canary over the time of the turns watched.
     """
-    rounds = repeated = busy = 0
-    shares = list[float]()
+    rounds = repeated = busy = turns = 0
+    shares, disturbed = list[float](), dict[str, list[float | None]]()
     for result in matchups:
-        launches: dict[int, Mapping[str, Any]] = {
-            launch.index: launch.interference
+        told = [
+            (launch.index, launch.interference)
             for case in result.cases
             for launch in case.launches
             if launch.interference
-        }
-        rounds += sum(told["rounds"] for told in launches.values())
-        repeated += sum(told["repeated"] for told in launches.values())
-        busy += sum(told["busy"] for told in launches.values())
-        shares += [
-            launch.interference["gate_share"]
-            for case in result.cases
-            for launch in case.launches
-            if launch.interference and launch.interference.get("gate_share") is not None
         ]
+        for of_round in dict(told).values():  # alike for all stacks of the launch
+            rounds += of_round["rounds"]
+            repeated += of_round["repeated"]
+            busy += of_round["busy"]
+        for _, of_stack in told:
+            share = of_stack.get("gate_share")
+            shares += [] if share is None else [share]
+            turns += of_stack.get("turns", 0)
+            for cause, times in of_stack.get("disturbed", {}).items():
+                disturbed.setdefault(cause, []).extend(times)
     return {
         "rounds": rounds,
         "repeated": repeated,
         "busy_launches": busy,
+        "turns": turns,
+        "disturbed": {cause: _typical(times) for cause, times in disturbed.items()},
         "gate_share": median(shares) if shares else None,
     }
+
+
+def _typical(times: Sequence[float | None]) -> dict[str, Any]:
+    """Of turns disturbed alike: how many, and how many times as long as those left alone."""
+    known = [t for t in times if t is not None]
+    return {"turns": len(times), "times_as_long": median(known) if known else None}
 
 
 def exit_code(matchups: Sequence[MatchupResult]) -> Exit:

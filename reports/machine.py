@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reports import text
 from reports.load import number
@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from benchmarks.records import Run
 
 _FIRST = ("torch", "tensorflow", "keras", "jax", "numpy")
+_CAUSES = {
+    "taken": "others on the cores",
+    "stolen": "cores taken by the hypervisor",
+    "slow": "a slow core",
+    "gpu": "a device throttled or shared",
+}
 _CHECK_PARTS = (("check", "unnamed check"), ("state", "unknown"), ("detail", ""))
 
 
@@ -100,6 +106,18 @@ def ceiling(run: Run) -> str:
     return " · ".join(parts)
 
 
+def _disturbed(told: Mapping[str, Any]) -> Iterator[str]:
+    """What disturbed how many turns, and how long these took beside those left alone."""
+    found = told.get("disturbed")
+    for cause, of_turns in found.items() if isinstance(found, Mapping) else ():
+        if not isinstance(of_turns, Mapping):
+            continue
+        times = number(of_turns.get("times_as_long"))
+        longer = f" ({times:.2f}x as long as those left alone)" if times else ""
+        turns = f"{of_turns.get('turns')} of {told.get('turns')} turns"
+        yield f"{_CAUSES.get(cause, cause)} in {turns}{longer}"
+
+
 def watching(run: Run) -> str:
     """Rounds taken again, and what the watching cost; empty where nothing was watched."""
     told = run.interference
@@ -109,6 +127,7 @@ def watching(run: Run) -> str:
     forked = sum(launch.process == "forked" for launch in launches)
     parts = (
         f"{told['repeated']} of {told['rounds']} rounds taken again" if told.get("rounds") else "",
+        *_disturbed(told),
         cost if told.get("rounds") else "",
         f"{forked} of {len(launches)} case launches in forked processes" if forked else "",
     )

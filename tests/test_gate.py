@@ -22,6 +22,10 @@ TAKEN = {"delay_s": 0.09, "foreign_s": 0.09}
 QUICK = EFFORTS["quick"]
 
 
+def _turn(run_s: float = 1.0) -> dict[str, Any]:
+    return {"run_s": run_s, "record": QUIET}
+
+
 class Machine:
     """Answers rounds; those named are disturbed for stack ``b``."""
 
@@ -32,7 +36,8 @@ class Machine:
     def take(self, wanted: int = 4) -> gate.Taken:
         def one_round(index: int) -> gate.Turns:
             beside = TAKEN if index in self.disturbed else {}
-            return {A: {"record": QUIET}, B: {"record": QUIET | beside}}
+            longer = 1.5 if beside else 1.0
+            return {A: _turn(), B: _turn(longer) | {"record": QUIET | beside}}
 
         return self.gate.take(MATCHUP, wanted, one_round)
 
@@ -53,6 +58,8 @@ def test_a_disturbed_round_is_repeated_for_all_and_stays_on_record() -> None:
     told = gate.evidence(taken, A, Snapshot.take())
     assert (told["repeated"], told["rounds"], told["busy"]) == (1, 5, False)
     assert "who" not in told
+    assert (told["turns"], told["disturbed"]) == (5, {})
+    assert gate.evidence(taken, B, Snapshot.take())["disturbed"] == {"taken": [1.5]}
 
 
 def test_a_machine_that_stays_busy_ends_the_repeats_and_keeps_every_round() -> None:
@@ -60,7 +67,9 @@ def test_a_machine_that_stays_busy_ends_the_repeats_and_keeps_every_round() -> N
     taken = machine.take()
     assert (len(taken.rounds), taken.counted(), taken.busy) == (HOPELESS, [0, 1, 2], True)
     assert machine.pauses == [PAUSE_S, 2 * PAUSE_S]
-    assert gate.evidence(taken, B, Snapshot.take())["busy"] is True
+    told = gate.evidence(taken, B, Snapshot.take())
+    assert told["busy"] is True
+    assert told["disturbed"] == {"taken": [None, None, None]}  # beside what would they be long?
 
 
 def test_the_budget_of_repeats_ends_too() -> None:
@@ -76,7 +85,7 @@ def test_enough_quiet_rounds_are_enough_when_the_budget_is_spent() -> None:
 
 
 def test_rounds_end_where_no_stack_is_left() -> None:
-    taken = Gate().take(MATCHUP, 4, lambda index: {A: {"record": QUIET}} if index < 2 else None)
+    taken = Gate().take(MATCHUP, 4, lambda index: {A: _turn()} if index < 2 else None)
     assert len(taken.rounds) == 2
 
 
@@ -124,10 +133,13 @@ def test_a_run_repeats_and_keeps_what_was_disturbed(
         assert len(case["samples_s"]) == QUICK.rounds
         assert len(case["turns"]) == QUICK.rounds + 1
         assert case["interference"]["repeated"] == 1
-    assert (
-        done.case("forward", "null-a").launches[0].interference
-        == (entry["cases"]["null-a"]["interference"])
-    )
+    kept = done.case("forward", "null-a").launches[0].interference
+    assert kept == entry["cases"]["null-a"]["interference"]
+    told = done.run.interference
+    assert told["repeated"] == 1
+    assert told["turns"] == 2 * told["rounds"]
+    assert told["disturbed"]["taken"]["turns"] == 2
+    assert told["disturbed"]["taken"]["times_as_long"] > 0
 
 
 def test_a_run_on_a_busy_machine_calls_nothing(
