@@ -125,8 +125,8 @@ def cpu_times(proc: Path = PROC) -> Reading[CpuTimes]:
     """Idle and stolen time, from one look at the kernel's counters; their step is 10 ms.
 
     Not the busy counters beside them: most kernels give each tick to whoever runs at that moment,
-    while idle time is taken from a clock. With two threads that rest every millisecond, 0.1 s of
-    others' time are off by 10 ms (SD) by what is counted busy, and by 5 ms by what is left of idle.
+    while idle time is taken from a clock. Beside two threads that rest every millisecond, what
+    others took in 0.1 s is off by 10 ms (SD) by the busy counters, and by 5 ms by idle time.
     """
 
     def parse(text: str) -> CpuTimes:

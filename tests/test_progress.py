@@ -22,6 +22,7 @@ from benchmarks.records import (
     VerdictWord,
 )
 from tests.pipeline import MODELS
+from tests.test_reports_machine import TOLD
 
 EAGER, GRAPH, COMPILE, XLA = "torch-eager", "tensorflow-graph", "torch-compile", "tensorflow-xla"
 STACKS = (EAGER, COMPILE, GRAPH, XLA)
@@ -292,18 +293,9 @@ def test_what_watching_cost_stands_below_the_table() -> None:
 
 
 def test_what_was_taken_again_stands_below_the_table_and_why() -> None:
-    told = {
-        "rounds": 20,
-        "repeated": 4,
-        "turns": 80,
-        "disturbed": {
-            "slow": {"turns": 5, "times_as_long": 1.234},
-            "taken": {"turns": 1, "times_as_long": None},
-        },
-    }
     words = (
         "interference: 4 of 20 rounds taken again; slow: 5 of 80 turns, 1.23x as long;"
         " taken: 1 of 80 turns"
     )
-    assert str(progress.summary(replace(_run(), interference=told)).caption) == words
-    assert progress.summary(replace(_run(), interference=told | {"repeated": 0})).caption is None
+    assert str(progress.summary(replace(_run(), interference=TOLD)).caption) == words
+    assert progress.summary(replace(_run(), interference=TOLD | {"repeated": 0})).caption is None
