@@ -113,7 +113,7 @@ def _disturbed(told: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(of_turns, Mapping):
             continue
         times = number(of_turns.get("times_as_long"))
-        longer = f" ({times:.2f}x as long as those left alone)" if times else ""
+        longer = f" ({text.times(times)} as long as those left alone)" if times else ""
         turns = f"{of_turns.get('turns')} of {told.get('turns')} turns"
         yield f"{_CAUSES.get(cause, cause)} in {turns}{longer}"
 

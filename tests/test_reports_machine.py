@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from reports import html, machine
+from reports.text import TIMES
 from tests import report_samples as samples
 
 TOLD: dict[str, Any] = {
@@ -24,8 +25,8 @@ TOLD: dict[str, Any] = {
 
 def test_a_disturbed_run_says_by_what_how_often_and_how_much() -> None:
     assert machine.watching(samples.run((), interference=TOLD)) == (
-        "4 of 20 rounds taken again · a slow core in 5 of 80 turns (1.23x as long as those left"
-        " alone) · others on the cores in 1 of 80 turns · watching cost 1.2 % of a turn"
+        f"4 of 20 rounds taken again · a slow core in 5 of 80 turns (1.23{TIMES} as long as those"
+        " left alone) · others on the cores in 1 of 80 turns · watching cost 1.2 % of a turn"
     )
 
 
