@@ -1,0 +1,1 @@
+"""One folder per framework. Importing a folder imports no framework: its modules do."""

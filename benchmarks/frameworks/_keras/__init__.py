@@ -1,0 +1,1 @@
+"""What Keras does alike on every engine (TensorFlow, JAX, PyTorch)."""

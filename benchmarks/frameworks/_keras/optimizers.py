@@ -1,0 +1,56 @@
+"""Keras' optimizers, set so that they compute what ``benchmarks.tasks.optimizers`` states."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.tasks.optimizers import SGD, Adam, Optimizer, RMSprop
+
+
+def make(asked: Optimizer) -> Any:
+    """The ``keras.optimizers.Optimizer`` asked for.
+
+    Keras clips by the global norm, decays every variable by ``w - w * decay * rate`` (biases too)
+    and then updates, in the forms stated; Adam with weight decay is its AdamW.
+
+    Raises:
+        TypeError: Keras has none that computes this.
+    """
+    from keras import backend, config, optimizers
+
+    exact = asked.clip and backend.backend() == "torch" and config.floatx() == "float64"
+    of = _clipping_exactly if exact else _as_it_is
+    shared = {
+        "learning_rate": float(asked.learning_rate),
+        "weight_decay": float(asked.weight_decay) or None,
+        "global_clipnorm": float(asked.clip) or None,
+    }
+    match asked:
+        case SGD(momentum=momentum, nesterov=nesterov):
+            return of(optimizers.SGD)(momentum=float(momentum), nesterov=nesterov, **shared)
+        case Adam(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon):
+            kind = optimizers.AdamW if asked.weight_decay else optimizers.Adam
+            return of(kind)(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, **shared)
+        case RMSprop(rho=rho, epsilon=epsilon):
+            return of(optimizers.RMSprop)(rho=rho, epsilon=epsilon, **shared)
+    raise TypeError(f"no Keras optimizer for {type(asked).__name__}")
+
+
+def _as_it_is(kind: Any) -> Any:
+    return kind
+
+
+def _clipping_exactly(kind: Any) -> Any:
+    """The class of optimizers with its clip in float64.
+
+    On PyTorch, Keras takes the factor that gradients are clipped by through float32 whatever their
+    type; a proof in float64 would see that.
+    """
+    import torch
+
+    def clip(self: Any, gradients: list[Any]) -> list[Any]:
+        norm = torch.nn.utils.get_total_norm([g for g in gradients if g is not None])
+        scale = (self.global_clipnorm / norm).clamp(max=1.0)
+        return [g if g is None else g * scale for g in gradients]
+
+    return type(kind.__name__, (kind,), {"_clip_gradients": clip})

@@ -1,0 +1,122 @@
+"""PyTorch's optimizers, set so that they compute what ``benchmarks.tasks.optimizers`` states."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from benchmarks.tasks.optimizers import SGD, Adam, Optimizer, RMSprop
+
+
+class Stepper:
+    """One of PyTorch's optimizers with the stated arithmetic.
+
+    PyTorch's RMSprop divides by ``sqrt(v) + e`` and the stated one by ``sqrt(v + epsilon)``, which
+    no ``e`` makes equal. With ``e = sqrt(epsilon)`` both divide by ``sqrt(epsilon)`` where ``v`` is
+    0 and by about ``sqrt(v)`` where it is large; in between PyTorch's step is smaller, by at most
+    a factor of ``sqrt(2)``, where ``v`` is ``epsilon``. The work is the same, the trained weights
+    are not: ``restated`` computes the stated form by hand, for a proof of what is trained.
+
+    Args:
+        parameters: The tensors to move; those without a gradient are left alone.
+        asked: The optimizer and its constants.
+        restated: Whether RMSprop is computed in the stated form instead of by PyTorch's optimizer.
+
+    Attributes:
+        optimizer: PyTorch's optimizer. It clips, decays and matches epsilon as its own ``step``
+            begins, so that a gradient scaler may call that instead of ``Stepper.step``. ``None``
+            for the restated RMSprop.
+    """
+
+    def __init__(
+        self, parameters: Iterable[Any], asked: Optimizer, *, restated: bool = False
+    ) -> None:
+        self.parameters = list(parameters)
+        self.asked = asked
+        self.taken = 0
+        self.velocity: dict[Any, Any] = {}
+        by_hand = restated and isinstance(asked, RMSprop)
+        self.optimizer: Any = None if by_hand else _optimizer(self.parameters, asked)
+        if self.optimizer is not None:
+            self.optimizer.register_step_pre_hook(self._prepare)
+
+    def step(self) -> None:
+        """Move the parameters by their gradients."""
+        if self.optimizer is not None:
+            self.optimizer.step()
+            return
+        self._prepare()
+        self._restated()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def reset(self) -> None:
+        """Forget the gradients and what earlier steps left: velocities, moments, their count."""
+        self.zero_grad()
+        self.taken = 0
+        self.velocity.clear()
+        if self.optimizer is not None:
+            self.optimizer.state.clear()
+
+    def _prepare(self, *_: Any) -> None:
+        """What PyTorch's step leaves out: the clip, decoupled decay, and Adam's epsilon."""
+        self.taken += 1
+        asked = self.asked
+        moving = [one for one in self.parameters if one.grad is not None]
+        if asked.clip and moving:
+            _clip([one.grad for one in moving], asked.clip)
+        if isinstance(asked, Adam):
+            # PyTorch divides by sqrt(v / (1 - b2^t)) + e, the stated form by
+            # (sqrt(v) + epsilon) / sqrt(1 - b2^t). Its AdamW decays by itself.
+            for group in self.optimizer.param_groups:
+                group["eps"] = asked.epsilon / math.sqrt(1 - asked.beta_2**self.taken)
+        elif asked.weight_decay and moving:
+            with torch.no_grad():
+                torch._foreach_mul_(moving, 1 - asked.learning_rate * asked.weight_decay)
+
+    def _restated(self) -> None:
+        """``v <- rho * v + (1 - rho) * g^2; w <- w - rate * g / sqrt(v + epsilon)``."""
+        asked = self.asked
+        if not isinstance(asked, RMSprop):
+            raise TypeError(f"{type(asked).__name__} is not restated")
+        with torch.no_grad():
+            for one in self.parameters:
+                if one.grad is None:
+                    continue
+                if one not in self.velocity:
+                    self.velocity[one] = torch.zeros_like(one)
+                v = self.velocity[one]
+                v.mul_(asked.rho).addcmul_(one.grad, one.grad, value=1 - asked.rho)
+                one.addcdiv_(one.grad, (v + asked.epsilon).sqrt(), value=-asked.learning_rate)
+
+
+def _optimizer(parameters: list[Any], asked: Optimizer) -> Any:
+    """PyTorch's optimizer, without a clip, and with weight decay for AdamW only."""
+    rate = asked.learning_rate
+    match asked:
+        case SGD(momentum=momentum, nesterov=nesterov):
+            # PyTorch refuses nesterov without momentum, where it changes nothing.
+            return torch.optim.SGD(
+                parameters, lr=rate, momentum=momentum, nesterov=nesterov and momentum > 0
+            )
+        case Adam(beta_1=beta_1, beta_2=beta_2, weight_decay=decay):
+            betas = (beta_1, beta_2)
+            if decay:
+                return torch.optim.AdamW(parameters, lr=rate, betas=betas, weight_decay=decay)
+            return torch.optim.Adam(parameters, lr=rate, betas=betas)
+        case RMSprop(rho=rho, epsilon=epsilon):
+            return torch.optim.RMSprop(parameters, lr=rate, alpha=rho, eps=math.sqrt(epsilon))
+    raise TypeError(f"no PyTorch optimizer for {type(asked).__name__}")
+
+
+def _clip(gradients: list[Any], limit: float) -> None:
+    """``g <- g * min(1, limit / norm)``; PyTorch's own clip adds 1e-6 to the norm."""
+    with torch.no_grad():
+        norm = torch.nn.utils.get_total_norm(gradients)
+        torch._foreach_mul_(gradients, (limit / norm).clamp(max=1.0))
