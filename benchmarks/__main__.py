@@ -24,6 +24,7 @@ from benchmarks import (
     terminal,
 )
 from benchmarks.process import WorkerError
+from benchmarks.proof import command as pairs
 from benchmarks.proving import check_stacks, proof
 from benchmarks.records import Exit, Parity, Stack, to_json
 from benchmarks.selection import DEVICES
@@ -118,6 +119,16 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
         return Exit.NOTHING
     refused = any(p.status == "failed" or not all(c.ok for c in p.timed) for p in proofs.values())
     return Exit.PARITY if refused else Exit.INCOMPLETE if failed else Exit.OK
+
+
+def pair(asked: argparse.Namespace, console: Console) -> int:
+    """Prove two files of anybody's one function, or say where and why they part."""
+    proof = pairs.proved(asked)
+    for line in pairs.told(proof):
+        console.print(line, soft_wrap=True)
+    if asked.json:
+        print(json.dumps(proof.document(), allow_nan=False))
+    return pairs.code(proof)
 
 
 def selftest(asked: argparse.Namespace, console: Console) -> int:
@@ -276,6 +287,11 @@ COMMANDS: dict[
         verify,
         (_PROOF, {"--out": options.PLACE["--out"]}),
         "prove the twins identical in float64, then check each as timed; time nothing",
+    ),
+    "pair": (
+        pair,
+        (pairs.FLAGS,),
+        "prove a PyTorch module and a Keras model of yours identical, or name where they part",
     ),
     "selftest": (
         selftest,

@@ -18,8 +18,10 @@ from benchmarks import environment, inputs, journal, options, plan, registry
 from benchmarks.ledger import Ledger
 from benchmarks.process import ROOT
 from benchmarks.progress import Listener
+from benchmarks.proof.pair import UsageError
 from benchmarks.records import Exit, Run, from_json, to_json
 from benchmarks.runner import Runner
+from benchmarks.tasks.task import TaskError
 
 JOURNAL = "journal.ndjson"
 SUMMARY = "run.json"
@@ -248,4 +250,6 @@ def usage_errors() -> tuple[type[Exception], ...]:
         registry.BadModelError,
         inputs.DataError,
         journal.JournalError,
+        TaskError,
+        UsageError,
     )

@@ -67,8 +67,9 @@ class WorkerProcess:
         python: str | None = None,
         fork: Fork | None = None,
         more: Mapping[str, str] | None = None,
+        program: str = WORKER,
     ) -> None:
-        self.stack = stack
+        self.stack, self._program = stack, program
         self._more = dict(more or {})
         self._kills_before = host.oom_kills().value
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
@@ -92,7 +93,7 @@ class WorkerProcess:
             with suppress(OSError):  # what it would be forked from is gone: start it anew
                 return fork((reading, writing, self._log.fileno()), drawn)
         return subprocess.Popen(
-            [python or sys.executable, "-m", WORKER, str(reading), str(writing)],
+            [python or sys.executable, "-m", self._program, str(reading), str(writing)],
             cwd=ROOT,
             env=environment_of(self.stack, self._more) | drawn,
             pass_fds=(reading, writing),

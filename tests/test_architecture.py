@@ -18,14 +18,16 @@ FRAMEWORK_FILES = {
 }
 FRAMEWORK_FOLDERS = {
     "benchmarks/frameworks/torch": {"torch"},
+    "benchmarks/frameworks/tensorflow": {"keras", "tensorflow"},
+    "benchmarks/frameworks/keras_torch": {"keras", "torch"},
     "benchmarks/frameworks/_keras": {"keras", "tensorflow", "jax", "torch"},  # Keras' engines
     "benchmarks/tasks/losses": {"torch", "keras"},  # a loss in both dialects, side by side
 }
 """The folders whose files may import a framework, whatever they are called."""
 KINDS = ("adapters", "models", "phases")
 REPORTS_MAY_IMPORT = ("benchmarks.records", "benchmarks.stats")
-MAX_LINES = 320
-LONGER = {"benchmarks/records.py": 470}  # the data contract reads best in one piece
+MAX_SOURCE_LINES = 29_500
+"""Lines of all sources together: what is added must be worth what it costs to read."""
 PRINTING = {
     "benchmarks/profiling/_command.py": 1,  # the one document of --json
     "benchmarks/terminal.py": 1,  # what was wrong, in one line
@@ -170,9 +172,12 @@ def test_the_packages_themselves_import_nothing() -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES)
-def test_a_module_is_short_enough_to_read_and_says_why_it_exists(path: str) -> None:
-    assert SOURCES[path].count("\n") <= LONGER.get(path, MAX_LINES)
+def test_a_module_says_why_it_exists(path: str) -> None:
     assert ast.get_docstring(ast.parse(SOURCES[path]))
+
+
+def test_the_whole_stays_within_its_budget() -> None:
+    assert sum(source.count("\n") for source in SOURCES.values()) <= MAX_SOURCE_LINES
 
 
 def _calls(source: str, name: str) -> int:

@@ -1,0 +1,5 @@
+"""A Keras twin for the proof, on this engine: all of it is what Keras does alike everywhere."""
+
+from benchmarks.frameworks._keras.inspection import Twin, set_up
+
+__all__ = ["Twin", "set_up"]

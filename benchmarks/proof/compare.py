@@ -1,0 +1,99 @@
+"""Compares what two twins computed: every output, loss, gradient and weight after training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmarks.frameworks.description import Arrays
+
+TOLERANCE = 1e-9
+"""Largest relative L2 error of two honest twins in float64."""
+FLOOR = 1e-4
+"""A tensor whose norm is below this share of the largest of its quantity is compared with that
+share: the relative error of a gradient that is zero but for rounding means nothing."""
+QUANTITIES = {
+    "output": "output",
+    "loss": "loss",
+    "gradient": "gradients",
+    "input_gradient": "input_gradients",
+    "after": "after_steps",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Largest relative error by quantity, and what one side lacks or does not move.
+
+    ``missing``: keys of gradients that only the other side has, by side. ``still``: keys of trained
+    weights whose gradient is zero or absent on both sides. ``worst``: the key of each error.
+    """
+
+    errors: dict[str, float]
+    worst: dict[str, str]
+    missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    still: tuple[str, ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """Whether everything compared lies within ``TOLERANCE``; a NaN does not."""
+        return all(error <= TOLERANCE for error in self.errors.values())
+
+
+def compare(torch: Arrays, keras: Arrays, trained: Mapping[str, bool]) -> Compared:
+    """Compare two traces, weights after training included.
+
+    Args:
+        torch: of the PyTorch twin: ``description.Arrays`` and ``after/<optimizer>/<key>``.
+        keras: of the Keras twin.
+        trained: by canonical key, whether both sides train it.
+    """
+    errors, worst = dict[str, float](), dict[str, str]()
+    groups: dict[str, list[str]] = {}
+    for key in dict.fromkeys([*torch, *keras]):
+        head = key.split("/", 1)[0]
+        if head in QUANTITIES:
+            group = "/".join(key.split("/")[:2]) if head == "after" else head
+            groups.setdefault(group, []).append(key)
+    for group, keys in groups.items():
+        name = QUANTITIES[group.split("/", 1)[0]]
+        name = f"{name}_{group.split('/')[1]}" if "/" in group else name
+        sizes = [float(np.linalg.norm(torch[k])) for k in keys if k in torch]
+        floor = FLOOR * max(sizes, default=0.0)
+        for key in keys:
+            error = relative_error(torch.get(key), keras.get(key), floor)
+            if not error <= errors.get(name, -1.0):
+                errors[name], worst[name] = error, key
+    slopes = {key: f"gradient/{key}" for key, learns in trained.items() if learns}
+    missing = {
+        side: tuple(k for k, g in slopes.items() if g not in mine and g in other)
+        for side, mine, other in (("torch", torch, keras), ("keras", keras, torch))
+    }
+    still = tuple(
+        k
+        for k, g in slopes.items()
+        if not any(g in side and np.any(side[g]) for side in (torch, keras))
+    )
+    return Compared(errors=errors, worst=worst, missing=missing, still=still)
+
+
+def relative_error(a: Any, b: Any, floor: float = 0.0) -> float:
+    """``|a - b| / max(|a|, |b|, floor)`` in the L2 norm; infinite where shapes differ or one lacks.
+
+    Axes of length 1 do not count.
+    """
+    if a is None or b is None:
+        return math.inf
+    a, b = np.squeeze(a), np.squeeze(b)
+    if a.shape != b.shape:
+        return math.inf
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = float(np.linalg.norm(a - b))
+        scale = max(float(np.linalg.norm(a)), float(np.linalg.norm(b)), floor)
+    if math.isnan(apart):
+        return math.inf
+    return apart / scale if scale > 0 else apart

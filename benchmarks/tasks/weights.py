@@ -1,0 +1,61 @@
+"""Seeded values for canonical weights: each depends on the seed and its own key alone."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def generate(
+    keys: Mapping[str, Mapping[str, Any]], seed: int, *, alike: bool = False
+) -> dict[str, NDArray[np.float64]]:
+    """Values for every key.
+
+    Kernels are normal with variance 2 / fan-in (He et al. 2015); biases, scales, shifts and running
+    statistics are drawn too, because a zero or a one hides a swapped or forgotten weight. Values
+    are representable in float32.
+
+    Args:
+        keys: by canonical key, ``shape``, ``name`` (``kernel``, ``gamma``, …), ``kind`` of the
+            layer, and ``start``: mean and deviation of the values that the PyTorch twin began with.
+        seed: of all values.
+        alike: draw by kind, name and shape instead of by key, so that weights that could be
+            mistaken for one another are equal.
+    """
+    made = {}
+    for key, one in keys.items():
+        shape, name = tuple(one["shape"]), str(one["name"])
+        drawn_by = f"{one['kind']} {name} {shape}" if alike else key
+        rng = np.random.default_rng([seed, zlib.crc32(drawn_by.encode())])
+        drawn = _draw(name, shape, one["start"], rng)
+        made[key] = drawn.astype(np.float32).astype(np.float64)
+    return made
+
+
+def _draw(
+    name: str, shape: tuple[int, ...], start: Any, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    normal = np.asarray(rng.standard_normal(shape))
+    mean, deviation = start
+    if name == "variance":
+        return np.asarray(rng.uniform(0.5, 1.5, shape))
+    if name == "gamma":
+        return np.asarray((mean or 1.0) * (1.0 + 0.1 * normal))
+    if name in {"bias", "beta", "mean"} or name.endswith("_bias"):
+        return 0.1 * normal
+    if name == "recurrent_kernel":
+        return normal / math.sqrt(shape[0])
+    if name == "table":
+        return normal
+    if name.endswith("kernel"):
+        return normal * math.sqrt(2.0 / max(1, math.prod(shape[:-1])))
+    if deviation == 0.0:  # a weight of an own layer that starts constant
+        return np.asarray(mean * (1.0 + 0.1 * normal) if mean else 0.1 * normal)
+    if len(shape) > 1:
+        return normal * math.sqrt(1.0 / max(1, math.prod(shape[:-1])))
+    return np.asarray(mean + deviation * normal)

@@ -1,0 +1,184 @@
+"""Pairs of files as people write them: proven, or told where and why they part.
+
+``tests/pairs/cases.tsv`` says of each pair what is right; one worker per side proves them all.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.environment import framework_status
+from benchmarks.proof import pair
+from benchmarks.proof.command import FLAGS, told
+from benchmarks.terminal import Parser
+
+pytestmark = pytest.mark.slow
+
+PAIRS = Path(__file__).parent / "pairs"
+SAID = {
+    "tabular": "proven identical in float64",
+    "tabular_defaults": "nn.BatchNorm1d(…, eps=0.001, momentum=0.01), or"
+    " layers.BatchNormalization(epsilon=1e-05, momentum=0.9)",
+    "tabular_cut": "gradients stop before fc3 on the PyTorch side",
+    "norm_mlp": "finding: Keras' GELU on TensorFlow rounds the square root of 2",
+    "norm_mlp_gelu": "GELU: erf against tanh",
+    "norm_mlp_epsilon": "LayerNorm epsilon differ",
+    "regression": "proven identical in float64",
+    "regression_as_one_class": "every loss and gradient would be zero",
+    "regression_l2": "the Keras twin adds 1 regulariser loss that the task does not state",
+    "char": "finding: Keras' Adam on TensorFlow squares an embedding's sparse gradient",
+    "char_place": "dropout: 0.2 behind the LSTM rnn against 0.2 inside the recurrence",
+    "char_rate": "dropout rate 0.2 against 0.5",
+    "cnn_nested": "proven identical in float64",
+    "cnn_flat": "proven identical in float64",
+    "cnn_grouped": "proven identical in float64",
+    "cnn_softmax": "softmax before the loss on the Keras side",
+}
+"""What must be told of each pair."""
+
+
+def _cases(path: Path) -> dict[str, list[str]]:
+    with path.open(newline="") as lines:
+        rows = csv.reader(lines, delimiter="\t")
+        return {row[0]: row[1:] for row in rows if row and not row[0].startswith("#")}
+
+
+CASES = _cases(PAIRS / "cases.tsv")
+
+
+def _asked(torch: str, keras: str, words: str, **more: Any) -> pair.Asked:
+    parser = Parser()
+    for flag in ("--input", "--target", "--loss", "--optimizer"):
+        parser.add_argument(flag, **FLAGS[flag])
+    given = parser.parse_args(shlex.split(words))
+    task = {
+        "inputs": given.input,
+        "targets": given.target or (),
+        "loss": given.loss,
+        "optimizer": given.optimizer,
+    }
+    return pair.Asked(torch=torch, keras=keras, task=task, folder=PAIRS, **more)
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[pair.Sides]:
+    missing = framework_status(("torch", "tensorflow", "keras"))
+    if missing:
+        pytest.skip(missing)
+    with pair.sides("tensorflow", 300.0) as found:
+        yield found
+
+
+def test_every_pair_has_a_right_answer() -> None:
+    assert CASES.keys() == SAID.keys()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_pair_as_people_write_it_is_answered_rightly(both: pair.Sides, name: str) -> None:
+    torch, keras, words, status, _ = CASES[name]
+    if status.startswith("refused (exit 2)"):
+        with pytest.raises(pair.UsageError, match=SAID[name]):
+            pair.proven(_asked(torch, keras, words), both)
+        return
+    proof = pair.proven(_asked(torch, keras, words), both)
+    assert proof.status == status.partition(",")[0]
+    assert SAID[name] in "\n".join(told(proof))
+    assert (proof.reason is None) == (proof.status == "proven")
+    if proof.status == "proven":
+        assert max(proof.errors.values()) <= 1e-9
+        assert {"output", "loss", "gradients", "after_steps_task", "after_steps_sgd"} <= (
+            proof.errors.keys()
+        )
+        assert proof.parameters[0] == proof.parameters[1] > 0
+        assert proof.diagnosis == ()
+    else:
+        assert proof.diagnosis[0].where
+        assert proof.diagnosis[0].cause
+
+
+def test_constants_that_differ_can_be_made_equal(both: pair.Sides) -> None:
+    torch, keras, words, *_ = CASES["tabular_defaults"]
+    proof = pair.proven(_asked(torch, keras, words, equalize=True), both)
+    assert proof.status == "proven"
+    assert proof.equalized == (
+        "bn1: epsilon 1e-05, momentum 0.9 set to epsilon 0.001, momentum 0.99",
+        "bn2: epsilon 1e-05, momentum 0.9 set to epsilon 0.001, momentum 0.99",
+    )
+
+
+def test_the_document_names_match_parity_and_diagnosis(both: pair.Sides) -> None:
+    torch, keras, words, *_ = CASES["norm_mlp_gelu"]
+    found = json.loads(
+        json.dumps(pair.proven(_asked(torch, keras, words), both).document(), allow_nan=False)
+    )
+    assert found["match"]["how"] == "3 of 3 layers by order"
+    assert found["match"]["unmatched"] == {"torch": [], "keras": []}
+    assert found["match"]["pairs"][0]["kind"] == "Dense"
+    assert found["parity"]["status"] == "failed"
+    assert found["diagnosis"][0]["cause"] == "GELU: erf against tanh"
+    assert found["diagnosis"][0]["fix"] == "keras.activations.gelu(x, approximate=False)"
+    assert found["run"] is None
+
+
+@pytest.mark.parametrize(
+    ("torch", "keras", "words", "text"),
+    [
+        ("none.py:x", "cnn_keras.py:flat", "--input x=features:20", "there is no file none.py"),
+        ("cnn_torch.py:Nett", "cnn_keras.py:flat", "--input x=features:20", "has no 'Nett'"),
+        ("cnn_torch.py", "cnn_keras.py:flat", "--input x=features:20", "is not FILE.py:NAME"),
+        (
+            "cnn_torch.py:Net",
+            "cnn_keras.py:flat",
+            "--input x=image:16x16x3",
+            "expected input[6, 3, 16, 16] to have 4 channels",
+        ),
+        (
+            "norm_mlp_torch.py:model",
+            "norm_mlp_keras.py:_model",
+            "--input x=features:20",
+            "needs epsilon, activation: write a function without arguments",
+        ),
+    ],
+)
+def test_what_the_user_must_mend_is_one_line(
+    both: pair.Sides, torch: str, keras: str, words: str, text: str
+) -> None:
+    asked = _asked(torch, keras, f"{words} --target y=classes:7")
+    with pytest.raises(pair.UsageError) as caught:
+        pair.proven(asked, both)
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--input", "x=features:20"], "pairs are proven, and not timed yet: add --prove-only"),
+        (["--prove-only"], "name the inputs: --input NAME=KIND:SHAPE"),
+        (["--prove-only", "--input", "x"], "--input 'x' is not NAME=KIND:"),
+        (["--prove-only", "--input", "x=sound:3"], "--input x=sound:3: there are: image:32x32x3"),
+        (["--prove-only", "--input", "x=features:a"], "x: 'a' is no shape"),
+        (["--prove-only", "--input", "x=features:2"], "without a --target each file must define"),
+        (
+            ["--prove-only", "--input", "x=features:2", "--target", "y=classes:3", "--loss", "mse"],
+            "--loss mse does not suit target y (classes)",
+        ),
+        (["--prove-only", "--input", "x=features:2", "--engine", "mxnet"], "unknown engine"),
+    ],
+)
+def test_bad_flags_are_one_line_and_exit_2(
+    capsys: pytest.CaptureFixture[str], words: list[str], text: str
+) -> None:
+    assert main(["pair", "a.py:x", "b.py:y", *words]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    (line,) = shown.err.splitlines()
+    assert text in line
