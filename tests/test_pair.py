@@ -52,6 +52,10 @@ def _cases(path: Path) -> dict[str, list[str]]:
 
 
 CASES = _cases(PAIRS / "cases.tsv")
+OWN = _cases(PAIRS / "own.tsv")
+"""Honest pairs: two inputs, an own loss, branches, a tower, attention, own layers, tied weights."""
+PLANTED = _cases(PAIRS / "planted.tsv")
+"""Errors that people make, each with an honest control, and what must be told of it."""
 
 
 def _asked(torch: str, keras: str, words: str, **more: Any) -> pair.Asked:
@@ -102,6 +106,25 @@ def test_a_pair_as_people_write_it_is_answered_rightly(both: pair.Sides, name: s
     else:
         assert proof.diagnosis[0].where
         assert proof.diagnosis[0].cause
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_own_pairs_are_proven(both: pair.Sides, name: str) -> None:
+    torch, keras, words, status, _ = OWN[name]
+    proof = pair.proven(_asked(torch, keras, words), both)
+    assert (proof.status, proof.reason) == (status, None)
+    assert max(proof.errors.values()) <= 1e-9
+    assert proof.match.complete
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_error_is_named_and_its_honest_control_proven(
+    both: pair.Sides, name: str
+) -> None:
+    torch, keras, words, status, must = PLANTED[name]
+    proof = pair.proven(_asked(torch, keras, words), both)
+    assert proof.status == status, proof.reason
+    assert must in "\n".join(told(proof))
 
 
 def test_constants_that_differ_can_be_made_equal(both: pair.Sides) -> None:

@@ -21,6 +21,7 @@ CLOSE = 1e-7
 """Relative L2 error up to which recorded tensors count as equal."""
 STATED = ("epsilon", "momentum", "reset_after", "groups", "dilation", "recurrent_activation")
 """Constants that both dialects state in one sense."""
+RECURRENT = ("RNN", "LSTM", "GRU")
 LINES = {
     "BatchNorm": (
         "nn.BatchNorm{rank}d(…, eps={epsilon:g}, momentum={turned:g})",
@@ -34,6 +35,7 @@ LINES = {
         "nn.GroupNorm(…, eps={epsilon:g})",
         "layers.GroupNormalization(…, epsilon={epsilon:g})",
     ),
+    "GRU": ("nn.GRU has reset_after=True alone", "layers.GRU(…, reset_after=True)"),
     "RMSNorm": ("nn.RMSNorm(…, eps={epsilon:g})", "layers.RMSNormalization(epsilon={epsilon:g})"),
 }
 
@@ -91,7 +93,7 @@ def stated(match: Match) -> Iterator[Cause]:
     for a, b in match.pairs:
         differing = [
             name
-            for name in STATED
+            for name in (*STATED, *(("activation", "go_backwards") if a.kind in RECURRENT else ()))
             if name in a.constants
             and name in b.constants
             and _differ(a.constants[name], b.constants[name])
@@ -111,6 +113,10 @@ def stated(match: Match) -> Iterator[Cause]:
 def structure(match: Match, torch: Description, keras: Description) -> Iterator[Cause]:
     """What needs no numbers: layers without a counterpart, regularisers, dropout, frozen layers."""
     if not match.complete:
+        paired = {n.path for pair in match.pairs for n in pair}
+        left, right = ([n for n in d.nodes if n.path not in paired] for d in (torch, keras))
+        alike = [(a, b) for a, b in zip(left, right, strict=False) if a.kind == b.kind]
+        yield from stated(Match(pairs=tuple(alike), how=""))
         yield Cause(
             where=(match.unmatched_torch or match.unmatched_keras)[0],
             cause="weights without a counterpart"
@@ -275,9 +281,14 @@ def _inside(
     padding = [n.constants.get("padding") for n in (a, b)]
     if padding[0] != padding[1] and "padding" in a.constants:
         told = [f"padding {padding[0]}", f"padding {padding[1]}"]
-        yield Cause(
-            where=a.path, cause=f"{a.kind}: the padding differs", torch=told[0], keras=told[1]
-        )
+        what = f"{a.kind}: the padding differs"
+        fix = ""
+        if a.kind == "ConvTranspose":
+            what = "ConvTranspose: the crop differs"
+        elif "same" in padding:
+            what = "Conv: padding='same' pads one more at the end where the stride is 2"
+            fix = "layers.ZeroPadding2D(…) and padding='valid', as PyTorch pads alike on both sides"
+        yield Cause(where=a.path, cause=what, torch=told[0], keras=told[1], fix=fix)
         return
     yield Cause(
         where=a.path,
@@ -314,14 +325,26 @@ def _between(
         for told, index in zip(descriptions, at, strict=True)
     ]
     made = [[traces[i].get(f"step/{s.key}/out") for s in steps[i]] for i in (0, 1)]
+    nodes = [[v for k, v in t.items() if k.startswith("node/")] for t in traces]
     for i, name in ((0, "PyTorch"), (1, "Keras")):
         for step, out in zip(steps[i], made[i], strict=True):
             others = [*made[1 - i], ends[1 - i]]
-            if out is None or any(_same(out, other) for other in others):
+            if out is None or any(_same(out, other) for other in (*others, *nodes[1 - i])):
                 continue
             given = traces[i].get(f"step/{step.key}/in")
             mine = _function(given, out)
             theirs = next((f for o in others if (f := _function(given, o))), None)
+            sides = [", ".join(map(_step, s)) or "nothing" for s in steps]
+            if mine == "softmax" and theirs in {None, "no function at all"}:
+                cause = f"softmax before the loss on the {name} side"
+                fix = "leave the softmax out: the loss takes logits"
+                yield Cause(where=where, cause=cause, torch=sides[0], keras=sides[1], fix=fix)
+                return
+            twin = next((s for s in steps[1 - i] if s.name == step.name), None)
+            if step.name in SETTINGS and twin is not None:
+                both = (step, twin) if i == 0 else (twin, step)
+                yield _settings(where, both)
+                return
             if mine and theirs and mine != theirs:
                 told = (mine, theirs) if i == 0 else (theirs, mine)
                 cause = f"{told[0]} on the PyTorch side, {told[1]} on the Keras side"
@@ -330,11 +353,8 @@ def _between(
                     cause = f"GELU: {forms[0]} against {forms[1]}"
                 yield Cause(where=where, cause=cause, torch=told[0], keras=told[1], fix=_gelu(told))
                 return
-            sides = [", ".join(map(_step, s)) or "nothing" for s in steps]
             cause = f"{_step(step)} on the {name} side has no counterpart"
-            if mine == "softmax":
-                cause = f"softmax before the loss on the {name} side"
-            elif given is not None and _turned(out, others):
+            if given is not None and _turned(out, others):
                 cause = f"flatten order: {name} flattens the axes in another order"
             yield Cause(where=where, cause=cause, torch=sides[0], keras=sides[1])
             return
@@ -346,6 +366,120 @@ def _between(
         torch=sides[0],
         keras=sides[1],
     )
+
+
+SETTINGS = {"avgpool", "maxpool", "interpolate"}
+"""Steps whose settings are what differs where both sides have one."""
+
+
+def _settings(where: str, both: tuple[Step, Step]) -> Cause:
+    """The same step on both sides, and something else computed."""
+    torch, keras = both
+    cause, fix = f"{torch.name}: its settings differ", ""
+    if torch.name == "avgpool" and torch.constants.get("padding"):
+        counted = torch.constants.get("count_include_pad", True)
+        cause = "average pool: the padding counts on the PyTorch side alone"
+        fix = "nn.AvgPool2d(…, count_include_pad=False)"
+        cause = cause if counted else "average pool: the padding differs"
+    elif torch.name == "interpolate" and torch.constants.get("align_corners"):
+        cause = "bilinear resize: align_corners=True on the PyTorch side, half pixels on the Keras"
+        fix = "F.interpolate(…, align_corners=False)"
+    told = (_step(torch), _step(keras))
+    return Cause(where=where, cause=cause, torch=told[0], keras=told[1], fix=fix)
+
+
+def losses(
+    outputs: Mapping[str, Array], targets: Mapping[str, Array], traces: tuple[Arrays, Arrays]
+) -> Iterator[Cause]:
+    """Loss parts that differ though the outputs agree: summed, smoothed, or scaled.
+
+    ``outputs`` and ``targets`` are what both sides were given.
+    """
+    sizes = {len(o): "summed over the batch" for o in outputs.values()}
+    sizes |= {o.size: "summed over every value" for o in outputs.values()}
+    for key in traces[0]:
+        if not key.startswith("loss/") or key not in traces[1]:
+            continue
+        a, b = (float(side[key]) for side in traces)
+        if relative_error(np.array(a), np.array(b)) <= CLOSE:
+            continue
+        part = key.removeprefix("loss/")
+        for size, words in sizes.items():
+            for factor, side in ((a / b if b else 0.0, "PyTorch"), (b / a if a else 0.0, "Keras")):
+                if size > 1 and math.isclose(factor, size, rel_tol=CLOSE):
+                    cause = f"the loss is summed instead of averaged on the {side} side ({words})"
+                    yield Cause(where=part, cause=cause, torch=f"{a:.9g}", keras=f"{b:.9g}")
+                    return
+        told = [_smoothed(value, outputs, targets) for value in (a, b)]
+        if all(told) and told[0] != told[1]:
+            cause = f"label smoothing {told[0]} against {told[1]}"
+            yield Cause(where=part, cause=cause, torch=f"{a:.9g}", keras=f"{b:.9g}")
+            return
+        ratio = a / b if b else math.inf
+        cause = f"the loss {part} differs, by a factor of {ratio:.6g}, where the outputs agree"
+        yield Cause(where=part, cause=cause, torch=f"{a:.9g}", keras=f"{b:.9g}")
+        return
+
+
+def _smoothed(
+    value: float, outputs: Mapping[str, Array], targets: Mapping[str, Array]
+) -> str | None:
+    """The label smoothing at which a cross-entropy has this value."""
+    for output in outputs.values():
+        for target in targets.values():
+            if target.dtype.kind != "i" or target.shape != output.shape[:-1]:
+                continue
+            logs = np.log(softmax(output))
+            hit = -np.take_along_axis(logs, target[..., None], -1).mean()
+            even = -logs.mean()
+            for amount in (0.0, 0.05, 0.1, 0.15, 0.2, 0.3):
+                if math.isclose(value, (1 - amount) * hit + amount * even, rel_tol=CLOSE):
+                    return f"{amount:g}"
+    return None
+
+
+def masked(
+    match: Match, traces: tuple[Arrays, Arrays], masks: Mapping[str, Array], values: Any
+) -> Iterator[Cause]:
+    """An attention that reads a mask of the task the other way round."""
+    for a, b in match.pairs:
+        if a.kind != "MultiHeadAttention":
+            continue
+        weights = {n: values[f"{a.path}.{n}"] for n in a.weights if f"{a.path}.{n}" in values}
+        told = []
+        for node, trace in ((a, traces[0]), (b, traces[1])):
+            given, made = (trace.get(f"node/{node.path}/{end}") for end in ("in", "out"))
+            found = None
+            for name, mask in masks.items():
+                for sense, allowed in (
+                    (f"{name} true attends", mask),
+                    (f"{name} true hides", ~mask),
+                ):
+                    if given is None or mask.shape != given.shape[:2]:
+                        continue
+                    if _same(_attended(weights, given, node.constants, allowed), made):
+                        found = sense
+            told.append(found)
+        if all(told) and told[0] != told[1]:
+            yield Cause(
+                where=a.path,
+                cause=f"attention mask: {told[0]} on the PyTorch side, {told[1]} on the Keras side",
+                torch=str(told[0]),
+                keras=str(told[1]),
+                fix="nn.MultiheadAttention hides where key_padding_mask is true, Keras attends"
+                " where attention_mask is",
+            )
+
+
+def _attended(weights: Any, x: Array, constants: Any, allowed: Array) -> Array:
+    """Self-attention of (n, q, d), the keys of each sample cut to those that are allowed."""
+    from benchmarks.tasks.layers.attention import attend
+
+    rows = []
+    for sample, keep in zip(x, allowed, strict=True):
+        query, keys = sample[None], sample[None, keep]
+        rows.append(attend(weights, (query, keys, keys), constants))
+    return np.concatenate(rows)
 
 
 def _gelu(told: Sequence[str]) -> str:

@@ -18,7 +18,8 @@ from benchmarks.proof import compare, diagnose
 from benchmarks.proof.diagnose import Cause
 from benchmarks.proof.match import Match, ambiguous, match, prints_of
 from benchmarks.records import Stack
-from benchmarks.tasks import weights
+from benchmarks.tasks import weights, words
+from benchmarks.tasks.task import Batch, batch_size, draw
 
 WORKER = "benchmarks.proof.worker"
 CONSTANTS = ("epsilon", "momentum")
@@ -256,14 +257,9 @@ def _judged(
     theirs = {key: w.trainable for _, b in made.pairs for key, w in _by_key(made, b).items()}
     trained = {k: bool(v["trainable"]) and theirs.get(k, True) for k, v in made.keys.items()}
     compared = compare.compare(traces["torch"], traces["keras"], trained)
-    found = {f["name"]: f for f in [*findings, *more]}
+    found = {f["name"]: f for f in [*findings, *more, *_softmax(asked, traces["torch"])]}
     if not compared.equal:
-        values = weights.generate(made.keys, asked.seed)
-        causes += diagnose.stated(made)
-        causes += diagnose.gradients(made, compared)
-        both_sides = (traces["torch"], traces["keras"])
-        if not causes:
-            causes += diagnose.first_difference(made, (told[0], told[1]), both_sides, values)
+        causes += _causes(asked, made, told, traces, compared)
     status, reason = "proven", ""
     if causes:
         status, reason = "failed", f"{causes[0].where}: {causes[0].cause}"
@@ -294,6 +290,46 @@ def _judged(
         parameters=parameters,
         **known,  # type: ignore[arg-type]
     )
+
+
+def _causes(
+    asked: Asked,
+    made: Match,
+    told: tuple[Description, ...],
+    traces: Mapping[str, dict[str, Any]],
+    compared: compare.Compared,
+) -> Iterator[Cause]:
+    """Why what was compared differs: constants first, then where the outputs or the losses part."""
+    pair, batch = (traces["torch"], traces["keras"]), _batch(asked)
+    values = weights.generate(made.keys, asked.seed)
+    found = list(diagnose.stated(made))
+    if not found and compared.errors["output"] > compare.TOLERANCE:
+        masks = {n: a for n, a in batch.inputs.items() if a.dtype == bool}
+        found = list(diagnose.masked(made, pair, masks, values))
+        found = found or list(diagnose.first_difference(made, (told[0], told[1]), pair, values))
+    if not found and compared.errors["loss"] > compare.TOLERANCE:
+        outputs = {k.partition("/")[2]: v for k, v in pair[0].items() if k.startswith("output/")}
+        found = list(diagnose.losses(outputs, batch.targets, pair))
+    yield from found or diagnose.gradients(made, compared)
+
+
+def _batch(asked: Asked) -> Batch:
+    """What both sides were fed."""
+    task = words.task(**asked.task)
+    return draw(task, asked.batch or batch_size(task), asked.seed)
+
+
+def _softmax(asked: Asked, trace: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A finding where what a cross-entropy takes for logits are probabilities."""
+    task = words.task(**asked.task)
+    for part in task.loss or ():
+        output = trace.get(f"output/{part.output}")
+        if part.name != "cross_entropy" or output is None:
+            continue
+        if (output >= 0).all() and np.allclose(output.sum(-1), 1.0, atol=1e-9):
+            text = "both sides end in a softmax: the loss takes logits, and learns slowly so"
+            return [{"name": "softmax_before_loss", "text": text, "error": None}]
+    return []
 
 
 def _by_key(made: Match, node: Node) -> dict[str, Weight]:

@@ -17,11 +17,10 @@ from benchmarks import serving
 from benchmarks.frameworks.description import Assigned
 from benchmarks.tasks import weights, words
 from benchmarks.tasks.optimizers import SGD
-from benchmarks.tasks.task import TaskError, draw
+from benchmarks.tasks.task import TaskError, batch_size, draw
 
 PLAIN = SGD(0.01)
 STEPS = 3
-SIZES = (6, 7, 9, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43)
 
 
 class ProofWorker:
@@ -55,7 +54,7 @@ class ProofWorker:
         try:
             self.task = words.task(**task)
             make, loss = loaded(made_by, Path(folder), own=self.task.loss is None)
-            size = batch or _batch(self.task)
+            size = batch or batch_size(self.task)
             self.twin = inspection.Twin(make, loss, self.task, draw(self.task, size, seed))
             told = self.twin.describe()
         except TaskError as error:
@@ -100,12 +99,6 @@ class ProofWorker:
     ) -> None:
         values = weights.generate(keys, seed, alike=alike)
         self.twin.load(tuple(Assigned(p, names) for p, names in assigned.items()), values)
-
-
-def _batch(task: Any) -> int:
-    """A batch size that differs from the length of every axis of the inputs."""
-    axes = {axis for one in task.inputs.values() for axis in one.shape}
-    return next(size for size in SIZES if size not in axes)
 
 
 def loaded(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -114,6 +115,12 @@ def check(task: Task) -> None:
             raise TaskError(
                 f"loss {part.name}: there is no target {part.target!r} (there: {known})"
             )
+
+
+def batch_size(task: Task) -> int:
+    """A batch size that differs from the length of every axis of the inputs."""
+    axes = {axis for one in task.inputs.values() for axis in one.shape}
+    return next(size for size in itertools.count(6) if size not in axes)
 
 
 def draw(task: Task, size: int, seed: int) -> Batch:

@@ -19,15 +19,27 @@ from benchmarks.tasks.optimizers import SGD, Optimizer
 from benchmarks.tasks.task import Batch, Task, TaskError
 
 MODEL = "(model)"
+NOISE = 1e-12
+"""Relative differences below this are the rounding of float64: no finding."""
+THREADS = 2
+"""Threads of one of TensorFlow's operations: a proof is small."""
 
 
 def set_up(engine: str, seed: int) -> None:
     """Import Keras in float64; ``KERAS_BACKEND`` has been set to its engine."""
     del engine
-    if os.environ.get("KERAS_BACKEND") == "tensorflow":
+    chosen = os.environ.get("KERAS_BACKEND")
+    if chosen == "tensorflow":
         import tensorflow as tf
 
         tf.config.set_visible_devices([], "GPU")
+        tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    elif chosen == "jax":
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")
+        import jax
+
+        jax.config.update("jax_enable_x64", True)  # noqa: FBT003 - JAX's own signature
     import keras
 
     keras.backend.clear_session()
@@ -63,7 +75,7 @@ class Twin:
         self.inputs = {n: _tensor(a) for n, a in batch.inputs.items()}
         self.targets = {n: _tensor(a) for n, a in batch.targets.items()}
         self._call_of: Callable[[Mapping[str, Any], bool], Any] | None = None
-        with patches.exact_gelu():
+        with patches.restated():
             self._call(self.inputs, training=False)
         self.paths = dict(_paths(self.model))
         self.kinds = dict(self._owners())
@@ -77,29 +89,39 @@ class Twin:
         """Layers in forward order, from one training-mode pass that changes nothing."""
         kept = [_array(v) for v in self.model.variables]
         seen = self._watched(keep=False)
-        with patches.exact_gelu():
+        with patches.restated(), patches.draws() as random, engines.eager():
             outputs = named(seen.run(lambda: self._call(self.inputs, training=True)))
-        for variable, held in zip(self.model.variables, kept, strict=True):
-            variable.assign(held)
-        called = list(dict.fromkeys(seen.calls))
-        drops = list(seen.drops)
+        self._put_back(kept)
         nodes: list[Node] = []
-        for index in [*called, *(i for i in self.kinds if i not in called)]:
+        for index in self._order(seen):
             nodes += self._nodes(index, seen)
-            at = 1 + (seen.calls.index(index) if index in called else len(seen.calls))
-            where = self._path(index)
-            drops += [Drop(what=w, rate=r, after=at, where=where) for w, r in self._drops[index]]
         return Description(
             nodes=tuple(nodes),
             steps=tuple(seen.steps),
-            drops=tuple(sorted(drops, key=lambda d: d.after)),
+            drops=tuple(drop for drop, _ in self._all_drops(seen)),
             outputs={n: tuple(o.shape[1:]) for n, o in outputs.items()},
             parameters=sum(
                 int(np.prod(t.shape)) for t in self._held(self.model.variables) if t is not None
             ),
             regularisers=len(self.model.losses),
-            random=tuple(dict.fromkeys(seen.random)),
+            random=tuple(dict.fromkeys(random)),
         )
+
+    def _order(self, seen: watch.Watch) -> list[int]:
+        """What owns weights, by identity: in the order of its first call, then what has none."""
+        called = list(dict.fromkeys(seen.calls))
+        return [*called, *(i for i in self.kinds if i not in called)]
+
+    def _all_drops(self, seen: watch.Watch) -> list[tuple[Drop, int | None]]:
+        """What drops, in forward order, and its place in ``seen.drops`` where it is a layer."""
+        found: list[tuple[Drop, int | None]] = [(d, i) for i, d in enumerate(seen.drops)]
+        for index in self._order(seen):
+            at = 1 + (seen.calls.index(index) if index in seen.calls else len(seen.calls))
+            where = self._path(index)
+            found += [
+                (Drop(what=w, rate=r, after=at, where=where), None) for w, r in self._drops[index]
+            ]
+        return sorted(found, key=lambda one: one[0].after)
 
     def load(self, assigned: tuple[Assigned, ...], values: Mapping[str, Any]) -> None:
         """Set variables from canonical values."""
@@ -115,13 +137,15 @@ class Twin:
     def trace(self) -> Arrays:
         """One training-mode forward and backward pass; keys as in ``description.Arrays``."""
         kept = [_array(v) for v in self.model.variables]
-        inputs = {n: engines.watched(t) if _floating(t) else t for n, t in self.inputs.items()}
-        floats = [n for n, t in inputs.items() if _floating(t)]
+        floats = [n for n, t in self.inputs.items() if _floating(t)]
         trained = list(self.model.trainable_variables)
         seen, found = self._watched(keep=True), Arrays()
 
-        def loss() -> Any:
-            outputs = named(seen.run(lambda: self._call(inputs, training=True)))
+        def loss(inputs: list[Any], *, watched: bool) -> Any:
+            given = {**self.inputs, **dict(zip(floats, inputs, strict=True))}
+            if not watched:
+                return self._total(self._losses(named(self._call(given, training=True))))
+            outputs = named(seen.run(lambda: self._call(given, training=True)))
             parts = self._losses(outputs)
             total = self._total(parts)
             found.update({f"output/{n}": _array(o) for n, o in outputs.items()})
@@ -129,21 +153,24 @@ class Twin:
             found["loss"] = _array(total)
             return total
 
-        with patches.exact_gelu() as gelus:
-            slopes, of_inputs = engines.gradients(loss, trained, [inputs[n] for n in floats])
-        self._note_gelu(gelus)
-        for variable, held in zip(self.model.variables, kept, strict=True):
-            variable.assign(held)
-        found |= seen.arrays
+        with patches.restated() as differences:
+            slopes, of_inputs = engines.gradients(loss, trained, [self.inputs[n] for n in floats])
+        self._note_restated(differences)
+        self._put_back(kept)
+        dropped = {i: at for at, (_, i) in enumerate(self._all_drops(seen)) if i is not None}
+        for key, held in seen.arrays.items():
+            name, _, place = key.partition("/")
+            found[f"drop/{dropped[int(place)]}" if name == "drop" else key] = held
         for name, slope in zip(floats, of_inputs, strict=True):
             if slope is not None:
                 found[f"input_gradient/{name}"] = _array(engines.dense(slope))
         by_variable = {id(v): s for v, s in zip(trained, slopes, strict=True)}
         for path, slot, variable in self._slots():
-            key, slope = self.assigned.get(path, {}).get(slot.name), by_variable.get(id(variable))
-            if key is not None and slope is not None:
+            slope = by_variable.get(id(variable))
+            given = self.assigned.get(path, {}).get(slot.name)
+            if given is not None and slope is not None:
                 held = _array(engines.dense(slope))
-                found[f"gradient/{key}"] = slot.turn(held[slot.index])
+                found[f"gradient/{given}"] = slot.turn(held[slot.index])
         return found
 
     def train(self, optimizer: Optimizer, steps: int) -> Arrays:
@@ -152,25 +179,32 @@ class Twin:
         sparse = self._steps(optimizer, steps, densify=True)
         restated = self._canonical()
         if sparse and not isinstance(optimizer, SGD):
-            for variable, held in zip(self.model.variables, start, strict=True):
-                variable.assign(held)
+            end = [_array(v) for v in self.model.variables]
+            self._put_back(start)
             self._steps(optimizer, steps, densify=False)
-            self._note_sparse(restated, self._canonical(), steps)
+            self._note_sparse(restated, self._canonical(), sparse, steps)
+            self._put_back(end)
         return restated
 
-    def _steps(self, optimizer: Optimizer, steps: int, *, densify: bool) -> bool:
-        """Train; whether an embedding's gradient came as indexed rows."""
+    def _put_back(self, kept: list[Any]) -> None:
+        for variable, held in zip(self.model.variables, kept, strict=True):
+            variable.assign(held)
+
+    def _steps(self, optimizer: Optimizer, steps: int, *, densify: bool) -> set[int]:
+        """Train; the variables, by identity, whose gradients came as indexed rows."""
         trained, made = list(self.model.trainable_variables), optimizer_of(optimizer)
         made.build(trained)
-        sparse = False
+        sparse: set[int] = set()
 
-        def loss() -> Any:
+        def loss(inputs: list[Any], *, watched: bool) -> Any:
+            del inputs, watched
             return self._total(self._losses(named(self._call(self.inputs, training=True))))
 
-        with patches.exact_gelu():
+        with patches.restated():
             for _ in range(steps):
                 slopes, _ = engines.gradients(loss, trained, [])
-                sparse = sparse or any(type(s).__name__ == "IndexedSlices" for s in slopes)
+                rows = zip(slopes, trained, strict=True)
+                sparse |= {id(v) for s, v in rows if engines.indexed(s)}
                 if densify:
                     slopes = [engines.dense(s) for s in slopes]
                 pairs = [(s, v) for s, v in zip(slopes, trained, strict=True) if s is not None]
@@ -190,16 +224,16 @@ class Twin:
         if self._call_of is not None:
             return self._call_of(inputs, training)
         tries = list(self._ways(dict(inputs)))
-        for index, way in enumerate(tries):
+        first: Exception | None = None
+        for way in tries:
             try:
                 made = way(inputs, training)
-            except Exception:
-                if index == len(tries) - 1:
-                    raise
+            except Exception as error:
+                first = first or error
                 continue
             self._call_of = way
             return made
-        raise TaskError("the Keras side takes no input")
+        raise first or TaskError("the Keras side takes no input")
 
     def _ways(
         self, inputs: Mapping[str, Any]
@@ -257,11 +291,9 @@ class Twin:
         if kind is not None:
             return kind.keras_parts(layer)
         slots, used = [], dict[str, int]()
-        trained = {id(v) for v in self.model.trainable_variables}
+        weights = {id(v) for v in getattr(layer, "_trainable_variables", ())}  # frozen ones too
         for place, variable in enumerate(watch.own_variables(layer)):
-            if not _array(variable).size or (
-                id(variable) not in trained and not variable.trainable
-            ):
+            if not _array(variable).size or id(variable) not in weights:
                 continue
             name = variable.name
             used[name] = used.get(name, 0) + 1
@@ -338,21 +370,24 @@ class Twin:
             floating = "float" in str(variable.dtype)
             yield variable if floating and id(variable) not in buffers else None
 
-    def _note_gelu(self, gelus: list[float]) -> None:
-        if gelus and not any(f["name"] == "gelu_tensorflow" for f in self.findings):
-            self.findings.append(
-                {
-                    "name": "gelu_tensorflow",
-                    "text": "Keras' GELU on TensorFlow rounds the square root of 2 to float32: its"
-                    f" values differ by {max(gelus):.0e} in float64; restated for the proof",
-                    "error": max(gelus),
-                }
-            )
+    def _note_restated(self, differences: Mapping[str, list[float]]) -> None:
+        told = {found["name"] for found in self.findings}
+        for name, errors in differences.items():
+            if max(errors) > NOISE and name not in told:
+                text = patches.RESTATED[name].format(error=max(errors))
+                self.findings.append({"name": name, "text": text, "error": max(errors)})
 
-    def _note_sparse(self, dense: Arrays, sparse: Arrays, steps: int) -> None:
-        sizes = {k: float(np.linalg.norm(held)) for k, held in dense.items()}
-        apart = {k: float(np.linalg.norm(dense[k] - sparse[k])) for k in dense}
-        worst = max(apart[k] / sizes[k] if sizes[k] else apart[k] for k in dense)
+    def _note_sparse(self, dense: Arrays, sparse: Arrays, tables: set[int], steps: int) -> None:
+        """Tell how far the ``tables``, by identity, are apart, if they are."""
+        worst = 0.0
+        for path, slot, variable in self._slots():
+            key = self.assigned.get(path, {}).get(slot.name)
+            if key is not None and id(variable) in tables:
+                size = float(np.linalg.norm(dense[key]))
+                apart = float(np.linalg.norm(dense[key] - sparse[key]))
+                worst = max(worst, apart / size if size else apart)
+        if worst < NOISE or any(f["name"] == "sparse_adam" for f in self.findings):
+            return
         self.findings.append(
             {
                 "name": "sparse_adam",
@@ -367,13 +402,25 @@ class Twin:
 def named(output: Any, name: str = "output") -> dict[str, Any]:
     """Outputs by name: one tensor is ``output``, a sequence ``output_0``, …, a mapping its keys."""
     if isinstance(output, Mapping):
-        return {str(k): v for k, v in output.items()}
+        return {str(k): _plain(v) for k, v in output.items()}
     if isinstance(output, tuple | list):
         found: dict[str, Any] = {}
         for index, one in enumerate(output):
             found |= named(one, f"{name}_{index}")
         return found
-    return {name: output}
+    return {name: _plain(output)}
+
+
+def _plain(output: Any) -> Any:
+    """The tensor without the logits that Keras' softmax hangs on it.
+
+    Its cross-entropy would take those instead of what the model gives, on TensorFlow alone.
+    """
+    if hasattr(output, "_keras_logits"):
+        import tensorflow as tf
+
+        return tf.identity(output)
+    return output
 
 
 def _paths(model: Any) -> Iterator[tuple[int, tuple[Any, str]]]:
@@ -388,12 +435,35 @@ def _paths(model: Any) -> Iterator[tuple[int, tuple[Any, str]]]:
         yield id(layer), (layer, path)
         below, used = [], set[str]()
         for child in watch.children(layer):
-            name = watch.name_in(layer, child)
+            name = _name_in(layer, child)
             while name in used:
                 name += "_"
             used.add(name)
             below.append((child, f"{path}/{name}" if path else name))
         waiting = below + waiting
+
+
+def _name_in(parent: Any, child: Any) -> str:
+    """What a layer is called in the one that holds it.
+
+    In a subclassed model that is the attribute (``fc1``), with the place in a list or the key in a
+    mapping behind it (``blocks/0``); in a container, and where no attribute holds it, its own name.
+    """
+    if type(parent).__name__ not in watch.ROUTES:
+        for name, value in vars(parent).items():
+            if name.startswith("_"):
+                continue
+            if value is child:
+                return name
+            held: Any = ()
+            if isinstance(value, Mapping):
+                held = value.items()
+            elif isinstance(value, list | tuple):
+                held = enumerate(value)
+            for place, one in held:
+                if one is child:
+                    return f"{name}/{place}"
+    return str(child.name)
 
 
 def _joined(path: str, suffix: str) -> str:

@@ -54,6 +54,7 @@ class Twin:
         self.size = len(next(iter(batch.inputs.values())))
         self.inputs = {n: _tensor(a, task.inputs[n].kind) for n, a in batch.inputs.items()}
         self.targets = {n: _target(n, a, task) for n, a in batch.targets.items()}
+        self.targets_last = {n: _tensor(a, "") for n, a in batch.targets.items()}
         self.kinds = dict(self._owners())
         self._modules = dict(self.module.named_modules())
         self._grids: dict[str, tuple[layout.Grid | None, layout.Grid | None]] = {}
@@ -117,7 +118,7 @@ class Twin:
             tensor.requires_grad_(tensor.is_floating_point())
         with Watch(self.module, self.kinds, self.size, keep=True) as seen:
             outputs = named(self._call(inputs))
-            parts = self._losses(outputs)
+            parts = self._losses(outputs, seen.layouts)
         total = torch.stack([p.reshape(()) for p in parts.values()]).sum()
         found = dict(seen.arrays)
         if total.requires_grad:
@@ -144,8 +145,8 @@ class Twin:
         with self._restated_norms() as settle:
             for _ in range(steps):
                 stepper.zero_grad()
-                with Watch(self.module, self.kinds, self.size, keep=False):
-                    parts = self._losses(named(self._call()))
+                with Watch(self.module, self.kinds, self.size, keep=False) as seen:
+                    parts = self._losses(named(self._call()), seen.layouts)
                 torch.stack([p.reshape(()) for p in parts.values()]).sum().backward()
                 stepper.step()
                 settle()
@@ -180,7 +181,8 @@ class Twin:
         single = [p for p in signature.values() if p.default is p.empty]
         return self.module(given) if len(single) == 1 else self.module(*given.values())
 
-    def _losses(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    def _losses(self, outputs: Mapping[str, Any], layouts: layout.Layouts) -> dict[str, Any]:
+        """The parts of the loss. A named one is of outputs and targets channels last."""
         if self.loss is not None:
             made = self.loss(dict(outputs), self.targets)
             return dict(made) if isinstance(made, Mapping) else {"loss": made}
@@ -190,7 +192,10 @@ class Twin:
                 known = ", ".join(outputs)
                 raise TaskError(f"the PyTorch side has no output {part.output!r}; it has: {known}")
             loss = losses.load(part.name, self.extra)
-            value = loss.torch(outputs[part.output], self.targets[part.target], **part.options)
+            output = outputs[part.output]
+            if layouts.of(output).first:
+                output = output.movedim(1, -1)
+            value = loss.torch(output, self.targets_last[part.target], **part.options)
             found[f"{part.output}.{part.name}"] = part.weight * value
         return found
 

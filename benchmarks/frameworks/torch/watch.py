@@ -76,6 +76,11 @@ STEPS = {
     "mean": "mean",
     "scaled_dot_product_attention": "attention",
 }
+POSITIONAL = {
+    "avgpool": ("", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
+    "interpolate": ("", "size", "scale_factor", "mode", "align_corners"),
+}
+"""Names of what is given by position, of steps whose settings explain a difference."""
 FIRST = {"Conv", "ConvTranspose", "BatchNorm", "GroupNorm", "PReLU"}
 """Kinds whose inputs of more than two axes hold channels in axis 1."""
 SEQUENCES = {"RNN", "LSTM", "GRU", "MultiHeadAttention"}
@@ -172,10 +177,10 @@ class Watch(TorchFunctionMode):
         made: Any,
     ) -> None:
         key = str(len(self.steps))
-        plain = {k: v for k, v in keywords.items() if isinstance(v, int | float | str | bool)}
+        given = dict(zip(POSITIONAL.get(name, ()), args, strict=False)) | dict(keywords)
+        plain = {k: v for k, v in given.items() if isinstance(v, int | float | str | bool)}
         if name == "gelu":
             plain.setdefault("approximate", "none")
-        del args
         self.steps.append(Step(name=name, after=len(self.calls), key=key, constants=plain))
         if self.keep and before is not None:
             self.arrays[f"step/{key}/in"] = before
