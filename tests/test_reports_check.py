@@ -299,8 +299,10 @@ def test_the_whole_gate_with_real_runs(tmp_path: Path) -> None:
     found = json.loads(slowed.stdout)
     assert (slowed.returncode, found["exit"]) == (1, 1), slowed.stderr
     confirmed = [flag for flag in found["flags"] if flag["regressed"]]
-    assert {flag["slower"].rpartition(".")[2] for flag in confirmed} == {"null-b"}
+    # A machine that slows down meanwhile adds the other stack's own time, and never its ratio.
+    assert "null-b" in {flag["slower"].rpartition(".")[2] for flag in confirmed}
     (ratio,) = (flag for flag in confirmed if flag["found"]["kind"] == "ratio")
+    assert ratio["slower"].endswith("null-b")
     assert ratio["found"]["factor"] == pytest.approx(1.5, abs=0.1)
     assert ratio["pooled"]["launches"] == [3, 6]
     assert found["confirmation"] != found["run"]

@@ -91,6 +91,14 @@ FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {
 def stated(match: Match) -> Iterator[Cause]:
     """Constants that both sides state and that differ, layer by layer."""
     for a, b in match.pairs:
+        if b.constants.get("mask_zero"):
+            yield Cause(
+                where=a.path,
+                cause="Embedding masks token 0 on the Keras side alone: the layers behind skip it",
+                torch="nn.Embedding masks nothing",
+                keras="mask_zero=True",
+                fix="layers.Embedding(…, mask_zero=False)",
+            )
         differing = [
             name
             for name in (*STATED, *(("activation", "go_backwards") if a.kind in RECURRENT else ()))

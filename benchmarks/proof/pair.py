@@ -240,11 +240,10 @@ def _judged(
     causes = list(diagnose.structure(made, told[0], told[1]))
     known = {"match": made, "equalized": changed}
     parameters = (told[0].parameters, told[1].parameters)
-    if not made.complete or not made.keys:
-        reason = causes[0].cause if causes else "neither side has weights that could be compared"
+    if not made.complete:
         return Proof(
-            status="failed" if causes else "refused",
-            reason=reason,
+            status="failed",
+            reason=causes[0].cause,
             errors={},
             diagnosis=tuple(causes),
             parameters=parameters,
@@ -259,7 +258,7 @@ def _judged(
     compared = compare.compare(traces["torch"], traces["keras"], trained)
     found = {f["name"]: f for f in [*findings, *more, *_softmax(asked, traces["torch"])]}
     if not compared.equal:
-        causes += _causes(asked, made, told, traces, compared)
+        causes += _causes(asked, made, told, traces, compared, known=bool(causes))
     status, reason = "proven", ""
     if causes:
         status, reason = "failed", f"{causes[0].where}: {causes[0].cause}"
@@ -298,11 +297,19 @@ def _causes(
     told: tuple[Description, ...],
     traces: Mapping[str, dict[str, Any]],
     compared: compare.Compared,
+    *,
+    known: bool,
 ) -> Iterator[Cause]:
-    """Why what was compared differs: constants first, then where the outputs or the losses part."""
+    """Why what was compared differs: constants first, then where the outputs or the losses part.
+
+    Where a cause is ``known``, constants alone are added to it.
+    """
     pair, batch = (traces["torch"], traces["keras"]), _batch(asked)
     values = weights.generate(made.keys, asked.seed)
     found = list(diagnose.stated(made))
+    if known:
+        yield from found
+        return
     if not found and compared.errors["output"] > compare.TOLERANCE:
         masks = {n: a for n, a in batch.inputs.items() if a.dtype == bool}
         found = list(diagnose.masked(made, pair, masks, values))

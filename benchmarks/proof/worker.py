@@ -87,7 +87,8 @@ class ProofWorker:
     ) -> dict[str, Any]:
         """Write weights and buffers after 3 steps of the task's optimizer and of plain SGD."""
         found: dict[str, Any] = {}
-        for name, optimizer in (("task", self.task.optimizer), ("sgd", PLAIN)):
+        optimizers = (("task", self.task.optimizer), ("sgd", PLAIN)) if keys else ()
+        for name, optimizer in optimizers:
             self._load(assigned, keys, seed, alike=False)
             after = self.twin.train(optimizer, STEPS)
             found |= {f"after/{name}/{key}": held for key, held in after.items()}

@@ -74,16 +74,21 @@ class Twin:
         self.size = len(next(iter(batch.inputs.values())))
         self.inputs = {n: _tensor(a) for n, a in batch.inputs.items()}
         self.targets = {n: _tensor(a) for n, a in batch.targets.items()}
+        self.paths: dict[int, tuple[Any, str]] = {}
         self._call_of: Callable[[Mapping[str, Any], bool], Any] | None = None
         with patches.restated():
             self._call(self.inputs, training=False)
         self.paths = dict(_paths(self.model))
+        self._refuse_other_types()
         self.kinds = dict(self._owners())
         self._parts = {i: self._parts_of(i) for i in self.kinds}
         self._drops = {i: [d for p in self._parts[i] for d in p.drops] for i in self.kinds}
         self._rates = watch.rates(list(self.paths.values()))
         for layer, _ in self.paths.values():
             watch.switch_off(layer)
+        scales = [patches.exact_scale(layer) for layer, _ in self.paths.values()]
+        self._note_restated({patches.SCALE: scales} if any(scales) else {})
+        self._note_stateful()
 
     def describe(self) -> Description:
         """Layers in forward order, from one training-mode pass that changes nothing."""
@@ -221,6 +226,9 @@ class Twin:
 
     def _call(self, inputs: Mapping[str, Any], *, training: bool) -> Any:
         """The model's output, its inputs given as the model takes them."""
+        for layer, _ in self.paths.values():
+            if getattr(layer, "stateful", False):
+                layer.reset_state()
         if self._call_of is not None:
             return self._call_of(inputs, training)
         tries = list(self._ways(dict(inputs)))
@@ -376,6 +384,26 @@ class Twin:
             if max(errors) > NOISE and name not in told:
                 text = patches.RESTATED[name].format(error=max(errors))
                 self.findings.append({"name": name, "text": text, "error": max(errors)})
+
+    def _note_stateful(self) -> None:
+        named = [path for layer, path in self.paths.values() if getattr(layer, "stateful", False)]
+        if named:
+            text = f"stateful layers ({', '.join(named)}) are reset before each pass of the proof"
+            self.findings.append({"name": "stateful", "text": text, "error": None})
+
+    def _refuse_other_types(self) -> None:
+        """A layer that computes in another type than float64 cannot be proven in it.
+
+        Raises:
+            TaskError: there is one.
+        """
+        for layer, path in self.paths.values():
+            computes = str(getattr(layer, "compute_dtype", "float64"))
+            if "float" in computes and computes != "float64":
+                raise TaskError(
+                    f"the Keras side's layer {path or layer.name} computes in {computes}, so that a"
+                    " proof in float64 cannot be had: leave its dtype out"
+                )
 
     def _note_sparse(self, dense: Arrays, sparse: Arrays, tables: set[int], steps: int) -> None:
         """Tell how far the ``tables``, by identity, are apart, if they are."""

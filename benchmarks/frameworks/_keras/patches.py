@@ -32,14 +32,16 @@ def compute_in_float64() -> None:
         raise RuntimeError(f"Keras {keras.__version__} does not compute in float64")
 
 
-GELU, RESIZE = "gelu_tensorflow", "resize_tensorflow"
+GELU, RESIZE, SCALE = "gelu_tensorflow", "resize_tensorflow", "attention_scale"
 RESTATED = {
+    SCALE: "Keras' MultiHeadAttention rounds 1 / sqrt(head_dim) to float32, which is {error:.0e}"
+    " off; restated for the proof",
     GELU: "Keras' GELU on TensorFlow rounds the square root of 2 to float32: its values differ by"
     " {error:.0e} in float64; restated for the proof",
     RESIZE: "TensorFlow resizes bilinearly in float32, whatever the precision: its values differ by"
     " {error:.0e} in float64; restated for the proof",
 }
-"""What TensorFlow does not compute in float64, and is restated, by the name of the finding."""
+"""What Keras does not compute in float64, and is restated, by the name of the finding."""
 
 
 @contextmanager
@@ -89,6 +91,18 @@ def restated() -> Iterator[dict[str, list[float]]]:
         yield differences
     finally:
         backend.nn.gelu, backend.image.resize = own_gelu, own_resize
+
+
+def exact_scale(layer: Any) -> float:
+    """Have an attention scale its scores in float64; how far off, relatively, it was.
+
+    0 for a layer that is no attention, or whose scale float32 holds exactly.
+    """
+    scale = layer.__dict__.get("_inverse_sqrt_key_dim")
+    if not isinstance(scale, float):
+        return 0.0
+    layer._inverse_sqrt_key_dim = np.float64(scale)  # noqa: SLF001 - it has no public name
+    return abs(float(np.float32(scale)) - scale) / scale
 
 
 PLAIN = ("antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio")
