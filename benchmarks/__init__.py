@@ -3,9 +3,11 @@
 The words used everywhere:
 
 * *model, twin*: a model folder; its implementation in one dialect (``torch`` or ``keras``).
-* *adapter*: the one file that knows a framework.
-* *mode*: how an adapter runs a twin (``eager``, ``compile``, ``graph``, ``xla``...).
-* *stack*: adapter and mode, what a user picks: ``torch-eager``, ``tensorflow-graph``...
+* *task*: what a model computes, in no framework's terms: inputs, targets, loss, optimizer, sizes.
+* *framework*: the one folder that knows it; *mode*: how it runs a twin (``eager``, ``graph``...).
+* *trainer*: who drives training: the plain loop, Keras' ``fit``, or one of the user's.
+* *stack*: framework and mode, what a user picks: ``torch-eager``, ``tensorflow-graph``...; with
+  ``+trainer`` behind it where it is not the usual one.
 * *phase*: what is timed: ``forward``, ``backward``, ``train_step``, ``dataload``, ``epoch``...
 * *policy*: ``matched``, ``defaults`` or ``best``; never mixed in one ratio.
 * *matchup*: model, phase, batch, precision, device and policy: all that must be equal.

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -25,10 +26,12 @@ from benchmarks import (
 )
 from benchmarks.process import WorkerError
 from benchmarks.proof import command as pairs
-from benchmarks.proving import check_stacks, proof
-from benchmarks.records import Exit, Parity, Stack, to_json
+from benchmarks.proof.group import verified
+from benchmarks.proof.pair import prove
+from benchmarks.records import Exit, Parity, Run, Stack, to_json
 from benchmarks.selection import DEVICES
 from benchmarks.selftest import detection, floor, settling
+from benchmarks.tasks.stored import CANONICAL
 from profilers import inventory
 
 
@@ -61,21 +64,27 @@ def run(asked: argparse.Namespace, console: Console) -> int:
     else:
         made = conduct.check(options.selection(terminal.value_of(asked)))
         prepared = settling.prepare(made, asked.out, progress.Telling(console))
+    code, done = _measured(prepared, console)
+    if done and asked.json:
+        print(json.dumps(to_json(done), allow_nan=False))
+    return code
+
+
+def _measured(prepared: conduct.Prepared, console: Console) -> tuple[int, Run | None]:
+    """Carry out a run and build its report; its exit code, and the run unless that was lost."""
     try:
         done = conduct.carry_out(prepared, progress.Telling(console))
     except journal.Locked:
         raise
     except journal.JournalError as error:
         console.print(f"twinbench: {error}; go on with: {prepared.resume_command}", soft_wrap=True)
-        return Exit.INCOMPLETE
+        return Exit.INCOMPLETE, None
     page = conduct.report(prepared.folder)
     console.print(progress.summary(done))
     if done.exit == Exit.INTERRUPTED:
         console.print(f"interrupted; go on with: {prepared.resume_command}", soft_wrap=True)
     console.print(f"report: {page or 'could not be built'}", highlight=False, soft_wrap=True)
-    if asked.json:
-        print(json.dumps(to_json(done), allow_nan=False))
-    return done.exit
+    return done.exit, done
 
 
 def verify(asked: argparse.Namespace, console: Console) -> int:
@@ -90,20 +99,15 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
             stacks=chosen.stacks or tuple(map(str, registry.plain_stacks())),
         )
     )
-    cores, failed, proofs = environment.usable_cores(), False, dict[str, Parity]()
-    for group in made.groups:
-        stacks = tuple(s for s in group.stacks if not made.lacking(group.model, s))
-        if stacks:
-            able = replace(group, stacks=stacks)
-            try:
-                with proof(able, made.selection, cores) as (found, references):
-                    checks = tuple(check_stacks(able, made.selection, cores, references))
-            except WorkerError as error:
-                console.print(f"{group.model}: {error.status}: {error.reason}", soft_wrap=True)
-                failed = True
-                continue
-            proofs[group.model] = replace(found, timed=checks if references else ())
-            console.print(progress.proof_line(group.model, found), soft_wrap=True)
+    failed, proofs = False, dict[str, Parity]()
+    for model, found in verified(made, environment.usable_cores()):
+        if isinstance(found, WorkerError):
+            console.print(f"{model}: {found.status}: {found.reason}", soft_wrap=True)
+            failed = True
+            continue
+        proofs[model] = found
+        for line in progress.proof_lines(model, found):
+            console.print(line, soft_wrap=True)
     console.print(progress.proof_table(proofs))
     rows = [
         {"model": model, "adapter": adapter, "parity": to_json(found)}
@@ -122,13 +126,34 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
 
 
 def pair(asked: argparse.Namespace, console: Console) -> int:
-    """Prove two files of anybody's one function, or say where and why they part."""
-    proof = pairs.proved(asked)
+    """Prove two files of anybody's one function and time them, or say where and why they part."""
+    one = pairs.asked_for(asked)
+    kept = pairs.place(asked, one) / CANONICAL if asked.save or not asked.prove_only else None
+    proof = prove(one, kept)
     for line in pairs.told(proof):
         console.print(line, soft_wrap=True)
+    code: int = pairs.code(proof)
+    run_id: str | None = None
+    if asked.save or not asked.prove_only:
+        chosen = pairs.selection(asked, one)
+        if code == Exit.OK and not asked.prove_only:
+            prepared = settling.prepare(conduct.check(chosen), asked.out, progress.Telling(console))
+            run_id = prepared.folder.name
+            code, _ = _measured(prepared, console)
     if asked.json:
-        print(json.dumps(proof.document(), allow_nan=False))
-    return pairs.code(proof)
+        print(json.dumps(proof.document() | {"run": run_id}, allow_nan=False))
+    return code
+
+
+def new(asked: argparse.Namespace, console: Console) -> int:
+    """Write the folder of a model that is proven as it stands, to be changed."""
+    folder = registry.create(asked.name, asked.models_dir or DEFAULT_MODELS)
+    words = f"--models-dir {folder.parent} --models {folder.name}"
+    console.print(f"{folder}: torch.py and keras.py are one model", soft_wrap=True)
+    console.print(f"prove it with: python -m benchmarks verify {words}", soft_wrap=True)
+    if asked.json:
+        print(json.dumps({"folder": str(folder)}))
+    return Exit.OK
 
 
 def selftest(asked: argparse.Namespace, console: Console) -> int:
@@ -163,7 +188,7 @@ def listing(asked: argparse.Namespace, console: Console) -> int:
     """Show what there is, and what would be skipped here and why."""
     found = {
         "models": {
-            n: registry.spec(n, asked.models_dir).title
+            n: registry.task(n, asked.models_dir).title
             for n in registry.names("models", asked.models_dir)
         },
         "phases": {
@@ -242,7 +267,8 @@ _DIRS = {flag: options.SELECTION[flag] for flag in ("--models-dir", "--data-dir"
 _PROOF = {
     f: k
     for f, k in options.SELECTION.items()
-    if f in {"--models", "--stacks", "--precision", "--seed", "--timeout", "--models-dir"}
+    if f
+    in {"--models", "--stacks", "--precision", "--seed", "--timeout", "--equalize", "--models-dir"}
 }
 _SELFTEST = {
     f: k
@@ -270,6 +296,11 @@ _SELFTEST = {
         "help": "per cent by which copies are slowed (default: 1,2,5,10)",
     }
 }
+DEFAULT_MODELS = Path("models")
+_NEW = {
+    "--models-dir": options.SELECTION["--models-dir"]
+    | {"help": f"the folder that holds your models (default: {DEFAULT_MODELS})"}
+}
 COMMANDS: dict[
     str, tuple[Callable[[argparse.Namespace, Console], int], tuple[dict[str, Any], ...], str]
 ] = {
@@ -290,8 +321,13 @@ COMMANDS: dict[
     ),
     "pair": (
         pair,
-        (pairs.FLAGS,),
-        "prove a PyTorch module and a Keras model of yours identical, or name where they part",
+        (pairs.FLAGS, pairs.TIMED, {"--out": options.PLACE["--out"]}),
+        "prove a PyTorch module and a Keras model identical and time them, or name where they part",
+    ),
+    "new": (
+        new,
+        ({"name": {"metavar": "NAME", "help": "of the model"}}, _NEW),
+        "write the folder of a model of your own, which is proven as it stands",
     ),
     "selftest": (
         selftest,

@@ -6,37 +6,59 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import inputs, registry, weights
-from benchmarks.adapters._protocol import Adapter, Settings
-from benchmarks.models._spec import ModelSpec
+from benchmarks import frameworks, inputs, registry, sources
+from benchmarks.frameworks.contracts import Handoff, Settings
 from benchmarks.phases._protocol import Session
+from benchmarks.proof.sides import assignment
+from benchmarks.tasks import stored, weights
+from benchmarks.tasks.task import Task, draw
 
 
-def build(adapter: Adapter, settings: Settings, job: dict[str, Any]) -> Session:
-    """The model of a briefing's job, with its weights, batch and data."""
-    models_dir = Path(job["models_dir"]) if job["models_dir"] else None
-    spec: ModelSpec = replace(
-        registry.spec(job["model"], models_dir),
-        input_shape=tuple(job["input_shape"]),
-        deterministic=job["deterministic"],
+def device(framework: str, settings: dict[str, Any]) -> Any:
+    """A framework, imported and set up for this process."""
+    return frameworks.part(framework, "device").Device(Settings(**settings))
+
+
+def build(on: Any, job: dict[str, Any]) -> Session:
+    """The model of a briefing's job on a device, with its weights, batch and data."""
+    name, seed = job["framework"], int(on.asked.seed)
+    facts = frameworks.facts(name)
+    source = sources.load(job["source"], facts.dialect)
+    source = replace(source, task=source.task.at(job["shapes"]))
+    told = job["handoff"]
+    handoff = Handoff(
+        assigned=assignment(told["assigned"]),
+        keys=told["keys"],
+        first=tuple(told["first"]),
+        changes=told["changes"],
     )
-    values = weights.generate(spec.layers, settings.seed)
-    batch = inputs.synthetic(
-        spec.kind, spec.input_shape, spec.classes, job["batch"], settings.seed, spec.vocabulary
+    kept = job["source"].get("weights")
+    values = weights.overlaid(
+        weights.generate(handoff.keys, seed), stored.read(Path(kept)) if kept else {}
     )
-    twin = registry.twin(job["model"], adapter.dialect, models_dir)
+    fed = draw(source.task, job["batch"], seed)
     return Session(
-        adapter=adapter,
-        model=adapter.build(twin, spec, values),
-        spec=spec,
+        device=on,
+        program=frameworks.part(name, "program").Program(on, source, handoff, values),
+        trainer=registry.trainer(
+            name, job["trainer"] or facts.trainer, _folders(job["source"]["models_dir"])
+        ),
+        recorder=name,
+        task=source.task,
+        keys=handoff.keys,
         weights=values,
-        batch=adapter.place(batch),
+        fed=fed,
+        batch=on.place(fed, source.task),
         batch_size=job["batch"],
-        data=_data(spec, settings.seed, job) if job["data"] else None,
+        data=_data(source.task, seed, job) if job["data"] else None,
     )
 
 
-def _data(spec: ModelSpec, seed: int, job: dict[str, Any]) -> inputs.Dataset:
+def _folders(models_dir: str | None) -> tuple[Path, ...]:
+    return (Path(models_dir),) if models_dir else ()
+
+
+def _data(task: Task, seed: int, job: dict[str, Any]) -> inputs.Dataset:
     """The plan's data in the model's shape, cut to whole batches so that every stack sees all."""
     data_dir = Path(job["data_dir"]) if job["data_dir"] else None
     data, batch = inputs.load(job["data"], data_dir, seed), int(job["batch"])
@@ -49,4 +71,5 @@ def _data(spec: ModelSpec, seed: int, job: dict[str, Any]) -> inputs.Dataset:
         whole(len(data.y_train), job["train_samples"]),
         whole(len(data.y_test), job["test_samples"]),
     )
-    return inputs.fit_to(cut, spec.kind, spec.input_shape, spec.vocabulary)
+    one, _ = task.labelled()
+    return inputs.fit_to(cut, one)

@@ -1,23 +1,38 @@
-"""What a worker is told when it starts: the model, its data, and how to run it."""
+"""What a worker is told when it starts: the framework, its settings, the model and its data."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks.adapters._protocol import Settings
+from benchmarks import sources
+from benchmarks.frameworks.contracts import Settings
 from benchmarks.plan import Group, Selection
 from benchmarks.records import Stack
 
 
-def job(group: Group, selection: Selection, *, needs_data: bool) -> dict[str, Any]:
-    """What a worker must know to build the group's model and feed it."""
+def job(
+    group: Group,
+    selection: Selection,
+    stack: Stack,
+    threads: int,
+    handoff: Mapping[str, Any],
+    *,
+    needs_data: bool = False,
+) -> dict[str, Any]:
+    """What a worker of a stack must know to build the group's model and feed it.
+
+    ``handoff`` is what the proof found of its engine.
+    """
     return {
-        "model": group.model,
-        "models_dir": str(selection.models_dir.resolve()) if selection.models_dir else None,
-        "input_shape": group.spec.input_shape,
+        "framework": stack.framework,
+        "trainer": stack.trainer,
+        "settings": settings(stack, selection, threads, group.model),
+        "source": sources.of_model(group.model, selection.models_dir),
+        "shapes": {name: list(one.shape) for name, one in group.task.inputs.items()},
         "batch": group.size.batch,
-        "deterministic": False,
+        "handoff": dict(handoff),
         "data": group.data if needs_data else None,
         "data_dir": str(selection.data_dir.resolve()) if selection.data_dir else None,
         "train_samples": group.size.train_samples,
@@ -26,18 +41,19 @@ def job(group: Group, selection: Selection, *, needs_data: bool) -> dict[str, An
 
 
 def settings(
-    stack: Stack, selection: Selection, threads: int, model: str | None = None, **changed: Any
+    stack: Stack, selection: Selection, threads: int, model: str | None = None
 ) -> dict[str, Any]:
-    """The settings of a worker that times a model; ``changed`` overrides some of them."""
+    """The settings of a worker that times a model."""
     variant = selection.variant(stack)
     tuned = selection.tuning(stack, model) if model else None
-    base: dict[str, Any] = {
-        "mode": stack.mode,
-        "device": selection.device,
-        "precision": selection.precision,
-        "policy": selection.policy,
-        "threads": variant.threads or (tuned and tuned.threads) or threads,
-        "layout": variant.layout or (tuned and tuned.layout),
-        "seed": selection.seed,
-    }
-    return asdict(Settings(**(base | changed)))
+    return asdict(
+        Settings(
+            mode=stack.mode,
+            device=selection.device,
+            precision=selection.precision,
+            policy=selection.policy,
+            threads=variant.threads or (tuned.threads if tuned else None) or threads,
+            layout=variant.layout or (tuned.layout if tuned else None),
+            seed=selection.seed,
+        )
+    )

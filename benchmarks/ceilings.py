@@ -38,7 +38,7 @@ def settle(made: Plan, out: Path, threads: int) -> dict[str, Any]:
     for group in made.groups:
         for stack in group.stacks:
             if not stack.label and not made.lacking(group.model, stack):
-                able.setdefault(stack.adapter, stack)
+                able.setdefault(stack.framework, stack)
     with journal.DeviceLock(chosen.device):
         found, reasons = _ask(list(able.values()), chosen, threads)
         if found and chosen.precision in MIXED:
@@ -64,7 +64,7 @@ def _ask(
                 worker.ask(
                     "ceiling",
                     deadline_s=chosen.timeout_s,
-                    adapter=stack.adapter,
+                    framework=stack.framework,
                     settings=briefing.settings(stack, chosen, threads),
                     size=SIZES[chosen.device],
                 )

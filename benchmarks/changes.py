@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks import registry
-from benchmarks.models._spec import ModelSpec
+from benchmarks import frameworks
 from benchmarks.records import Stack
 from benchmarks.selection import Selection, Variant
+from benchmarks.tasks.task import Task
 
 LAYOUTS = {name: Variant(label=name, layout=name) for name in ("channels_first", "channels_last")}
 ONE_THREAD = Variant(label="one_thread", threads=1)
@@ -15,13 +15,13 @@ ONE_THREAD = Variant(label="one_thread", threads=1)
 
 def other_layout(stack: Stack) -> Variant:
     """The layout of images that is not the one that users of this framework get."""
-    usual = registry.adapter(stack.adapter).layout
+    usual = frameworks.facts(stack.framework).layout
     return next(variant for name, variant in LAYOUTS.items() if name != usual)
 
 
-def possible(stack: Stack, spec: ModelSpec, chosen: Selection, cores: int) -> list[Variant]:
+def possible(stack: Stack, task: Task, chosen: Selection, cores: int) -> list[Variant]:
     """What may make this stack faster for this model; each keeps what its label stands for."""
-    found = [other_layout(stack)] if spec.convolves else []
+    found = [other_layout(stack)] if task.images else []
     if chosen.device == "cpu" and cores > 1:
         found.append(ONE_THREAD)
     if not stack.label:

@@ -18,7 +18,7 @@ from benchmarks import environment, inputs, journal, options, plan, registry
 from benchmarks.ledger import Ledger
 from benchmarks.process import ROOT
 from benchmarks.progress import Listener
-from benchmarks.proof.pair import UsageError
+from benchmarks.proof.sides import UsageError
 from benchmarks.records import Exit, Run, from_json, to_json
 from benchmarks.runner import Runner
 from benchmarks.tasks.task import TaskError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,13 +39,15 @@ class Context:
 class Crew:
     """A worker per stack; ``failed`` collects stacks to leave out, by matchup.
 
-    ``wanted`` maps each matchup of launch ``index`` still to be measured to its stacks.
+    ``wanted`` maps each matchup of launch ``index`` still to be measured to its stacks;
+    ``handoffs`` are what the proof found of each engine.
     """
 
     context: Context
     group: Group
     index: int
     wanted: dict[Matchup, tuple[Stack, ...]]
+    handoffs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     failed: set[tuple[str, Stack]] = field(default_factory=set)
     workers: dict[Stack, WorkerProcess] = field(default_factory=dict)
     closing: bool = False
@@ -102,11 +104,14 @@ class Crew:
             "start",
             restart=False,
             spawned=self.workers[stack].spawned,
-            adapter=stack.adapter,
-            settings=briefing.settings(
-                stack, self.context.selection, self.context.threads, self.group.model
+            job=briefing.job(
+                self.group,
+                self.context.selection,
+                stack,
+                self.context.threads,
+                self.handoffs[self.context.selection.engine(stack)],
+                needs_data=needs_data,
             ),
-            job=briefing.job(self.group, self.context.selection, needs_data=needs_data),
         )
         if stamps is None:
             return

@@ -1,13 +1,13 @@
-"""What the twins are fed: seeded batches and real data sets, in NumPy, equal for every stack.
+"""Real data sets in NumPy, equal for every stack.
 
-Frameworks ship loaders and generators of their own; using those would feed different numbers, or
-download. Here every stack gets the same bytes in the same order, from files already present.
+Frameworks ship loaders of their own; using those would feed different numbers, or download. Here
+every stack gets the same bytes in the same order, from files already present.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from math import isqrt
+from math import isqrt, prod
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.idx import DataError, locate, read_labelled
+from benchmarks.tasks.task import Input
 
 __all__ = [
     "NAMES",
-    "Batch",
     "DataError",
     "Dataset",
     "available",
-    "channels_first",
     "fit_to",
     "load",
     "order",
-    "synthetic",
     "take",
 ]
 
-IMAGES_RANK = 4
 LEVELS = 16  # the brightest token: both data sets become sequences of the same small alphabet
 TRAIN_SHARE = 0.8
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """Inputs and class labels: ``x`` (batch, ...) channels last, ``y`` (batch,) int64."""
-
-    x: NDArray[Any]
-    y: Labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,36 +51,6 @@ class Dataset:
     y_test: Labels
     classes: int
     scale: float
-
-
-def synthetic(
-    kind: str,
-    input_shape: tuple[int, ...],
-    classes: int,
-    batch: int,
-    seed: int,
-    vocabulary: int | None = None,
-) -> Batch:
-    """A seeded batch: standard normal values or, for ``tokens``, uniform int32 ids.
-
-    Normal values are float64 but representable in float32, so that the float64 proof and the timed
-    precision see the same numbers. All zeros would make some hardware faster than it is.
-
-    Raises:
-        DataError: the kind is unknown, a size is not positive, or tokens have no vocabulary.
-    """
-    if min(batch, classes, *input_shape) < 1:
-        raise DataError(f"batch {batch}, classes {classes}, shape {input_shape}: all must be >= 1")
-    rng = np.random.default_rng(seed)
-    shape = (batch, *input_shape)
-    x: NDArray[Any]
-    if kind in {"image", "features"}:
-        x = rng.standard_normal(shape).astype(np.float32).astype(np.float64)
-    elif kind == "tokens":
-        x = rng.integers(0, _vocabulary(vocabulary), shape, dtype=np.int32)
-    else:
-        raise _unknown_kind(kind)
-    return Batch(x, rng.integers(0, classes, batch, dtype=np.int64))
 
 
 def order(count: int, seed: int) -> NDArray[np.int64]:
@@ -150,9 +109,7 @@ def take(dataset: Dataset, train: int | None, test: int | None) -> Dataset:
     )
 
 
-def fit_to(
-    dataset: Dataset, kind: str, input_shape: tuple[int, ...], vocabulary: int | None = None
-) -> Dataset:
+def fit_to(dataset: Dataset, one: Input) -> Dataset:
     """The data set's images in the shape of a model's input.
 
     ``image``: enlarged by the largest whole factor that fits, then padded with zeros or cropped
@@ -164,28 +121,28 @@ def fit_to(
     Raises:
         DataError: the kind is unknown, or the images cannot take that shape.
     """
-    if kind == "image":
-        height, width, channels = input_shape
+    if one.kind == "image":
+        height, width, channels = one.shape
         return _mapped(dataset, lambda x: _resized(x, height, width, channels), dataset.scale)
-    if kind == "features":
-        (values,) = input_shape
+    if one.kind == "features":
+        values = prod(one.shape)
         channels = dataset.x_train.shape[-1]
         side = isqrt(values // channels)
         if side * side * channels != values:
             raise DataError(f"{dataset.name}: {values} features are not a square image")
-        flat = (-1, values)
+        flat = (-1, *one.shape)
         return _mapped(
             dataset, lambda x: _resized(x, side, side, channels).reshape(flat), dataset.scale
         )
-    if kind == "tokens":
-        (length,) = input_shape
-        if _vocabulary(vocabulary) <= LEVELS:
+    if one.kind == "tokens":
+        (length,) = one.shape
+        if one.vocabulary <= LEVELS:
             raise DataError(
                 f"{dataset.name}: its {LEVELS + 1} levels need a vocabulary above {LEVELS}, "
-                f"not {vocabulary}"
+                f"not {one.vocabulary}"
             )
         return _mapped(dataset, lambda x: _tokens(x, dataset.scale, length), 1.0)
-    raise _unknown_kind(kind)
+    raise DataError(f"{dataset.name}: its images are no {one.kind}: image, features or tokens")
 
 
 def _mapped(
@@ -193,12 +150,6 @@ def _mapped(
 ) -> Dataset:
     x_train, x_test = shape(dataset.x_train), shape(dataset.x_test)
     return replace(dataset, x_train=x_train, x_test=x_test, scale=scale)
-
-
-def channels_first(array: NDArray[Any]) -> NDArray[Any]:
-    """Images (n, h, w, c) as a contiguous (n, c, h, w); anything else as it is."""
-    turned = np.moveaxis(array, -1, 1) if array.ndim == IMAGES_RANK else array
-    return np.ascontiguousarray(turned)
 
 
 def _resized(images: Images, height: int, width: int, channels: int) -> Images:
@@ -227,16 +178,6 @@ def _tokens(images: Images, scale: float, length: int) -> NDArray[np.int32]:
     pixels = images.reshape(len(images), -1)[:, :length].astype(np.int32)
     levels = pixels * LEVELS // int(scale)
     return np.pad(levels, ((0, 0), (0, length - levels.shape[1])))
-
-
-def _vocabulary(vocabulary: int | None) -> int:
-    if vocabulary is None or vocabulary < 1:
-        raise DataError(f"tokens need a vocabulary of at least 1, not {vocabulary}")
-    return vocabulary
-
-
-def _unknown_kind(kind: str) -> DataError:
-    return DataError(f"unknown kind of input {kind!r}: choose from image, features, tokens")
 
 
 def _digits(_data_dir: Path | None, seed: int) -> Dataset:

@@ -26,11 +26,12 @@ class Launch:
     group: Group
     index: int
     wanted: dict[Matchup, tuple[Stack, ...]]
+    handoffs: Mapping[str, Mapping[str, Any]]
     crew: Crew = field(init=False)
 
     def __post_init__(self) -> None:
         """Nobody is started before ``run``."""
-        self.crew = Crew(self.context, self.group, self.index, self.wanted)
+        self.crew = Crew(self.context, self.group, self.index, self.wanted, self.handoffs)
 
     def run(
         self,
@@ -68,8 +69,9 @@ class Launch:
         check: Callable[[Stack, str, Path], None],
         checked: Callable[[Stack, str], bool],
     ) -> None:
-        for part in rounding.PARTS:
-            on = [m for m in self.wanted if _part(m.phase) == part]
+        scaled = self.context.selection.precision == "float16"  # whose first steps are skipped
+        for part in rounding.PARTS if scaled else (*rounding.PARTS, rounding.FIT):
+            on = [m for m in self.wanted if part in _parts(m.phase)]
             if not on or checked(stack, part):
                 continue
             with tempfile.TemporaryDirectory(prefix="twinbench-check-") as folder:
@@ -159,6 +161,7 @@ def _samples(turns: Sequence[Mapping[str, Any]]) -> list[float]:
     return [turn["run_s"] - baseline_s for turn in turns]
 
 
-def _part(phase: str) -> str | None:
-    """The part of the check that a phase rests on; loading data rests on none."""
-    return {"forward": "inference", "dataload": None}.get(phase, "training")
+def _parts(phase: str) -> tuple[str, ...]:
+    """The parts of the check that a phase rests on; loading data rests on none."""
+    known = {"forward": ("inference",), "dataload": (), "epoch": ("training", rounding.FIT)}
+    return known.get(phase, ("training",))

@@ -1,21 +1,16 @@
 """Tells a lack of memory, or of ability, from any other error.
 
-Each framework has its own way of saying that memory ran out. An adapter that finds its framework
-unable to do what is asked raises ``NotImplementedError``.
+Each framework says in its facts how it says that memory ran out. One that cannot do what is asked
+raises ``NotImplementedError``.
 """
 
 from __future__ import annotations
 
+from benchmarks import frameworks
 from benchmarks.records import Status
 
-OUT_OF_MEMORY = ("OutOfMemoryError", "ResourceExhaustedError", "MemoryError")
-OUT_OF_MEMORY_TEXTS = (
-    "resource_exhausted",
-    "out of memory",
-    "can't allocate memory",
-    "bad_alloc",
-    "alloc_failed",
-)
+ANYWHERE = ("MemoryError", "out of memory", "bad_alloc")
+"""What says so whatever runs: Python itself, CUDA, and the C++ library."""
 HOST_MEMORY_TEXTS = ("defaultcpuallocator", "allocator cpu", "bad_alloc")
 
 
@@ -24,7 +19,8 @@ def status(error: BaseException, device: str) -> Status:
     name, text = type(error).__name__, str(error).lower()
     if isinstance(error, NotImplementedError):
         return "unsupported"
-    if name not in OUT_OF_MEMORY and not any(t in text for t in OUT_OF_MEMORY_TEXTS):
+    words = {*ANYWHERE, *(w for n in frameworks.names() for w in frameworks.facts(n).out_of_memory)}
+    if name not in words and not any(word in text for word in words):
         return "error"
     if name == "MemoryError" or any(t in text for t in HOST_MEMORY_TEXTS):
         return "oom_host"

@@ -64,7 +64,7 @@ class Zygote:
                     python or sys.executable,
                     "-m",
                     "benchmarks.zygote",
-                    stack.adapter,
+                    stack.framework,
                     str(theirs.fileno()),
                 ],
                 cwd=ROOT,

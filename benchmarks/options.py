@@ -107,6 +107,12 @@ SELECTION: dict[str, dict[str, Any]] = {
         "const": True,
         "help": "also record what each step is made of (in workers of their own, after all turns)",
     },
+    "--equalize": {
+        "action": "store_const",
+        "const": True,
+        "help": "first set constants that change no speed (epsilons, momenta) to the other side's"
+        " where they differ, and name each",
+    },
     "--models-dir": {"type": Path, "metavar": "DIR", "help": "a folder with models of your own"},
     "--data": {"metavar": "NAME", "help": "digits (default) or fashion-mnist"},
     "--data-dir": {"type": Path, "metavar": "DIR", "help": "where the IDX files of a data set lie"},

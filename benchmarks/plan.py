@@ -6,8 +6,7 @@ import difflib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from benchmarks import registry
-from benchmarks.models._spec import ModelSpec, Size
+from benchmarks import frameworks, registry
 from benchmarks.records import Matchup, Stack
 from benchmarks.selection import (
     EFFORTS,
@@ -18,6 +17,7 @@ from benchmarks.selection import (
     Variant,
     check,
 )
+from benchmarks.tasks.task import Size, Task, TaskError
 
 __all__ = [
     "COLD",
@@ -46,7 +46,7 @@ class Group:
     """Matchups that share model and size, and so share the workers of a launch."""
 
     model: str
-    spec: ModelSpec
+    task: Task
     size: Size
     stacks: tuple[Stack, ...]
     matchups: tuple[Matchup, ...]
@@ -68,7 +68,7 @@ class Plan:
 
     def lacking(self, model: str, stack: Stack) -> str | None:
         """Why a stack cannot run a model here, or ``None``."""
-        dialect = registry.adapter(stack.adapter).dialect
+        dialect = frameworks.facts(stack.framework).dialect
         if not registry.has_twin(model, dialect, self.selection.models_dir):
             return f"the model has no {dialect} twin"
         return self.unsupported.get(str(stack))
@@ -152,7 +152,7 @@ def _models(selection: Selection) -> tuple[str, ...]:
     if selection.models:
         return _chosen("model", selection.models, there)
     quick = selection.effort == "quick"
-    return tuple(m for m in there if not (quick and registry.spec(m, selection.models_dir).heavy))
+    return tuple(m for m in there if not (quick and registry.task(m, selection.models_dir).heavy))
 
 
 def _chosen(kind: str, asked: Sequence[str], allowed: tuple[str, ...]) -> tuple[str, ...]:
@@ -167,8 +167,12 @@ def _chosen_stacks(asked: Selection) -> tuple[Stack, ...]:
     known = {variant.label for variant in asked.variants}
     for name in asked.stacks:
         plain, at, label = name.partition("@")
-        if plain not in allowed:
-            registry.check("stack", plain, shown)
+        bare, plus, trainer = plain.partition("+")
+        if bare not in allowed:
+            registry.check("stack", bare, shown)
+        if plus:
+            there = registry.trainers(Stack.parse(bare).framework, asked.models_dir)
+            registry.check(f"trainer of {bare}", trainer, there)
         if at and label not in known:
             raise SelectionError(
                 f"{name}: nothing says what {label!r} is; write --python {label}=INTERPRETER"
@@ -180,12 +184,32 @@ def _chosen_stacks(asked: Selection) -> tuple[Stack, ...]:
     return tuple(Stack.parse(name) for name in dict.fromkeys(asked.stacks))
 
 
+def _possible(model: str, task: Task, phases: Sequence[str], asked: Selection) -> tuple[str, ...]:
+    """The phases that a task can be run in; those that read data take labelled samples.
+
+    Raises:
+        SelectionError: one was asked for that it cannot.
+    """
+    try:
+        task.labelled()
+    except TaskError as error:
+        reading = [p for p in phases if registry.load("phases", p).NEEDS_DATA]
+        if asked.phases and reading:
+            raise SelectionError(f"{model} has no phase {reading[0]}: {error}") from None
+        return tuple(p for p in phases if p not in reading)
+    return tuple(phases)
+
+
 def _group(model: str, phases: Sequence[str], stacks: tuple[Stack, ...], asked: Selection) -> Group:
-    spec = registry.spec(model, asked.models_dir)
-    size = spec.size(asked.effort)
-    shaped = spec.at(size)
+    task = registry.task(model, asked.models_dir)
+    size = task.size(asked.effort)
+    shaped = task.at(size.shapes)
     batch = asked.batch or size.batch
-    shape = "x".join(map(str, shaped.input_shape)) if shaped.input_shape != spec.input_shape else ""
+    shape = "-".join(
+        "x".join(map(str, one.shape))
+        for name, one in shaped.inputs.items()
+        if one.shape != task.inputs[name].shape
+    )
     data = asked.data or DEFAULT_DATA
 
     def matchup(phase: str) -> Matchup:
@@ -205,14 +229,9 @@ def _group(model: str, phases: Sequence[str], stacks: tuple[Stack, ...], asked: 
 
     return Group(
         model=model,
-        spec=shaped,
-        size=Size(
-            batch=batch,
-            input_shape=shaped.input_shape,
-            train_samples=size.train_samples,
-            test_samples=size.test_samples,
-        ),
+        task=shaped,
+        size=replace(size, batch=batch),
         stacks=stacks,
-        matchups=tuple(matchup(phase) for phase in phases),
+        matchups=tuple(matchup(phase) for phase in _possible(model, task, phases, asked)),
         data=data,
     )

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from benchmarks import registry
+from benchmarks import frameworks
 from benchmarks.records import Failure, Stack, Status
 from profilers import host
 
@@ -217,7 +217,7 @@ class WorkerProcess:
 
 def environment_of(stack: Stack, more: Mapping[str, str] | None = None) -> dict[str, str]:
     """What must stand before the interpreter starts; ``more`` adds to flags that stand already."""
-    environment = dict(os.environ) | dict(registry.adapter(stack.adapter).env)
+    environment = dict(os.environ) | dict(frameworks.facts(stack.framework).env)
     for name, value in (more or {}).items():
         flags = environment.get(name) if name.endswith("_FLAGS") else None
         environment[name] = f"{flags} {value}" if flags else value
@@ -236,6 +236,6 @@ def _drawn(stack: Stack, cache: Path | None) -> dict[str, str]:
     # a comparison (Mytkowicz et al. 2009).
     drawn = {"TWINBENCH_PADDING": "x" * random.randrange(4096)}  # noqa: S311 - not for secrets
     if cache:
-        names = registry.adapter(stack.adapter).cache_env
+        names = frameworks.facts(stack.framework).cache_env
         drawn |= {name: str(cache / name.lower()) for name in names}
     return drawn

@@ -5,7 +5,7 @@ Nothing is redrawn while a worker is being timed: on two cores the drawing itsel
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from rich.console import Console
@@ -14,13 +14,20 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.plan import COLD, Group, Plan
-from benchmarks.records import MatchupResult, Parity, Run, TimedCheck, Verdict
+from benchmarks.records import Cause, MatchupResult, Parity, Run, TimedCheck, Verdict
 
 PAIRS = (("torch-eager", "tensorflow-graph"), ("torch-compile", "tensorflow-xla"))
 """The pairs whose verdicts make the headline: as written, and compiled."""
 
 
-PROVEN = ("output", "loss", "gradients", "after_steps_sgd", "after_steps_adam")
+PROVEN = (
+    "output",
+    "loss",
+    "gradients",
+    "input_gradients",
+    "after_steps_task",
+    "after_steps_sgd",
+)
 """The quantities of a proof, in the order of a training step."""
 
 
@@ -93,7 +100,8 @@ class Telling:
     def proved(self, group: Group, parity: Parity) -> None:
         """One line: proven or not."""
         self.bar.advance(self.task)
-        self._say(proof_line(group.model, parity))
+        for line in proof_lines(group.model, parity):
+            self._say(line)
 
     def step(self, group: Group, launch: int, step: str) -> None:
         """Show which launch and phase runs."""
@@ -146,6 +154,25 @@ def proof_line(model: str, parity: Parity) -> str:
             f" largest error {worst:.1e} over output, loss, gradients and 3 optimizer steps"
         )
     return f"{model}: {parity.status}: {parity.reason}"
+
+
+def proof_lines(model: str, parity: Parity) -> Iterator[str]:
+    """The proof of a model: its line, how layers were matched, causes and findings."""
+    yield proof_line(model, parity)
+    if parity.match:
+        yield f"  match: {parity.match}"
+    yield from (f"  equalized: {line}" for line in parity.equalized)
+    yield from cause_lines(parity.diagnosis)
+    yield from (f"  finding: {found.text}" for found in parity.findings)
+
+
+def cause_lines(diagnosis: Iterable[Cause]) -> Iterator[str]:
+    """Where and why twins part, and the line to write."""
+    for cause in diagnosis:
+        yield f"  {cause.where}: {cause.cause}"
+        for side, text in (("PyTorch", cause.torch), ("Keras", cause.keras), ("write", cause.fix)):
+            if text:
+                yield f"    {side}: {text}"
 
 
 def proof_table(proofs: Mapping[str, Parity]) -> Table:
@@ -219,8 +246,8 @@ def summary(run: Run) -> Table:
     # Folded, however ugly: a narrow terminal, or a log of 80 columns, must not cost a figure.
     table.add_column("matchup", overflow="fold")
     for stack in stacks:
-        adapter, _, mode = stack.rpartition("-")
-        table.add_column(_cell(f"{adapter}-", mode), justify="right", overflow="fold")
+        framework, _, mode = stack.partition("-")
+        table.add_column(_cell(f"{framework}-", mode), justify="right", overflow="fold")
     for a, b in _pairs(run):
         table.add_column(_cell(a, f"vs {b}"), justify="right", overflow="fold")
     for result in run.matchups:

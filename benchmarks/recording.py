@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks import frameworks
 from benchmarks.phases._protocol import Session, Work
 from benchmarks.records import to_json
 from profilers import host
@@ -31,7 +32,8 @@ def ops(session: Session, work: Work, *, steps: int, events: bool, dumped: Path)
         began_ns.append(time.monotonic_ns())
         work.run()
 
-    recorded = session.adapter.record(session.model, step, steps, dumped)
+    record = frameworks.part(session.recorder, "recorder").record
+    recorded = record(session.device, session.program, step, steps, dumped)
     settled = account.settle(recorded)
     answer = {
         "account": to_json(settled),
@@ -51,7 +53,7 @@ def _notes(settled: account.Account, session: Session) -> list[str]:
     """What a reader must know before believing the rows."""
     notes = []
     pressure = host.cpu_pressure().value
-    threads = session.adapter.settings().get("threads") or 1
+    threads = session.device.settings().get("threads") or 1
     if pressure and pressure.avg10_percent > PRESSED and threads >= (os.cpu_count() or 1):
         notes.append(
             f"tasks waited for a CPU in {pressure.avg10_percent:.0f} % of the time:"

@@ -14,7 +14,7 @@ import functools
 import math
 import types
 import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from statistics import median, quantiles
 from typing import Any, Literal, TypeVar
@@ -58,37 +58,41 @@ class RecordError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """An adapter in one of its modes: what a user picks.
+    """A framework in one of its modes, and a trainer where it is not the usual one.
 
     ``label`` tells copies of one apart: in another environment, or for a comparison with itself.
     """
 
-    adapter: str
+    framework: str
     mode: str
     label: str = ""
+    trainer: str = ""
 
     def __str__(self) -> str:
-        return f"{self.adapter}-{self.mode}" + (f"@{self.label}" if self.label else "")
+        trainer = f"+{self.trainer}" if self.trainer else ""
+        return f"{self.framework}-{self.mode}{trainer}" + (f"@{self.label}" if self.label else "")
 
     @property
     def plain(self) -> Stack:
         """The stack without its label."""
-        return Stack(self.adapter, self.mode)
+        return replace(self, label="")
 
     @classmethod
     def parse(cls, text: str) -> Stack:
-        """Read ``adapter-mode`` or ``adapter-mode@label``.
+        """Read ``framework-mode``, with ``+trainer`` and ``@label`` behind it where they are given.
 
         Raises:
-            ValueError: there is no dash to split at, or nothing behind the ``@``.
+            ValueError: there is no dash to split at, or nothing behind the ``+`` or the ``@``.
         """
         name, at, label = text.partition("@")
-        adapter, dash, mode = name.rpartition("-")
-        if not (adapter and dash and mode and bool(at) == bool(label)):
+        name, plus, trainer = name.partition("+")
+        framework, dash, mode = name.rpartition("-")
+        whole = framework and dash and mode and bool(plus) == bool(trainer)
+        if not (whole and bool(at) == bool(label)):
             raise ValueError(
-                f"{text!r} is not a stack: write ADAPTER-MODE, for example torch-eager"
+                f"{text!r} is not a stack: write FRAMEWORK-MODE, for example torch-eager"
             )
-        return cls(adapter, mode, label)
+        return cls(framework, mode, label, trainer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,10 +265,54 @@ class TimedCheck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Why two twins differ: at which layer, what each side states, and the line to write."""
+
+    where: str
+    cause: str
+    torch: str = ""
+    keras: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a framework really does differently: restated or bounded by the proof, and measured.
+
+    ``error`` is the relative difference, where there is one to measure.
+    """
+
+    name: str
+    text: str
+    error: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerWork:
+    """What a layer with weights does for one sample, as the proof found it.
+
+    ``macs`` are multiply-accumulates of its forward pass (``None``: unknown), ``output`` the
+    numbers that it gives, ``terms`` those in its longest sum, ``looked_up`` whether of its weights
+    only the rows that are looked up are touched.
+    """
+
+    name: str
+    kind: str
+    parameters: int
+    trainable: bool
+    macs: int | None
+    output: int
+    terms: int
+    looked_up: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
     """The proof that the twins are the same function; errors are relative L2 norms.
 
-    ``status`` is ``partial`` where only one framework was there to be proven against the spec.
+    ``status`` is ``partial`` where only one framework was there. ``match`` says how layers found
+    each other. ``layers`` are those with weights, in forward order; ``random`` says that training
+    draws masks, so that only inference can be compared as timed.
     """
 
     status: ProofStatus
@@ -279,6 +327,12 @@ class Parity:
     first_difference: Difference | None = None
     timed: tuple[TimedCheck, ...] = ()
     notes: tuple[str, ...] = ()
+    match: str | None = None
+    findings: tuple[Finding, ...] = ()
+    diagnosis: tuple[Cause, ...] = ()
+    equalized: tuple[str, ...] = ()
+    layers: tuple[LayerWork, ...] = ()
+    random: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What there is, found by file name: no table to edit, and nothing imported to list names."""
+"""What there is, found by file name: no table to edit, and no framework imported to list names."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal
 
+from benchmarks import frameworks
 from benchmarks.environment import framework_status
 from benchmarks.records import Stack
+from benchmarks.tasks.stored import CANONICAL
+from benchmarks.tasks.task import Task, TaskError
+from benchmarks.tasks.task import check as task_check
 
-if TYPE_CHECKING:
-    from benchmarks.adapters._protocol import Adapter
-    from benchmarks.models._spec import ModelSpec
-
-Kind = Literal["adapters", "models", "phases"]
+Kind = Literal["models", "phases"]
 HERE = Path(__file__).parent
 USER_MODELS = "twinbench_user_models"
-HIDDEN = frozenset({"null"})  # measures nothing: it is there to test the pipeline
+TEMPLATE = "_new"
+USER_TRAINERS = "twinbench_user_trainers"
 
 
 class UnknownNameError(ValueError):
@@ -33,7 +34,7 @@ class BadModelError(TypeError):
 
 
 def names(kind: Kind, models_dir: Path | None = None) -> tuple[str, ...]:
-    """Sorted names: files of ``adapters`` and ``phases``, folders of ``models``.
+    """Sorted names: files of ``phases``, folders of ``models``.
 
     A user's models join ours; names with an underscore in front are shared parts, not models.
     """
@@ -57,7 +58,7 @@ def check(kind: str, name: str, allowed: tuple[str, ...]) -> str:
 
 
 def load(kind: Kind, name: str) -> ModuleType:
-    """Import the module of an adapter or a phase.
+    """Import the module of a phase.
 
     Raises:
         UnknownNameError: there is none of that name.
@@ -66,25 +67,76 @@ def load(kind: Kind, name: str) -> ModuleType:
     return importlib.import_module(f"benchmarks.{kind}.{name}")
 
 
-def adapter(name: str) -> type[Adapter]:
-    """The class of an adapter; its framework is not imported."""
-    return cast("type[Adapter]", load("adapters", name).ADAPTER)
-
-
-def spec(name: str, models_dir: Path | None = None) -> ModelSpec:
-    """The SPEC of a model.
+def task(name: str, models_dir: Path | None = None) -> Task:
+    """The TASK of a model.
 
     Raises:
         UnknownNameError: there is no such model.
-        BadModelError: its folder holds no ModelSpec of the name SPEC.
+        BadModelError: its folder holds no sound Task of the name TASK.
     """
-    from benchmarks.models._spec import ModelSpec
-
     check("model", name, names("models", models_dir))
-    found: Any = getattr(_model_package(name, models_dir), "SPEC", None)
-    if not isinstance(found, ModelSpec):
-        raise BadModelError(f"model {name!r}: its __init__.py must define SPEC, a ModelSpec")
+    found: Any = getattr(_model_package(name, models_dir), "TASK", None)
+    if not isinstance(found, Task):
+        raise BadModelError(f"model {name!r}: its __init__.py must define TASK, a Task")
+    try:
+        task_check(found)
+    except TaskError as error:
+        raise BadModelError(f"model {name!r}: {error}") from None
     return found
+
+
+def create(name: str, models_dir: Path) -> Path:
+    """Write a new model's folder; it is proven as it stands.
+
+    Raises:
+        UnknownNameError: the name is no Python name, or there is such a folder already.
+    """
+    if not name.isidentifier() or name.startswith("_"):
+        raise UnknownNameError(f"{name!r} is no name for a model: letters, digits and underscores")
+    folder = models_dir / name
+    if folder.exists():
+        raise UnknownNameError(f"{folder} is there already")
+    folder.mkdir(parents=True)
+    for path in (HERE / "models" / TEMPLATE).glob("*.py"):
+        text = path.read_text().replace("--models NAME", f"--models {name}")
+        (folder / path.name).write_text(
+            text.replace("--models-dir DIR", f"--models-dir {models_dir}")
+        )
+    return folder
+
+
+def roots(name: str, models_dir: Path | None = None) -> tuple[Path, ...]:
+    """The folders below which a user's own ``layers`` and ``losses`` lie: the model's, and all."""
+    folder = _model_folder(name, models_dir)
+    return (folder, models_dir) if models_dir and folder.parent == models_dir else ()
+
+
+def weights(name: str, models_dir: Path | None = None) -> Path | None:
+    """The file of a model's own weights, by canonical key; ``None`` where they are drawn."""
+    path = _model_folder(name, models_dir) / CANONICAL
+    return path if path.is_file() else None
+
+
+def trainers(framework: str, models_dir: Path | None = None) -> tuple[str, ...]:
+    """The names of a framework's trainers: ours, and a user's in ``trainers/<framework>``."""
+    folders = [frameworks.HERE / framework / "trainers"]
+    folders += [models_dir / "trainers" / framework] if models_dir else []
+    found = {path.stem for folder in folders for path in folder.glob("[!_]*.py")}
+    return tuple(sorted(found))
+
+
+def trainer(framework: str, name: str, folders: tuple[Path, ...] = ()) -> ModuleType:
+    """A trainer's module; this imports its framework. A user's goes before ours.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    for root in folders:
+        path = root / "trainers" / framework / f"{name}.py"
+        if path.is_file():
+            return _module(f"{USER_TRAINERS}_{framework}_{name}", path)
+    check(f"trainer of {framework}", name, trainers(framework))
+    return frameworks.part(framework, f"trainers.{name}")
 
 
 def twin(name: str, dialect: str, models_dir: Path | None = None) -> ModuleType:
@@ -107,27 +159,28 @@ def stacks(*, hidden: bool = False) -> tuple[Stack, ...]:
 
     The first stack of a pair is the one a verdict speaks about: PyTorch against Keras on something.
     """
-    found = [name for name in names("adapters") if hidden or name not in HIDDEN]
-    found.sort(key=lambda name: adapter(name).dialect != name)
-    return tuple(Stack(name, mode) for name in found for mode in adapter(name).modes)
+    found = {name: frameworks.facts(name) for name in frameworks.names()}
+    shown = [name for name, facts in found.items() if hidden or not facts.hidden]
+    shown.sort(key=lambda name: found[name].dialect != name)
+    return tuple(Stack(name, mode) for name in shown for mode in found[name].modes)
 
 
 def default_stacks() -> tuple[Stack, ...]:
     """The stacks of a run that names none."""
-    return tuple(s for s in stacks() if adapter(s.adapter).modes[s.mode])
+    return tuple(s for s in stacks() if frameworks.facts(s.framework).modes[s.mode])
 
 
 def plain_stacks() -> tuple[Stack, ...]:
-    """One stack per adapter: its first mode, which changes the model least."""
+    """One stack per framework: its first mode, which changes the model least."""
     first: dict[str, Stack] = {}
     for stack in default_stacks():
-        first.setdefault(stack.adapter, stack)
+        first.setdefault(stack.framework, stack)
     return tuple(first.values())
 
 
 def unsupported(stack: Stack, device: str, python: str | None = None) -> str | None:
     """Why a stack cannot run here, or in the environment of another interpreter, or ``None``."""
-    requires = adapter(stack.adapter).requires
+    requires = frameworks.facts(stack.framework).packages
     missing = _status_in(python, requires) if python else framework_status(requires)
     if missing or device == "cpu":
         return missing
@@ -170,12 +223,16 @@ def _model_package(name: str, models_dir: Path | None) -> ModuleType:
     if folder.parent == HERE / "models":
         return importlib.import_module(f"benchmarks.models.{name}")
     # A package of its own keeps a user's `resnet50` apart from ours and leaves sys.path alone.
-    qualified = f"{USER_MODELS}_{name}"
+    return _module(f"{USER_MODELS}_{name}", folder / "__init__.py")
+
+
+def _module(qualified: str, path: Path) -> ModuleType:
+    inside = [str(path.parent)] if path.name == "__init__.py" else None
     location = importlib.util.spec_from_file_location(
-        qualified, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        qualified, path, submodule_search_locations=inside
     )
     if location is None or location.loader is None:
-        raise UnknownNameError(f"cannot load the model {name!r} from {folder.name}")
+        raise UnknownNameError(f"cannot load {path.name} from {path.parent.name}")
     module = importlib.util.module_from_spec(location)
     sys.modules[qualified] = module
     location.loader.exec_module(module)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
-from benchmarks import judging, stats, traffic
+from benchmarks import judging, stats, work
 from benchmarks.fairness import fairness, tuned
 from benchmarks.ledger import Ledger
 from benchmarks.plan import COLD, Group, Plan
@@ -179,7 +179,8 @@ def _case(
     launches = _cold_launches(cold) or tuple(_launch(i, data) for i, data in taken.items())
     status, reason = _status(plan, matchup, name, ledger, parity, launches, interrupted=interrupted)
     failed = ledger.failures.get((matchup.id, name))
-    flops = group.spec.flops(matchup.phase)
+    layers = parity.layers if parity else ()
+    flops = work.flops(layers, matchup.phase)
     last: Mapping[str, Any] = next(reversed(taken.values()), {})
     return Case(
         id=matchup.case_id(name),
@@ -188,8 +189,8 @@ def _case(
         reason=reason,
         launches=launches if status != "parity_failed" else (),
         flops_per_iteration=flops * group.size.batch if flops else None,
-        bytes_per_iteration=traffic.bytes_of(
-            group.spec, matchup.phase, group.size.batch, matchup.precision
+        bytes_per_iteration=work.bytes_of(
+            layers, group.task, matchup.phase, group.size.batch, matchup.precision
         ),
         items_per_iteration=last.get("items"),
         memory=_peaks([data["memory"] for data in taken.values()]),

@@ -6,22 +6,27 @@ A compiled graph in float32 is not the float64 function, but it may differ by ro
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks import weights
-from benchmarks.models._spec import ModelSpec
-from benchmarks.parity import Array, by_quantity, relative_error
-from benchmarks.records import TimedCheck
+from benchmarks.proof.compare import relative_error
+from benchmarks.records import LayerWork, TimedCheck
+from benchmarks.tasks.task import Task
 
 if TYPE_CHECKING:
     from benchmarks.phases._protocol import Session
 
+Array = NDArray[Any]
 PARTS = ("inference", "training")
 """What a timed stack is checked on, each by itself, so that a failure of one spares the other."""
+FIT = "fit"
+"""What a stack with a trainer of its own is checked on beside these: an epoch of one batch."""
+SAME_AS = {FIT: "training"}
+"""Parts that are held against the reference of another one."""
 ROUNDOFF = {
     "float64": 2.0**-53,
     "float32": 2.0**-24,
@@ -55,31 +60,57 @@ def timed_precision(precision: str, device: str, policy: str) -> str:
 def write_check(session: Session, path: Path, part: str, *, scaled: bool = False) -> None:
     """In a worker: write what the timed callables compute from the start, to ``path`` (npz).
 
-    ``part`` is one of ``PARTS``; training with dropout has nothing to compare and writes nothing.
-    Where losses are ``scaled``, the step that counts is the first one that was not skipped because
-    a gradient overflowed; the scale found stays.
+    ``part`` is one of ``PARTS``, or ``FIT``. Where losses are ``scaled``, the step that counts is
+    the first one that was not skipped because a gradient overflowed; the scale found stays.
     """
-    adapter, model, spec = session.adapter, session.model, session.spec
-    adapter.reset(model, session.weights)
+    program = session.program
+    program.reset()
     arrays: dict[str, Array] = {}
     if part == "inference":
-        adapter.set_training(model, training=False)
-        arrays["output"] = adapter.numpy(adapter.forward(model, session.batch))
-    elif not spec.dropout:
-        adapter.set_training(model, training=True)
-        trained = [f"{la.name}.{p}" for la in spec.layers if la.trainable for p in la.parameters]
+        program.set_training(training=False)
+        outputs = program.outputs(program.infer(session.batch))
+        arrays |= {f"output/{name}": held for name, held in outputs.items()}
+    elif part == FIT:
+        arrays["loss"] = np.asarray(_fit_once(session))
+        arrays |= _updates(session)
+    else:
+        program.set_training(training=True)
         for _ in range(SKIPPED if scaled else 1):
-            arrays["loss"] = adapter.numpy(adapter.train_step(model, session.batch))
-            after = adapter.export(model)
-            updates = {f"update/{name}": after[name] - session.weights[name] for name in trained}
+            arrays["loss"] = program.outputs(program.step(session.batch))["output"]
+            updates = _updates(session)
             if any(update.any() for update in updates.values()):
                 break
         arrays |= updates
-    adapter.reset(model, session.weights)
+    program.reset()
     np.savez(path, allow_pickle=False, **arrays)
 
 
-def rounding_bound(spec: ModelSpec, precision: str, quantity: str, batch: int) -> float:
+def _updates(session: Session) -> dict[str, Array]:
+    """What training has added to each trained weight."""
+    after = session.program.export()
+    return {
+        f"update/{key}": after[key] - session.weights[key]
+        for key, one in session.keys.items()
+        if one["trainable"] and key in after
+    }
+
+
+def _fit_once(session: Session) -> float:
+    """The training loss of one epoch of the trainer over the batch that is checked."""
+    session.task.labelled()
+    (x,), (y,) = session.fed.inputs.values(), session.fed.targets.values()
+    kept = x.astype(session.device.asked.storage) if x.dtype.kind == "f" else x
+    samples = (kept, y)
+    epoch = session.trainer.fit(
+        session.device, session.program, samples, samples, size=len(y), scale=1.0
+    )
+    loss, *_ = epoch.run()
+    return float(loss)
+
+
+def rounding_bound(
+    layers: Sequence[LayerWork], task: Task, precision: str, quantity: str, batch: int
+) -> float:
     """What the relative error may be when nothing but rounding happened.
 
     A sum of n terms errs by about sqrt(n) u (Higham & Mary 2019), and a chain of layers adds up:
@@ -96,10 +127,11 @@ def rounding_bound(spec: ModelSpec, precision: str, quantity: str, batch: int) -
 
     For a deep network in a low precision this exceeds 1: a check uses no more than ``MOST`` of it.
     """
-    depth = len(spec.layers)
-    terms = max(layer.reduction for layer in spec.layers)
+    depth = max(1, len(layers))
+    terms = max((layer.terms for layer in layers), default=1)
     if quantity != "output":
-        depth, terms = 3 * depth, max(terms, batch * math.prod(spec.input_shape[:2]))
+        positions = max(math.prod(one.shape[:2]) for one in task.inputs.values())
+        depth, terms = 3 * depth, max(terms, batch * positions)
     summed = CONFIDENCE * depth * math.sqrt(terms) * ROUNDOFF[_kept(precision)]
     if precision not in ACCUMULATING:
         return summed
@@ -114,25 +146,34 @@ def _kept(precision: str) -> str:
 
 
 def timed_checks(
-    spec: ModelSpec,
+    layers: Sequence[LayerWork],
+    task: Task,
     stack: str,
     *,
     precision: str,
     batch: int,
-    seed: int,
     reference: Path,
     written: Path,
 ) -> Iterator[TimedCheck]:
     """In the parent: a timed stack against the float64 reference, quantity by quantity."""
     with np.load(reference) as right, np.load(written) as left:
         for quantity, keys in by_quantity(right).items():
-            error, bound = math.inf, rounding_bound(spec, precision, quantity, batch)
+            error = math.inf
+            bound = rounding_bound(layers, task, precision, quantity, batch)
             if all(key in left and left[key].shape == right[key].shape for key in keys):
                 a, b = (np.concatenate([np.ravel(side[k]) for k in keys]) for side in (left, right))
                 error, moved = relative_error(a, b), float(np.linalg.norm(b))
                 if quantity == "update" and moved > 0:
                     # It is the difference of stored weights, each rounded to its own size.
-                    start = weights.generate(spec.layers, seed)
-                    sizes = [np.linalg.norm(start[key.removeprefix("update/")]) for key in keys]
+                    sizes = [float(right[f"size/{k.partition('/')[2]}"]) for k in keys]
                     bound += 2 * ROUNDOFF[_kept(precision)] * math.hypot(*sizes) / moved
             yield TimedCheck(stack=stack, quantity=quantity, error=error, bound=min(bound, MOST))
+
+
+def by_quantity(keys: Iterable[str]) -> dict[str, list[str]]:
+    """The keys of stored arrays, ``quantity/name`` or ``quantity``, by their quantity."""
+    grouped: dict[str, list[str]] = {}
+    for key in keys:
+        if not key.startswith("size/"):
+            grouped.setdefault(key.split("/", 1)[0], []).append(key)
+    return grouped

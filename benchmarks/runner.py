@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks import rounding
 from benchmarks.crew import Context
 from benchmarks.gate import Gate
 from benchmarks.launch import Launch
@@ -24,7 +25,7 @@ from benchmarks.plan import Group, Plan
 from benchmarks.process import WorkerError
 from benchmarks.profiling import _run
 from benchmarks.progress import Listener
-from benchmarks.proving import References, compare_stack, proof
+from benchmarks.proof.group import Handoff, Proven, compare_stack, handoffs, proof
 from benchmarks.records import Matchup, MatchupResult, Run, Stack, to_json
 from benchmarks.results import assemble
 from profilers import gpu_state
@@ -45,6 +46,7 @@ class Runner:
     ledger: Ledger
     listener: Listener
     gate: Gate = field(default_factory=Gate)
+    handoffs: dict[str, Mapping[str, Handoff]] = field(default_factory=dict)
 
     def run(self) -> Run:
         """Measure what the ledger lacks and return the run; an interrupt keeps all that is done."""
@@ -87,12 +89,13 @@ class Runner:
             self.listener.proving(group)
             context.nursery.start(able.stacks)
             try:
-                with proof(able, self.plan.selection, self.threads) as (found, references):
-                    self._record("proof", model=group.model, parity=to_json(found))
-                    self.listener.proved(group, found)
-                    if references:
+                with proof(able, self.plan.selection) as proven:
+                    self.handoffs[group.model] = proven.handoffs
+                    self._record("proof", model=group.model, parity=to_json(proven.parity))
+                    self.listener.proved(group, proven.parity)
+                    if proven.references:
                         context.nursery.settle()
-                        self._launches(able, references, context, purse)
+                        self._launches(able, proven, context, purse)
             except WorkerError as error:
                 self._unproven(able, error)
         for result in self._assembled().matchups:
@@ -113,20 +116,24 @@ class Runner:
                     failure=to_json(error.failure),
                 )
 
-    def _launches(
-        self, group: Group, references: References, context: Context, purse: Purse
-    ) -> None:
+    def _launches(self, group: Group, proven: Proven, context: Context, purse: Purse) -> None:
         checked = set[tuple[Stack, str]]()
 
         def check(stack: Stack, part: str, written: Path) -> None:
-            self._check(group, stack, written, references[part])
+            self._check(group, proven, stack, part, written)
             checked.add((stack, part))
 
         for index in range(self.plan.effort.launches):
             wanted = self._wanted(group, index)
             if not wanted or (index >= FEWEST and not purse.allows(group)):
                 continue
-            launch = Launch(context=context, group=group, index=index, wanted=wanted)
+            launch = Launch(
+                context=context,
+                group=group,
+                index=index,
+                wanted=wanted,
+                handoffs=proven.handoffs,
+            )
             with purse.paying(group):
                 launch.run(
                     check,
@@ -152,7 +159,13 @@ class Runner:
                 continue
             context.nursery.start(group.stacks)
             context.nursery.settle()
-            launch = Launch(context=context, group=group, index=index, wanted=wanted)
+            launch = Launch(
+                context=context,
+                group=group,
+                index=index,
+                wanted=wanted,
+                handoffs=self._handoffs(group),
+            )
             with purse.paying(group):
                 launch.run(
                     _unchecked,
@@ -168,7 +181,7 @@ class Runner:
         for group, result in self._profiled():
             self.listener.step(group, self.plan.effort.launches, f"{result.matchup.phase}, profile")
             if purse.allows(group):
-                made = _run.document(self.plan, group, result, self.threads)
+                made = _run.document(self.plan, group, result, self.threads, self._handoffs(group))
             else:
                 made = {"reason": "the budget was spent"}
             self._record("profile", matchup=result.matchup.id, profile=made)
@@ -205,10 +218,21 @@ class Runner:
         }
         return {matchup: stacks for matchup, stacks in wanted.items() if stacks}
 
-    def _check(self, group: Group, stack: Stack, written: Path, reference: Path) -> None:
+    def _handoffs(self, group: Group) -> Mapping[str, Handoff]:
+        """What the proof found of each engine; found anew where this run has not proven it."""
+        if group.model not in self.handoffs:
+            self.handoffs[group.model], _ = handoffs(self._able(group), self.plan.selection)
+        return self.handoffs[group.model]
+
+    def _check(self, group: Group, proven: Proven, stack: Stack, part: str, written: Path) -> None:
         """Hold what a stack computes, as timed, against the float64 reference."""
         checks = compare_stack(
-            group, self.plan.selection, stack, reference=reference, written=written
+            group,
+            self.plan.selection,
+            proven.parity,
+            stack,
+            reference=proven.references[rounding.SAME_AS.get(part, part)],
+            written=written,
         )
         for check in checks:
             self._record("check", model=group.model, check=to_json(check))

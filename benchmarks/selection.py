@@ -139,6 +139,7 @@ class Selection:
     tuned: tuple[Tuned, ...] = ()
     profile: bool = False
     telemetry: bool = True
+    equalize: bool = False
 
     def variant(self, stack: Stack) -> Variant:
         """What the stack's label stands for; nothing special where it has none."""
@@ -150,8 +151,8 @@ class Selection:
         return named.get(str(stack), named.get(str(stack.plain)))
 
     def engine(self, stack: Stack) -> str:
-        """What computes for a stack: its adapter, and the environment where that is another one."""
-        return stack.adapter + (f"@{stack.label}" if self.variant(stack).python else "")
+        """What computes for a stack: its framework, and the environment where it has its own."""
+        return stack.framework + (f"@{stack.label}" if self.variant(stack).python else "")
 
 
 def check(selection: Selection) -> None:

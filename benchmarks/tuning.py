@@ -46,7 +46,7 @@ def settle(made: Plan, out: Path, listener: Listener) -> Plan:
 def _candidates(made: Plan, group: Group) -> Candidates:
     cores = environment.usable_cores()
     return {
-        stack: changes.possible(stack, group.spec, made.selection, cores)
+        stack: changes.possible(stack, group.task, made.selection, cores)
         for stack in group.stacks
         if not made.lacking(group.model, stack)
     }

@@ -1,6 +1,6 @@
 """The child: one framework, one model, obeying one command at a time.
 
-The only place where an adapter, a model and a phase meet. ``serving`` is how it is spoken to.
+The only place where a framework, a model and a phase meet. ``serving`` is how it is spoken to.
 """
 
 from __future__ import annotations
@@ -18,14 +18,12 @@ from benchmarks import (
     assembly,
     clock,
     heap,
-    parity,
     plausible,
     recording,
     registry,
     rounding,
     serving,
 )
-from benchmarks.adapters._protocol import Settings
 from benchmarks.interference import Watch
 from benchmarks.phases._protocol import Session, Work
 from benchmarks.records import to_json
@@ -50,23 +48,17 @@ class Worker:
     traced: int | None = None
     watch: Watch = field(default_factory=Watch)
 
-    def start(
-        self,
-        *,
-        spawned: float,
-        adapter: str,
-        settings: dict[str, Any],
-        job: dict[str, Any],
-    ) -> dict[str, Any]:
+    def start(self, *, spawned: float, job: dict[str, Any]) -> dict[str, Any]:
         """Import and build, each stamped in seconds."""
+        settings = job["settings"]
         self.device = settings["device"]
         if settings["policy"] != "defaults":
             heap.keep()
         self.scaled = settings["precision"] == "float16"
-        chosen = registry.adapter(adapter)(Settings(**settings))
+        device = assembly.device(job["framework"], settings)
         imported = time.perf_counter()
-        self.session = assembly.build(chosen, Settings(**settings), job)
-        chosen.synchronize()
+        self.session = assembly.build(device, job)
+        device.synchronize()
         built = time.perf_counter()
         return {
             "import_s": imported - spawned,
@@ -75,12 +67,12 @@ class Worker:
 
     def settings(self) -> dict[str, Any]:
         """Everything that could make stacks unequal, read back."""
-        told = self._session().adapter.settings()
+        told = self._session().device.settings()
         return {"settings": told | {"freed_memory": heap.freed_memory()}}
 
-    def ceiling(self, *, adapter: str, settings: dict[str, Any], size: int) -> dict[str, Any]:
+    def ceiling(self, *, framework: str, settings: dict[str, Any], size: int) -> dict[str, Any]:
         """What the device can do at most, and whether the clock waits for it."""
-        chosen = registry.adapter(adapter)(Settings(**settings))
+        chosen = assembly.device(framework, settings)
         product, copy = chosen.ceiling_work(size, plausible.COPIED)
         found = plausible.measure(
             product,
@@ -96,34 +88,15 @@ class Worker:
         """The first training step, with all the tracing and compiling that it sets off."""
         session = self._session()
         began = time.perf_counter()
-        session.adapter.set_training(session.model, training=True)
-        session.adapter.train_step(session.model, session.batch)
-        session.adapter.synchronize()
+        session.program.set_training(training=True)
+        session.program.step(session.batch)
+        session.device.synchronize()
         return {"first_step_s": time.perf_counter() - began}
 
     def check(self, *, part: str, path: str) -> dict[str, Any]:
         """Write what the timed callables compute, for comparison with the float64 reference."""
         rounding.write_check(self._session(), Path(path), part, scaled=self.scaled)
         return {}
-
-    def prove(
-        self,
-        *,
-        adapter: str,
-        settings: dict[str, Any],
-        job: dict[str, Any],
-        path: str,
-        reference: dict[str, Any] | None,
-    ) -> dict[str, Any]:
-        """Write everything the proof compares and, if asked, the reference of the timed checks."""
-        chosen = registry.adapter(adapter)(Settings(**settings))
-        session = assembly.build(chosen, Settings(**settings), job)
-        facts = parity.write_proof(session, Path(path), seed=int(settings["seed"]))
-        if reference:
-            timed = assembly.build(chosen, Settings(**settings), reference["job"])
-            for part in rounding.PARTS:
-                rounding.write_check(timed, Path(reference["paths"][part]), part)
-        return facts
 
     def prepare(
         self, *, phase: str, turn_s: float, warm_s: float, slow: float = 0.0
@@ -133,9 +106,9 @@ class Worker:
         ``slow`` adds that share of its time to every iteration from here on.
         """
         session = self._session()
-        session.adapter.reset(session.model, session.weights)
+        session.program.reset()
         host.reset_peak_rss()
-        session.adapter.device_peak_bytes()
+        session.device.peak_memory()
         self.work = work = registry.load("phases", phase).prepare(session)
         if work.before:
             work.before()
@@ -146,7 +119,7 @@ class Worker:
             self.work = replace(work, run=slowed(work.run, slow * median(warm[0].samples_s[-10:])))
         self.turn_s = turn_s
         self.iterations = work.iterations or clock.iterations_for(typical, turn_s)
-        self.traced = session.adapter.traced()
+        self.traced = session.program.traced()
         return {
             "warmup_s": warm[0].samples_s,
             "steady": all(w.steady for w in warm),
@@ -157,7 +130,7 @@ class Worker:
 
     def turn(self) -> dict[str, Any]:
         """Seconds per iteration of the work and of its baseline (0 where it has none), watched."""
-        work, synchronize = self._work(), self._session().adapter.synchronize
+        work, synchronize = self._work(), self._session().device.synchronize
         if work.before:
             work.before()
         block = None  # a device that queues its work would run dry at the end of each
@@ -189,7 +162,7 @@ class Worker:
 
     def sustain(self, *, seconds: float) -> dict[str, Any]:
         """Repeat the phase for so long, for whoever watches from outside; it is never a sample."""
-        work, synchronize = self._work(), self._session().adapter.synchronize
+        work, synchronize = self._work(), self._session().device.synchronize
         learned = len(work.learned)
         if work.before:
             work.before()
@@ -215,7 +188,7 @@ class Worker:
 
     def paces(self, *, iterations: int) -> dict[str, Any]:
         """Seconds of each of a turn's first iterations by itself, and of waits for nothing."""
-        work, synchronize = self._work(), self._session().adapter.synchronize
+        work, synchronize = self._work(), self._session().device.synchronize
         if work.before:
             work.before()
 
@@ -242,10 +215,10 @@ class Worker:
         """Memory peaks and what was learned; the phase's work is dropped."""
         session, work = self._session(), self._work()
         peak = host.peak_rss_bytes()
-        device = session.adapter.device_peak_bytes()
+        device = session.device.peak_memory()
         why = "not a CUDA device" if self.device == "cpu" else UNKNOWN_PEAK
         self.work = None
-        traced = session.adapter.traced()
+        traced = session.program.traced()
         return {
             "retraced": None if traced is None else traced - (self.traced or 0),
             "memory": {
@@ -258,7 +231,7 @@ class Worker:
         }
 
     def _warm_up(self, run: Any, work: Work, cap_s: float) -> clock.WarmUp:
-        synchronize = self._session().adapter.synchronize
+        synchronize = self._session().device.synchronize
         if work.warm_up is None:
             return clock.warm_up(run, synchronize, time.perf_counter, cap_s=cap_s)
         samples = (

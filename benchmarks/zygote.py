@@ -20,7 +20,7 @@ import sys
 import traceback
 from contextlib import suppress
 
-from benchmarks import registry, serving
+from benchmarks import frameworks, serving
 from benchmarks.worker import Worker
 
 MESSAGE_BYTES = 1 << 16
@@ -30,16 +30,15 @@ HEAP_BYTES = 1 << 16
 
 
 def main() -> None:
-    """Import the adapter's framework, then fork a worker for each request until the socket ends."""
-    adapter, channel = sys.argv[1], socket.socket(fileno=int(sys.argv[2]))
+    """Import a framework, then fork a worker for each request until the socket ends."""
+    framework, channel = sys.argv[1], socket.socket(fileno=int(sys.argv[2]))
     serving.die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    chosen = registry.adapter(adapter)
-    for module in (*chosen.requires, *chosen.late):
+    facts = frameworks.facts(framework)
+    for module in (*facts.packages, *facts.late):
         importlib.import_module(module)
-    for late in (f"benchmarks.dialects.{chosen.dialect}", "sklearn.datasets"):
-        with suppress(ModuleNotFoundError):  # neither is there for every adapter or environment
-            importlib.import_module(late)
+    with suppress(ModuleNotFoundError):  # it is not in every environment
+        importlib.import_module("sklearn.datasets")
     channel.send(b"ready")
     children: dict[int, tuple[int, int]] = {}  # pidfd: (pid, where its end is told)
     while True:

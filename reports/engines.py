@@ -44,16 +44,16 @@ def sentences(result: MatchupResult) -> Iterator[tuple[str, str]]:
     """What differs in a pair of a matchup, ``Keras`` or ``engine``, and what it costs."""
     stacks = [case.stack for case in result.cases]
     for stack in stacks:
-        adapter, _, mode = stack.partition("-")
+        framework, _, mode = stack.partition("-")
         bare = f"{BARE}-{mode}"
-        if adapter == "keras_torch" and bare in stacks:
+        if framework == "keras_torch" and bare in stacks:
             yield "Keras", _keras(_found(result, bare, stack), bare, stack)
     if not any(stack.startswith("keras_torch-") for stack in stacks):
         return
-    by_adapter = {stack: stack.partition("-")[0] for stack in stacks}
-    keras = [stack for stack in stacks if by_adapter[stack] in THROUGH_KERAS]
+    by_framework = {stack: stack.partition("-")[0] for stack in stacks}
+    keras = [stack for stack in stacks if by_framework[stack] in THROUGH_KERAS]
     for one, other in combinations(keras, 2):
-        if by_adapter[one] != by_adapter[other]:
+        if by_framework[one] != by_framework[other]:
             yield "engine", _engine(_found(result, one, other), one, other)
 
 

@@ -64,12 +64,12 @@ class Mark(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """A pair with its sentence and its grid; ``rows`` hold model, detail and cells of marks."""
+    """A pair with its sentence and its grid; ``rows`` hold model, detail, marks, findings."""
 
     pair: Pair
     summary: str
     phases: tuple[str, ...]
-    rows: list[tuple[str, str, list[list[Mark]]]]
+    rows: list[tuple[str, str, list[list[Mark]], tuple[str, ...]]]
 
 
 class Detail(NamedTuple):
@@ -179,7 +179,7 @@ def _panels(run: Run, pairs: Iterable[Pair]) -> list[Panel]:
     for pair in pairs:
         grid = verdicts.grid(run, pair)
         rows = [
-            (row.model, row.detail, [_marks(cell, targets) for cell in row.cells])
+            (row.model, row.detail, [_marks(cell, targets) for cell in row.cells], row.findings)
             for row in grid.rows
         ]
         panels.append(Panel(pair, verdicts.summary(run, pair), grid.phases, rows))
@@ -218,10 +218,10 @@ def _mark(outcome: Outcome, target: str, *, tagged: bool) -> Mark:
 
 def short(pair: Pair, stack: str) -> str:
     """The part of a stack's name that tells it from the other of its pair."""
-    adapters = [name.rpartition("-")[0] for name in pair]
-    if not all(adapters) or adapters[0] == adapters[1]:
+    frameworks = [name.partition("-")[0] for name in pair]
+    if not all(frameworks) or frameworks[0] == frameworks[1]:
         return stack
-    return stack.rpartition("-")[0]
+    return stack.partition("-")[0]
 
 
 def _details(run: Run) -> list[Detail]:

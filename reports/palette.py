@@ -65,10 +65,11 @@ class Look(NamedTuple):
 
 
 def look(stack: str) -> Look:
-    """How to draw a stack named ``adapter-mode``."""
-    adapter, _, mode = stack.rpartition("-")
-    role = _FAMILIES.get(adapter or stack, "other")
-    return Look(role, _MARKERS[role], hollow=mode not in _PLAIN_MODES)
+    """How to draw a stack named ``framework-mode``."""
+    framework, _, mode = stack.partition("-")
+    role = _FAMILIES.get(framework, "other")
+    plain = mode.partition("+")[0] in _PLAIN_MODES
+    return Look(role, _MARKERS[role], hollow=not plain)
 
 
 def variables(colors: dict[str, str]) -> str:

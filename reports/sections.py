@@ -104,17 +104,17 @@ def cold_starts(run: Run) -> Table | None:
 
 
 def payback(run: Run, result: MatchupResult, case: Case) -> str:
-    """After how many training steps a compiled stack overtakes the plain one of its adapter.
+    """After how many training steps a compiled stack overtakes the plain one of its framework.
 
     Steps = (extra cold start) / (seconds gained per step), both from medians; empty where the run
     lacks one of the four figures.
     """
-    adapter = case.stack.rpartition("-")[0]
+    framework = case.stack.partition("-")[0]
     plain = next(
         (
             c
             for c in result.cases
-            if c.stack.rpartition("-")[0] == adapter and not look(c.stack).hollow
+            if c.stack.partition("-")[0] == framework and not look(c.stack).hollow
         ),
         None,
     )
@@ -226,7 +226,7 @@ def device_memory_reasons(run: Run) -> tuple[str, ...]:
 
 
 def stack_cell(stack: str) -> Cell:
-    """A stack with the colour of its adapter."""
+    """A stack with the colour of its framework."""
     return Cell(stack, stack, f"stack {look(stack).role}")
 
 

@@ -78,11 +78,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of a grid: a model under one set of conditions; per phase what its matchups say."""
+    """One line of a grid: a model under one set of conditions; per phase what its matchups say.
+
+    ``findings`` are the texts of what the proof found that touches its verdicts.
+    """
 
     model: str
     detail: str
     cells: tuple[tuple[Outcome, ...], ...]
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +160,21 @@ def grid(run: Run, pair: Pair) -> Grid:
     for key in keys:
         members = [o for o in shown if _condition(o.matchup) == key]
         cells = tuple(tuple(o for o in members if o.matchup.phase == phase) for phase in phases)
-        rows.append(Row(model=key[0], detail=_detail(key, keys, members), cells=cells))
+        rows.append(
+            Row(
+                model=key[0],
+                detail=_detail(key, keys, members),
+                cells=cells,
+                findings=_findings(run, {o.matchup for o in members}),
+            )
+        )
     return Grid(pair=pair, phases=phases, rows=tuple(rows))
+
+
+def _findings(run: Run, of: set[Matchup]) -> tuple[str, ...]:
+    """What the proofs of some matchups found, each once."""
+    parities = [r.parity for r in run.matchups if r.matchup in of and r.parity]
+    return tuple(dict.fromkeys(found.text for p in parities for found in p.findings))
 
 
 def summary(run: Run, pair: Pair) -> str:

@@ -1,4 +1,4 @@
-"""Whole runs in about a second each: the null adapter, a tiny model, a small effort.
+"""Whole runs in about a second each: the null framework, a tiny model, a small effort.
 
 As a program it is the command line at that effort, for tests that must interrupt or kill it.
 """
@@ -26,11 +26,11 @@ from benchmarks import (
     journal,
     plan,
     progress,
-    proving,
     watching,
 )
 from benchmarks.__main__ import main
 from benchmarks.process import WorkerProcess
+from benchmarks.proof import group, sides
 from benchmarks.records import Case, MatchupResult, Run, read_run
 from benchmarks.selftest import floor
 
@@ -110,11 +110,11 @@ class Pipeline:
         self.monkeypatch.setattr(interference, "causes", lambda _record, _normal: {})
         self.monkeypatch.setattr(floor, "settle", _no_floor)
         self.monkeypatch.setattr(ceilings, "settle", _no_ceiling)
-        for module in (crew, proving):
+        for module in (crew, group, sides):
             self.monkeypatch.setattr(module, "WorkerProcess", self._worker)
 
     def run(self, *arguments: str, **control: Any) -> Outcome:
-        """Measure the tiny model; ``control`` tells mode b of the null adapter what to do."""
+        """Measure the tiny model; ``control`` tells mode b of the null framework what to do."""
         return self.call(*TINY, *arguments, **control)
 
     def call(self, *arguments: str, **control: Any) -> Outcome:

@@ -88,7 +88,7 @@ def test_a_users_broken_model_is_answered_in_one_line(
     selection = ("--models-dir", str(tmp_path / "mine"), "--models", "hollow")
     assert pipeline.call(*selection).code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == "twinbench: model 'hollow': its __init__.py must define SPEC, a ModelSpec"
+    assert line == "twinbench: model 'hollow': its __init__.py must define TASK, a Task"
 
 
 def test_list_shows_everything_there_is(capsys: Capture) -> None:
@@ -109,8 +109,8 @@ def test_names_are_listed_as_they_are(capsys: Capture, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "__init__.py").write_text(
         "from dataclasses import replace\n"
-        "from tests.models.tiny import SPEC\n"
-        "SPEC = replace(SPEC, title='[red]x[/nope] :smile:')\n"
+        "from tests.models.tiny import TASK\n"
+        "TASK = replace(TASK, title='[red]x[/nope] :smile:')\n"
     )
     assert main(["list", "--models-dir", str(tmp_path)]) == 0
     assert "[red]x[/nope] :smile:" in capsys.readouterr().err

@@ -15,7 +15,6 @@ import psutil
 import pytest
 
 from benchmarks import conduct, journal, process
-from benchmarks.adapters.null import Null
 from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.records import Case, Exit, Failure, Stack
 from profilers import host
@@ -48,12 +47,12 @@ def _all_else_is_ok(done: Outcome, failed: Case) -> None:
         ("abort", "crash", "SIGABRT", "the worker died of SIGABRT during 'check'"),
         ("kill", "crash", "SIGKILL", "the worker died of SIGKILL during 'check'"),
         ("leave", "error", None, "the worker left without an answer to 'check' (exit 0)"),
-        ("error", "error", None, "RuntimeError: the null adapter was told to fail"),
+        ("error", "error", None, "RuntimeError: the null framework was told to fail"),
         (
             "memory",
             "oom_host",
             None,
-            "MemoryError: the null adapter was told to run out of memory",
+            "MemoryError: the null framework was told to run out of memory",
         ),
         ("hang", "timeout", None, "'check' took longer than 2 s"),
         ("hang_native", "timeout", None, "'check' took longer than 2 s"),
@@ -162,8 +161,9 @@ def test_a_model_that_breaks_while_it_is_built_is_told_from_a_bad_proof(
 def _user_model(tmp_path: Path, twin: str) -> tuple[str, ...]:
     folder = tmp_path / "models" / "mine"
     folder.mkdir(parents=True)
-    (folder / "__init__.py").write_text("from tests.models.tiny import SPEC\n")
-    (folder / "null.py").write_text(twin)
+    (folder / "__init__.py").write_text("from tests.models.tiny import TASK\n")
+    built = "from tests.models.tiny.null import build as build\n"
+    (folder / "null.py").write_text(twin + built)
     return ("--models-dir", str(folder.parent), "--models", "mine")
 
 
@@ -442,14 +442,12 @@ def test_what_noise_hides_costs_the_launch_and_stays_on_record(pipeline: Pipelin
 
 
 def test_a_proof_that_cannot_run_is_no_refutation(pipeline: Pipeline) -> None:
-    mode = {"fault": "segv", "at": "build"}
-    pipeline.monkeypatch.setattr(Null, "proof_mode", "b")
-    done = pipeline.run("--phases", "forward", **mode)
+    done = pipeline.run("--phases", "forward", fault="segv", at="prove")
     assert done.code == Exit.INCOMPLETE
     for stack in ("null-a", "null-b"):
         case = done.case("forward", stack)
         assert (case.status, case.launches) == ("crash", ())
-        assert case.reason == ("the proof could not run: the worker died of SIGSEGV during 'prove'")
+        assert case.reason == ("the proof could not run: the worker died of SIGSEGV during 'open'")
 
 
 def test_a_check_cut_short_is_made_again(

@@ -353,7 +353,8 @@ def _told(make: Any, inputs: Any, targets: Any, more: dict[str, Any]) -> Told:
 
     import numpy as np
 
-    from benchmarks.frameworks._keras.inspection import Twin
+    from benchmarks import frameworks
+    from benchmarks.frameworks.contracts import Source
     from benchmarks.frameworks.description import Assigned
     from benchmarks.tasks import words
     from benchmarks.tasks.task import LossPart, draw
@@ -362,7 +363,8 @@ def _told(make: Any, inputs: Any, targets: Any, more: dict[str, Any]) -> Told:
     if "losses" in more:
         parts = tuple(LossPart(name, output, "y") for name, output in more["losses"])
         task = dataclasses.replace(task, loss=parts)
-    twin = Twin(make, None, task, draw(task, 3, 1))
+    source = Source(task=task, make=lambda _: make())
+    twin = frameworks.part(ENGINE, "inspection").Twin(source, draw(task, 3, 1))
     described = twin.describe()
     rng = np.random.default_rng(2)
     assigned = tuple(
@@ -413,9 +415,9 @@ def _told(make: Any, inputs: Any, targets: Any, more: dict[str, Any]) -> Told:
 
 def _script() -> None:
     """Write what every model says to stdout, as one line of JSON."""
-    from benchmarks.frameworks._keras.inspection import set_up
+    from benchmarks import frameworks
 
-    set_up(os.environ["KERAS_BACKEND"], 0)
+    frameworks.part(ENGINE, "inspection").set_up(0)
     found = {}
     for name, given in _models().items():
         try:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks import idx, inputs
 from benchmarks.inputs import DataError, Dataset
+from benchmarks.tasks.task import features, image, mask, tokens
 
 SIDE = 28
 
@@ -54,48 +54,6 @@ def _dataset(images: NDArray[np.uint8], scale: float = 16.0) -> Dataset:
         classes=10,
         scale=scale,
     )
-
-
-def test_a_synthetic_batch_is_normal_and_the_same_in_both_precisions() -> None:
-    batch = inputs.synthetic("image", (32, 32, 3), 10, batch=8, seed=1)
-    assert batch.x.shape == (8, 32, 32, 3)
-    assert batch.x.dtype == np.float64
-    assert np.array_equal(batch.x.astype(np.float32).astype(np.float64), batch.x)
-    assert abs(batch.x.mean()) < 0.03
-    assert abs(batch.x.std() - 1) < 0.03
-    assert batch.y.shape == (8,)
-    assert batch.y.dtype == np.int64
-
-
-def test_synthetic_tokens_stay_in_the_vocabulary_and_use_it() -> None:
-    batch = inputs.synthetic("tokens", (80,), 3, batch=50, seed=1, vocabulary=7)
-    assert batch.x.shape == (50, 80)
-    assert batch.x.dtype == np.int32
-    assert set(np.unique(batch.x)) == set(range(7))
-    assert set(np.unique(batch.y)) == {0, 1, 2}
-
-
-def test_the_seed_alone_decides_a_batch() -> None:
-    first, again, other = (
-        inputs.synthetic("features", (5,), 10, batch=9, seed=seed) for seed in (3, 3, 4)
-    )
-    assert np.array_equal(first.x, again.x)
-    assert np.array_equal(first.y, again.y)
-    assert not np.array_equal(first.x, other.x)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("sound", (5,), 10, 2, 0), "'sound': choose from image, features, tokens"),
-        (("tokens", (5,), 10, 2, 0), "tokens need a vocabulary"),
-        (("image", (5,), 10, 0, 0), "batch 0"),
-        (("image", (5, 0, 3), 10, 2, 0), r"shape \(5, 0, 3\)"),
-    ],
-)
-def test_an_impossible_batch_is_refused(arguments: tuple[Any, ...], words: str) -> None:
-    with pytest.raises(DataError, match=words):
-        inputs.synthetic(*arguments)
 
 
 @given(count=st.integers(0, 200), seed=st.integers(0, 2**32))
@@ -252,7 +210,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 
 def test_an_image_is_enlarged_by_a_whole_factor_and_centred() -> None:
     source = np.array([[1, 2], [3, 4]], np.uint8)[None, :, :, None]
-    fitted = inputs.fit_to(_dataset(source), "image", (5, 4, 3)).x_train
+    fitted = inputs.fit_to(_dataset(source), image(5, 4, 3)).x_train
     plane = [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4], [0, 0, 0, 0]]
     assert fitted.dtype == np.uint8
     assert fitted.shape == (1, 5, 4, 3)
@@ -262,7 +220,7 @@ def test_an_image_is_enlarged_by_a_whole_factor_and_centred() -> None:
 
 def test_an_image_too_large_is_cropped_around_its_centre() -> None:
     source = np.arange(36, dtype=np.uint8).reshape(1, 6, 6, 1)
-    fitted = inputs.fit_to(_dataset(source), "image", (2, 8, 1)).x_train
+    fitted = inputs.fit_to(_dataset(source), image(2, 8, 1)).x_train
     assert fitted[0, :, :, 0].tolist() == [
         [0, *range(12, 18), 0],
         [0, *range(18, 24), 0],
@@ -271,22 +229,22 @@ def test_an_image_too_large_is_cropped_around_its_centre() -> None:
 
 def test_colour_stays_colour() -> None:
     source = np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3)
-    fitted = inputs.fit_to(_dataset(source), "image", (2, 2, 3))
+    fitted = inputs.fit_to(_dataset(source), image(2, 2, 3))
     assert np.array_equal(fitted.x_train, source)
     with pytest.raises(DataError, match="3 channels cannot become images of 1"):
-        inputs.fit_to(_dataset(source), "image", (2, 2, 1))
+        inputs.fit_to(_dataset(source), image(2, 2, 1))
 
 
 def test_features_are_the_pixels_of_a_square() -> None:
     source = np.arange(1, 65, dtype=np.uint8).reshape(1, 8, 8, 1)
-    fitted = inputs.fit_to(_dataset(source), "features", (784,)).x_train
+    fitted = inputs.fit_to(_dataset(source), features(784)).x_train
     assert fitted.dtype == np.uint8
     assert fitted.shape == (1, 784)
     image = fitted.reshape(SIDE, SIDE)
     assert image[2:26, 2:26].tolist() == source[0, :, :, 0].repeat(3, 0).repeat(3, 1).tolist()
     assert image.sum() == 9 * source.sum(dtype=int)
     with pytest.raises(DataError, match="785 features are not a square"):
-        inputs.fit_to(_dataset(source), "features", (785,))
+        inputs.fit_to(_dataset(source), features(785))
 
 
 @pytest.mark.parametrize(
@@ -297,17 +255,17 @@ def test_tokens_are_brightness_levels_in_reading_order(
     scale: float, pixels: list[int], levels: list[int]
 ) -> None:
     data = _dataset(np.array(pixels, np.uint8).reshape(1, 2, 2, 1), scale)
-    longer = inputs.fit_to(data, "tokens", (6,), vocabulary=17)
+    longer = inputs.fit_to(data, tokens(6, 17))
     assert longer.x_train.dtype == np.int32
     assert longer.x_train.tolist() == [[*levels, 0, 0]]
     assert longer.scale == 1
-    assert inputs.fit_to(data, "tokens", (3,), vocabulary=99).x_test.tolist() == [levels[:3]]
+    assert inputs.fit_to(data, tokens(3, 99)).x_test.tolist() == [levels[:3]]
     with pytest.raises(DataError, match="17 levels need a vocabulary above 16, not 16"):
-        inputs.fit_to(data, "tokens", (6,), vocabulary=16)
-    with pytest.raises(DataError, match="tokens need a vocabulary"):
-        inputs.fit_to(data, "tokens", (6,))
-    with pytest.raises(DataError, match="choose from image, features, tokens"):
-        inputs.fit_to(data, "sound", (6,))
+        inputs.fit_to(data, tokens(6, 16))
+    with pytest.raises(DataError, match="vocabulary above 16, not 0"):
+        inputs.fit_to(data, tokens(6, 0))
+    with pytest.raises(DataError, match="no mask: image, features or tokens"):
+        inputs.fit_to(data, mask(6))
 
 
 def test_looking_for_data_imports_no_library() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.dialects import jaxpr_flops
+from benchmarks.frameworks.jax import jaxpr_flops
 
 
 def array(*shape: int) -> Any:

@@ -38,7 +38,7 @@ def group(*matchups: Matchup) -> Group:
         plan.Selection(models=("mlp",), phases=("forward",), stacks=("torch-eager",))
     ).groups
     return Group(
-        model=matchups[0].model, spec=made.spec, size=made.size, stacks=(), matchups=matchups
+        model=matchups[0].model, task=made.task, size=made.size, stacks=(), matchups=matchups
     )
 
 

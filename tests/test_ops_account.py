@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import registry
+from benchmarks import work
 from benchmarks.profiling import _profile
+from benchmarks.records import LayerWork
 from profilers.ops import account
 from profilers.ops.intervals import innermost, shared
 from profilers.ops.rows import Event, Recording
@@ -154,14 +155,22 @@ def test_the_mean_of_recordings_adds_up_as_each_of_them_does() -> None:
     assert sum(r.self_s for r in found.rows) + found.overhead_s == pytest.approx(found.wall_s)
 
 
-@pytest.mark.parametrize("model", ["simple_cnn", "resnet50_transfer"])
-def test_the_flops_of_the_layers_are_those_of_the_step(model: str) -> None:
-    spec = registry.spec(model)
-    counted = _profile.flops_of(spec, 4)
-    assert sum(counted.values()) == 4 * (spec.flops("train_step") or 0)
-    first, last = spec.layers[0], spec.layers[-1]
-    assert counted[first.name, "forward"] == 4 * 2 * first.macs
-    assert counted[last.name, "backward"] > 0
+def layer(name: str, macs: int, *, trainable: bool) -> LayerWork:
+    """A layer of so many multiply-accumulates."""
+    return LayerWork(
+        name=name, kind="Dense", parameters=1, trainable=trainable, macs=macs, output=1, terms=1
+    )
+
+
+@pytest.mark.parametrize("frozen", [0, 2])
+def test_the_flops_of_the_layers_are_those_of_the_step(frozen: int) -> None:
+    macs = (30, 7, 11, 5)
+    layers = [layer(f"l{i}", m, trainable=i >= frozen) for i, m in enumerate(macs)]
+    counted = _profile.flops_of(layers, 4)
+    assert sum(counted.values()) == 4 * (work.flops(layers, "train_step") or 0)
+    first, last = layers[0], layers[-1]
+    assert counted[first.name, "forward"] == 4 * 2 * macs[0]
+    assert counted[last.name, "backward"] == 4 * 2 * 2 * macs[-1]
     assert ((first.name, "backward") in counted) is first.trainable
 
 

@@ -1,11 +1,11 @@
 """Real steps of every shipped model: the vocabulary must not rot."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from benchmarks import plan, registry
+from benchmarks import frameworks, plan, registry
+from benchmarks.environment import framework_status
 from benchmarks.profiling import _profile
 from benchmarks.profiling._subject import subject
 from benchmarks.records import Stack
@@ -32,9 +32,9 @@ CASES = [
 @pytest.mark.parametrize(("model", "stack"), CASES)
 def test_few_operations_of_a_train_step_have_no_category(model: str, stack: str) -> None:
     parsed = Stack.parse(stack)
-    missing = [n for n in registry.adapter(parsed.adapter).requires if find_spec(n) is None]
+    missing = framework_status(frameworks.facts(parsed.framework).packages)
     if missing:
-        pytest.skip(f"{missing[0]} is not installed")
+        pytest.skip(missing)
     of = subject(plan.Selection(models=(model,), phases=("train_step",), stacks=(stack,)))
     (profile,), failed = _profile.take_all(of, [parsed], steps=3, recordings=1)
     assert failed == {}
@@ -54,8 +54,7 @@ def test_few_operations_of_a_train_step_have_no_category(model: str, stack: str)
     assert {"forward", "backward"} <= phases <= set(taxonomy.PHASES)
     if layered:
         named = {r.layer for r in found.rows if r.layer}
-        spec = registry.spec(model)
-        assert {layer.name for layer in spec.layers} - named == set()
+        assert {layer.name for layer in of.layers} - named == set()
 
 
 def test_every_shipped_model_is_among_them() -> None:

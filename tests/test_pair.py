@@ -16,8 +16,10 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.environment import framework_status
-from benchmarks.proof import pair
+from benchmarks.proof import pair, prove
 from benchmarks.proof.command import FLAGS, told
+from benchmarks.proof.sides import Sides, UsageError
+from benchmarks.tasks.task import TaskError
 from benchmarks.terminal import Parser
 
 pytestmark = pytest.mark.slow
@@ -58,7 +60,7 @@ PLANTED = _cases(PAIRS / "planted.tsv")
 """Errors that people make, each with an honest control, and what must be told of it."""
 
 
-def _asked(torch: str, keras: str, words: str, **more: Any) -> pair.Asked:
+def _asked(torch: str, keras: str, words: str, **more: Any) -> pair.Pair:
     parser = Parser()
     for flag in ("--input", "--target", "--loss", "--optimizer"):
         parser.add_argument(flag, **FLAGS[flag])
@@ -69,11 +71,11 @@ def _asked(torch: str, keras: str, words: str, **more: Any) -> pair.Asked:
         "loss": given.loss,
         "optimizer": given.optimizer,
     }
-    return pair.Asked(torch=torch, keras=keras, task=task, folder=PAIRS, **more)
+    return pair.Pair(torch=torch, keras=keras, task=task, folder=PAIRS, **more)
 
 
 @pytest.fixture(scope="module")
-def both() -> Iterator[pair.Sides]:
+def both() -> Iterator[Sides]:
     missing = framework_status(("torch", "tensorflow", "keras"))
     if missing:
         pytest.skip(missing)
@@ -86,13 +88,13 @@ def test_every_pair_has_a_right_answer() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_pair_as_people_write_it_is_answered_rightly(both: pair.Sides, name: str) -> None:
+def test_a_pair_as_people_write_it_is_answered_rightly(both: Sides, name: str) -> None:
     torch, keras, words, status, _ = CASES[name]
     if status.startswith("refused (exit 2)"):
-        with pytest.raises(pair.UsageError, match=SAID[name]):
-            pair.proven(_asked(torch, keras, words), both)
+        with pytest.raises((UsageError, TaskError), match=SAID[name]):
+            prove.proven(_asked(torch, keras, words).asked(), both)
         return
-    proof = pair.proven(_asked(torch, keras, words), both)
+    proof = prove.proven(_asked(torch, keras, words).asked(), both)
     assert proof.status == status.partition(",")[0]
     assert SAID[name] in "\n".join(told(proof))
     assert (proof.reason is None) == (proof.status == "proven")
@@ -101,7 +103,7 @@ def test_a_pair_as_people_write_it_is_answered_rightly(both: pair.Sides, name: s
         assert {"output", "loss", "gradients", "after_steps_task", "after_steps_sgd"} <= (
             proof.errors.keys()
         )
-        assert proof.parameters[0] == proof.parameters[1] > 0
+        assert proof.parameters["torch"] == proof.parameters["tensorflow"] > 0
         assert proof.diagnosis == ()
     else:
         assert proof.diagnosis[0].where
@@ -109,27 +111,25 @@ def test_a_pair_as_people_write_it_is_answered_rightly(both: pair.Sides, name: s
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_own_pairs_are_proven(both: pair.Sides, name: str) -> None:
+def test_own_pairs_are_proven(both: Sides, name: str) -> None:
     torch, keras, words, status, _ = OWN[name]
-    proof = pair.proven(_asked(torch, keras, words), both)
+    proof = prove.proven(_asked(torch, keras, words).asked(), both)
     assert (proof.status, proof.reason) == (status, None)
     assert max(proof.errors.values()) <= 1e-9
     assert proof.match.complete
 
 
 @pytest.mark.parametrize("name", PLANTED)
-def test_a_planted_error_is_named_and_its_honest_control_proven(
-    both: pair.Sides, name: str
-) -> None:
+def test_a_planted_error_is_named_and_its_honest_control_proven(both: Sides, name: str) -> None:
     torch, keras, words, status, must = PLANTED[name]
-    proof = pair.proven(_asked(torch, keras, words), both)
+    proof = prove.proven(_asked(torch, keras, words).asked(), both)
     assert proof.status == status, proof.reason
     assert must in "\n".join(told(proof))
 
 
-def test_constants_that_differ_can_be_made_equal(both: pair.Sides) -> None:
+def test_constants_that_differ_can_be_made_equal(both: Sides) -> None:
     torch, keras, words, *_ = CASES["tabular_defaults"]
-    proof = pair.proven(_asked(torch, keras, words, equalize=True), both)
+    proof = prove.proven(_asked(torch, keras, words, equalize=True).asked(), both)
     assert proof.status == "proven"
     assert proof.equalized == (
         "bn1: epsilon 1e-05, momentum 0.9 set to epsilon 0.001, momentum 0.99",
@@ -137,10 +137,12 @@ def test_constants_that_differ_can_be_made_equal(both: pair.Sides) -> None:
     )
 
 
-def test_the_document_names_match_parity_and_diagnosis(both: pair.Sides) -> None:
+def test_the_document_names_match_parity_and_diagnosis(both: Sides) -> None:
     torch, keras, words, *_ = CASES["norm_mlp_gelu"]
     found = json.loads(
-        json.dumps(pair.proven(_asked(torch, keras, words), both).document(), allow_nan=False)
+        json.dumps(
+            prove.proven(_asked(torch, keras, words).asked(), both).document(), allow_nan=False
+        )
     )
     assert found["match"]["how"] == "3 of 3 layers by order"
     assert found["match"]["unmatched"] == {"torch": [], "keras": []}
@@ -172,11 +174,11 @@ def test_the_document_names_match_parity_and_diagnosis(both: pair.Sides) -> None
     ],
 )
 def test_what_the_user_must_mend_is_one_line(
-    both: pair.Sides, torch: str, keras: str, words: str, text: str
+    both: Sides, torch: str, keras: str, words: str, text: str
 ) -> None:
     asked = _asked(torch, keras, f"{words} --target y=classes:7")
-    with pytest.raises(pair.UsageError) as caught:
-        pair.proven(asked, both)
+    with pytest.raises(UsageError) as caught:
+        prove.proven(asked.asked(), both)
     assert text in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -184,7 +186,8 @@ def test_what_the_user_must_mend_is_one_line(
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["--input", "x=features:20"], "pairs are proven, and not timed yet: add --prove-only"),
+        ([], "name the inputs: --input NAME=KIND:SHAPE"),
+        (["--prove-only", "--input", "x=features:2", "--batch", "-1"], "batch is -1"),
         (["--prove-only"], "name the inputs: --input NAME=KIND:SHAPE"),
         (["--prove-only", "--input", "x"], "--input 'x' is not NAME=KIND:"),
         (["--prove-only", "--input", "x=sound:3"], "--input x=sound:3: there are: image:32x32x3"),

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from benchmarks import inputs, registry
-from benchmarks.adapters._protocol import Epoch
+from benchmarks.frameworks.contracts import Epoch, Placed
 from benchmarks.phases._protocol import Session, Work
 from benchmarks.records import Learned
+from benchmarks.tasks.task import Batch, Task
 
 DATA = inputs.Dataset(
     name="counted",
@@ -24,41 +25,51 @@ DATA = inputs.Dataset(
 )
 
 
+BATCH = Placed(("x",), ("y",))
+
+
 class Recorder:
-    """An adapter that only writes down what it is asked."""
+    """A device, a program and a trainer that only write down what they are asked."""
 
     def __init__(self) -> None:
         self.asked: list[Any] = []
         self.epochs = 0
 
-    def set_training(self, _model: Any, *, training: bool) -> None:
+    def set_training(self, *, training: bool) -> None:
         self.asked.append("training" if training else "inference")
 
-    def reset(self, _model: Any, weights: Any) -> None:
-        self.asked.append(("reset", weights))
+    def reset(self) -> None:
+        self.asked.append("reset")
 
-    def forward(self, model: Any, batch: Any) -> None:
-        self.asked.append(("forward", model, batch))
+    def infer(self, batch: Placed) -> None:
+        self.asked.append(("infer", batch))
 
-    def loss(self, model: Any, batch: Any) -> None:
-        self.asked.append(("loss", model, batch))
+    def loss(self, batch: Placed) -> None:
+        self.asked.append(("loss", batch))
 
-    def backward(self, model: Any, batch: Any) -> None:
-        self.asked.append(("backward", model, batch))
+    def gradients(self, batch: Placed) -> None:
+        self.asked.append(("gradients", batch))
 
-    def train_step(self, model: Any, batch: Any) -> None:
-        self.asked.append(("train_step", model, batch))
+    def step(self, batch: Placed) -> None:
+        self.asked.append(("step", batch))
 
-    def loader(self, data: inputs.Dataset, batch: int) -> Any:
+    def batches(self, x: Any, y: Any, *, size: int, scale: float) -> Any:
+        self.asked.append(("batches", len(y), scale))
+
         class Loader:
             def __iter__(self) -> Iterator[list[int]]:
-                for start in range(0, len(data.x_train), batch):
-                    yield data.x_train[start : start + batch, 0].tolist()
+                for start in range(0, len(x), size):
+                    yield x[start : start + size, 0].tolist()
 
         return Loader()
 
-    def epoch(self, _model: Any, _data: inputs.Dataset, batch: int) -> Epoch:
-        self.asked.append(("epoch", batch))
+    def fit(
+        self, device: Any, program: Any, train: Any, test: Any, *, size: int, scale: float
+    ) -> Epoch:
+        assert device is program is self
+        assert train == (DATA.x_train, DATA.y_train)
+        assert test == (DATA.x_test, DATA.y_test)
+        self.asked.append(("fit", size, scale))
 
         def run() -> tuple[float, float, float, float]:
             self.epochs += 1
@@ -70,11 +81,15 @@ class Recorder:
 def _prepared(phase: str, data: inputs.Dataset | None = None) -> tuple[Recorder, Work]:
     recorder = Recorder()
     session = Session(
-        adapter=recorder,  # type: ignore[arg-type] # a phase asks for no more than this
-        model="model",
-        spec=None,  # type: ignore[arg-type] # no phase looks at it
-        weights={"w": np.zeros(1)},
-        batch="batch",
+        device=recorder,
+        program=recorder,
+        trainer=recorder,
+        recorder="null",
+        task=Task(inputs={}),
+        keys={},
+        weights={},
+        fed=Batch({}, {}),
+        batch=BATCH,
         batch_size=4,
         data=data,
     )
@@ -85,7 +100,7 @@ def _prepared(phase: str, data: inputs.Dataset | None = None) -> tuple[Recorder,
 def test_forward_runs_in_inference_mode() -> None:
     recorder, work = _prepared("forward")
     work.run()
-    assert recorder.asked == ["inference", ("forward", "model", "batch")]
+    assert recorder.asked == ["inference", ("infer", BATCH)]
     assert (work.before, work.baseline, work.discard, work.items) == (None, None, 2, 4)
 
 
@@ -94,11 +109,7 @@ def test_backward_is_what_gradients_cost_beyond_the_loss() -> None:
     assert work.baseline is not None
     work.run()
     work.baseline()
-    assert recorder.asked == [
-        "training",
-        ("backward", "model", "batch"),
-        ("loss", "model", "batch"),
-    ]
+    assert recorder.asked == ["training", ("gradients", BATCH), ("loss", BATCH)]
     assert work.items == 4
 
 
@@ -107,16 +118,12 @@ def test_every_turn_of_training_starts_from_the_same_weights() -> None:
     assert work.before is not None
     work.before()
     work.run()
-    assert recorder.asked == [
-        "training",
-        ("reset", {"w": np.zeros(1)}),
-        ("train_step", "model", "batch"),
-    ]
+    assert recorder.asked == ["training", "reset", ("step", BATCH)]
     assert (work.baseline, work.items) == (None, 4)
 
 
 def test_dataload_gives_batch_after_batch_and_starts_over() -> None:
-    _, work = _prepared("dataload", DATA)
+    recorder, work = _prepared("dataload", DATA)
     assert work.bursts  # what was read ahead comes at once: only a whole turn tells the pace
     assert [work.run() for _ in range(5)] == [
         [0, 1, 2, 3],
@@ -126,6 +133,7 @@ def test_dataload_gives_batch_after_batch_and_starts_over() -> None:
         [0, 1, 2, 3],
     ]
     assert (work.items, work.discard) == (4, 4)
+    assert recorder.asked == [("batches", 8, 8.0)]
 
 
 def test_an_epoch_is_timed_once_per_turn_from_the_first_weights() -> None:
@@ -134,7 +142,7 @@ def test_an_epoch_is_timed_once_per_turn_from_the_first_weights() -> None:
     work.before()
     work.run()
     work.run()
-    assert recorder.asked == [("epoch", 4), ("reset", {"w": np.zeros(1)})]
+    assert recorder.asked == [("fit", 4, 8.0), "reset"]
     assert recorder.epochs == 2
     assert (work.iterations, work.warm_up, work.discard, work.items) == (1, 1, 0, 8)
     assert work.learned == [

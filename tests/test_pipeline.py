@@ -20,7 +20,7 @@ from tests.pipeline import EFFORTS, TINY, Outcome, Pipeline
 QUICK = EFFORTS["quick"]
 BUILD_REPORT = conduct.report
 WITH_TORCH_TWIN = (
-    '"""As tiny, with a second twin."""\n\nfrom tests.models.tiny import SPEC as SPEC\n'
+    '"""As tiny, with a second twin."""\n\nfrom tests.models.tiny import TASK as TASK\n'
 )
 
 
@@ -124,7 +124,7 @@ def test_the_journal_holds_everything_in_order(healthy: Outcome) -> None:
     turned = len(healthy.run.matchups) - 1  # cold starts are entries of their own
     assert kinds.count("launch") == turned * QUICK.launches
     assert kinds.count("cold") == 2
-    assert kinds.count("check") == 2 * 3  # output, loss and update of each stack
+    assert kinds.count("check") == 2 * 5  # output; loss and update, twice: of a step and of `fit`
     assert kinds.index("check") < kinds.index("launch")
 
 
@@ -217,8 +217,9 @@ def _without(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def _with_torch_twin(folder: Path) -> Path:
     (folder / "both").mkdir(parents=True)
     (folder / "both" / "__init__.py").write_text(WITH_TORCH_TWIN)
-    for dialect in ("torch", "null"):
-        (folder / "both" / f"{dialect}.py").write_text('"""Never built by torch here."""\n')
+    (folder / "both" / "torch.py").write_text('"""Never built by torch here."""\n')
+    built = "from tests.models.tiny.null import build as build\n"
+    (folder / "both" / "null.py").write_text(built)
     return folder
 
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from benchmarks import briefing, options, plan, registry
-from benchmarks.models._spec import ModelSpec
 from benchmarks.plan import Selection, SelectionError, Variant, make
 from benchmarks.records import Stack
 from benchmarks.registry import UnknownNameError
+from benchmarks.tasks.task import Task
 from tests.pipeline import MODELS
 
 ALL = registry.names("models")
-LIGHT = tuple(name for name in ALL if not registry.spec(name).heavy)
+LIGHT = tuple(name for name in ALL if not registry.task(name).heavy)
 TINY = Selection(models_dir=MODELS, models=("tiny",), stacks=("null-a", "null-b"))
 
 
@@ -122,13 +122,13 @@ def test_phases_come_in_the_order_in_which_they_are_shown() -> None:
 def test_an_id_names_the_data_and_the_shape_that_are_not_the_published_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    spec = registry.spec("tiny", MODELS)
-    small = replace(spec.sizes["quick"], input_shape=(8,), train_samples=64)
+    task = registry.task("tiny", MODELS)
+    small = replace(task.sizes["quick"], shapes={"features": (8,)}, train_samples=64)
 
-    def smaller(_name: str, _models_dir: Path | None) -> ModelSpec:
-        return replace(spec, sizes={"quick": small})
+    def smaller(_name: str, _models_dir: Path | None) -> Task:
+        return replace(task, sizes={"quick": small})
 
-    monkeypatch.setattr(registry, "spec", smaller)
+    monkeypatch.setattr(registry, "task", smaller)
     (group,) = make(replace(TINY, phases=("forward", "dataload", "epoch"))).groups
     assert [matchup.id for matchup in group.matchups] == [
         "tiny.forward.b4.8.float32.cpu",

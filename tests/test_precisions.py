@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks import memory, plan, registry, rounding, weights
-from benchmarks.adapters._protocol import Settings
+from benchmarks import frameworks, memory, plan, registry, rounding, sources, work
 from benchmarks.environment import framework_status
+from benchmarks.frameworks.contracts import Placed, Settings
 from benchmarks.phases._protocol import Session
 from benchmarks.plan import Selection, SelectionError
 from benchmarks.process import WorkerError, WorkerProcess
-from benchmarks.records import Parity, Stack, from_json
+from benchmarks.proof import group, prove
+from benchmarks.records import LayerWork, Parity, Stack, from_json
+from benchmarks.tasks import weights
+from benchmarks.tasks.task import draw
 
 ROOT = Path(__file__).parent.parent
-SPEC = registry.spec("mlp")
+TASK = registry.task("mlp")
+WIDTHS = (784, 512, 256, 10)
+LAYERS = tuple(
+    LayerWork(
+        name=f"dense{index}",
+        kind="Dense",
+        parameters=(inputs + 1) * units,
+        trainable=True,
+        macs=inputs * units,
+        output=units,
+        terms=inputs,
+    )
+    for index, (inputs, units) in enumerate(itertools.pairwise(WIDTHS), start=1)
+)
+"""The layers of the model, as a proof tells of them."""
+EFFORTS = ("quick", "standard")
 LOW = ("tf32", "bfloat16", "float16")
 BITS = {"bfloat16": 8, "float16": 11, "tf32": 11}
 
@@ -36,14 +55,14 @@ def rounded(values: Any, bits: int) -> Any:
 
 def checked(tmp_path: Path, precision: str, exact: Any, written: Any) -> bool:
     """Whether an output passes the check of a precision."""
-    np.savez(tmp_path / "a.npz", allow_pickle=False, output=exact)
-    np.savez(tmp_path / "b.npz", allow_pickle=False, output=written)
+    np.savez(tmp_path / "a.npz", allow_pickle=False, **{"output/output": exact})
+    np.savez(tmp_path / "b.npz", allow_pickle=False, **{"output/output": written})
     (check,) = rounding.timed_checks(
-        SPEC,
+        LAYERS,
+        TASK,
         "torch-eager",
         precision=precision,
         batch=4,
-        seed=0,
         reference=tmp_path / "a.npz",
         written=tmp_path / "b.npz",
     )
@@ -57,7 +76,7 @@ def test_products_of_rounded_numbers_pass_their_own_bound_and_no_finer_one(
     rng, bits = np.random.default_rng(1), BITS[precision]
     exact: Any = rng.standard_normal((64, 784))
     low = exact
-    for width in (512, 256, 10):  # the layers of the model, no rounding but its own
+    for width in WIDTHS[1:]:  # the layers of the model, no rounding but its own
         w = rng.standard_normal((exact.shape[1], width))
         exact = exact @ w
         low = rounded(rounded(low, bits) @ rounded(w, bits), bits)
@@ -67,70 +86,100 @@ def test_products_of_rounded_numbers_pass_their_own_bound_and_no_finer_one(
         assert not checked(tmp_path, "float16", exact, rounded(low, 4))
 
 
+@pytest.fixture(scope="module")
+def described() -> dict[tuple[str, str], tuple[LayerWork, ...]]:
+    """The layers of every shipped model as PyTorch runs it, by model and effort."""
+    if missing := framework_status(frameworks.facts("torch").packages):
+        pytest.skip(missing)
+    found = {}
+    with group.opened((Stack("torch", "eager"),), Selection()) as every:
+        for model, effort in itertools.product(registry.names("models"), EFFORTS):
+            task = registry.task(model)
+            shaped = task.at(task.size(effort).shapes)
+            asked = prove.Asked(source=sources.of_model(model), task=shaped, batch=2)
+            told, _ = prove.matched(asked, every)
+            found[model, effort] = work.layers(told["torch"])
+    return found
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("model", registry.names("models"))
 @pytest.mark.parametrize("precision", ["float32", *LOW])
-@pytest.mark.parametrize("effort", ["quick", "standard"])
+@pytest.mark.parametrize("effort", EFFORTS)
 def test_no_shipped_model_passes_with_weights_that_were_never_updated(
-    tmp_path: Path, model: str, precision: str, effort: str
+    tmp_path: Path,
+    described: dict[tuple[str, str], tuple[LayerWork, ...]],
+    model: str,
+    precision: str,
+    effort: str,
 ) -> None:
-    named = registry.spec(model)
-    spec = named.at(named.size(effort))
-    layer = next(la for la in reversed(spec.layers) if la.trainable)
-    names = [f"{layer.name}.{parameter}" for parameter in layer.parameters]
-    start = {name: np.ones(8) for name in names}
+    task, layers = registry.task(model), described[model, effort]
+    size = task.size(effort)
+    layer = next(la for la in reversed(layers) if la.trainable)
+    names = [f"{layer.name}.{weight}" for weight in ("kernel", "bias")]
     files = (tmp_path / "reference.npz", tmp_path / "written.npz")
+    start = np.ones(8)
     for path, step in zip(files, (0.01, 0.0), strict=True):
-        updates = {f"update/{name}": step * values for name, values in start.items()}
-        np.savez(path, allow_pickle=False, **updates)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(weights, "generate", lambda _layers, _seed: start)
-        (check,) = rounding.timed_checks(
-            spec,
-            "torch-eager",
-            precision=precision,
-            batch=spec.size(effort).batch,
-            seed=0,
-            reference=files[0],
-            written=files[1],
-        )
+        arrays = {f"update/{name}": step * start for name in names}
+        arrays |= {f"size/{name}": np.asarray(np.linalg.norm(start)) for name in names}
+        np.savez(path, allow_pickle=False, **arrays)
+    (check,) = rounding.timed_checks(
+        layers,
+        task.at(size.shapes),
+        "torch-eager",
+        precision=precision,
+        batch=size.batch,
+        reference=files[0],
+        written=files[1],
+    )
     assert (check.quantity, check.error) == ("update", 1.0)
     assert 0 < check.bound <= rounding.MOST
     assert not check.ok
 
 
 def test_a_mixed_bound_is_the_sum_of_its_parts() -> None:
-    summed = rounding.rounding_bound(SPEC, "float32", "output", 8)
-    found = rounding.rounding_bound(SPEC, "bfloat16", "output", 8)
+    summed = rounding.rounding_bound(LAYERS, TASK, "float32", "output", 8)
+    found = rounding.rounding_bound(LAYERS, TASK, "bfloat16", "output", 8)
     assert found == pytest.approx(summed + 8 * math.sqrt(3 * 3) * 2**-8)
-    moved = rounding.rounding_bound(SPEC, "bfloat16", "update", 8)
-    lost = rounding.rounding_bound(SPEC, "bfloat16", "loss", 8)
+    moved = rounding.rounding_bound(LAYERS, TASK, "bfloat16", "update", 8)
+    lost = rounding.rounding_bound(LAYERS, TASK, "bfloat16", "loss", 8)
     assert moved == pytest.approx(lost + math.sqrt(2 * 2**-8))
+
+
+KEYS = {
+    "dense1.kernel": {
+        "shape": (784, 512), "name": "kernel", "kind": "Dense", "start": (0.0, 0.1),
+        "trainable": True, "buffer": False,
+    }
+}  # fmt: skip
 
 
 @dataclass
 class Overflowing:
-    """An adapter whose loss scaling skips its first steps."""
+    """A program whose loss scaling skips its first steps."""
 
+    start: dict[str, Any]
     skips: int
     steps: int = 0
-    start: dict[str, Any] = field(default_factory=lambda: weights.generate(SPEC.layers, 0))
+    resets: int = 0
 
-    def reset(self, _model: object, _weights: object) -> None:
-        """Nothing that is looked at."""
+    def reset(self) -> None:
+        """Nothing that is looked at but how often."""
+        self.resets += 1
 
-    def set_training(self, _model: object, *, training: bool) -> None:
+    def set_training(self, *, training: bool) -> None:
         """Nothing to set."""
 
-    def numpy(self, value: float) -> Any:
+    def outputs(self, value: float) -> dict[str, Any]:
         """The value as an array."""
-        return np.asarray(value)
+        return {"output": np.asarray(value)}
 
-    def train_step(self, _model: object, _batch: object) -> float:
+    def step(self, _batch: Placed) -> float:
         """A step, counted."""
         self.steps += 1
         return 2.0
 
-    def export(self, _model: object) -> dict[str, Any]:
+    def export(self) -> dict[str, Any]:
         """The weights, moved once the skipping is over."""
         taken = max(0, self.steps - self.skips)
         return {name: values + taken for name, values in self.start.items()}
@@ -142,14 +191,25 @@ class Overflowing:
 def test_the_check_takes_the_first_step_that_loss_scaling_does_not_skip(
     tmp_path: Path, skips: int, *, scaled: bool, moved: float
 ) -> None:
-    adapter: Any = Overflowing(skips)
-    made = adapter.start
+    start = weights.generate(KEYS, 0)
+    program = Overflowing(start, skips)
     session = Session(
-        adapter=adapter, model=None, spec=SPEC, weights=made, batch=None, batch_size=4
+        device=None,
+        program=program,
+        trainer=None,
+        recorder="null",
+        task=TASK,
+        keys=KEYS,
+        weights=start,
+        fed=draw(TASK, 4, 0),
+        batch=Placed((), ()),
+        batch_size=4,
     )
     rounding.write_check(session, tmp_path / "c.npz", "training", scaled=scaled)
     with np.load(tmp_path / "c.npz") as arrays:
         assert np.allclose(arrays["update/dense1.kernel"], moved)
+        assert arrays["loss"] == 2.0
+    assert program.resets == 2  # from the start, and left as it was
 
 
 def test_tf32_is_refused_where_there_are_no_tensor_cores() -> None:
@@ -173,14 +233,14 @@ def test_settings_say_what_is_stored_computed_and_allowed() -> None:
 
 @pytest.mark.slow
 def test_a_layout_that_a_framework_does_not_compute_in_is_refused_and_not_ignored() -> None:
-    if framework_status(registry.adapter("tensorflow").requires):
+    if framework_status(frameworks.facts("tensorflow").packages):
         pytest.skip("tensorflow is not installed")
     worker = WorkerProcess(Stack.parse("tensorflow-graph"))
     asked = Settings(mode="graph", layout="channels_first")
     try:
         with pytest.raises(WorkerError, match="channels-last only on a CPU") as error:
             worker.ask(
-                "ceiling", deadline_s=60, adapter="tensorflow", settings=asdict(asked), size=8
+                "ceiling", deadline_s=120, framework="tensorflow", settings=asdict(asked), size=8
             )
     finally:
         worker.quit()
@@ -195,11 +255,11 @@ def test_what_a_framework_cannot_do_is_unsupported_and_no_error() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_every_stack_keeps_the_bound_on_this_cpu(tmp_path: Path, precision: str) -> None:
-    frameworks = ("torch", "tensorflow", "keras_torch", "jax")
-    able = [n for n in frameworks if framework_status(registry.adapter(n).requires) is None]
+    facts = {n: frameworks.facts(n) for n in ("torch", "tensorflow", "keras_torch", "jax")}
+    able = [n for n, of in facts.items() if framework_status(of.packages) is None]
     if not able:
         pytest.skip("no framework is installed")
-    stacks = [f"{name}-{next(iter(registry.adapter(name).modes))}" for name in able]
+    stacks = [f"{name}-{next(iter(facts[name].modes))}" for name in able]
     words = f"verify --json --models mlp --precision {precision}".split()
     words += ["--stacks", ",".join(stacks), "--out", str(tmp_path)]
     done = subprocess.run(
@@ -208,7 +268,7 @@ def test_every_stack_keeps_the_bound_on_this_cpu(tmp_path: Path, precision: str)
         env=dict(os.environ) | {"TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

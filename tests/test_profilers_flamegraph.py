@@ -100,7 +100,7 @@ def test_a_name_that_xml_cannot_hold_is_mended() -> None:
     [
         ("f (benchmarks/models/mlp/torch.py)", "model"),
         ("f (models/net/torch.py)", "model"),
-        ("f (benchmarks/adapters/torch.py)", "harness"),
+        ("f (benchmarks/frameworks/torch/device.py)", "harness"),
         ("f (torch/lib/libtorch_cpu.so)", "torch"),
         ("f (keras/src/x.py)", "keras"),
         ("f (tensorflow/python/x.py)", "tensorflow"),

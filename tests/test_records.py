@@ -15,10 +15,13 @@ from benchmarks import records
 from benchmarks.records import (
     SCHEMA,
     Case,
+    Cause,
     ColdStart,
     Difference,
     Failure,
+    Finding,
     Launch,
+    LayerWork,
     Learned,
     Matchup,
     MatchupResult,
@@ -100,6 +103,19 @@ RUN = Run(
                     error=0.5,
                 ),
                 timed=(TimedCheck(stack="torch-eager", quantity="loss", error=0.1, bound=0.2),),
+                findings=(Finding(name="macs", text="they differ", error=0.1),),
+                diagnosis=(Cause(where="dense", cause="bias"),),
+                layers=(
+                    LayerWork(
+                        name="dense",
+                        kind="Dense",
+                        parameters=10,
+                        trainable=True,
+                        macs=10,
+                        output=5,
+                        terms=2,
+                    ),
+                ),
             ),
             cases=(
                 Case(
@@ -303,7 +319,7 @@ def test_a_stack_is_its_text(text: str, stack: Stack) -> None:
 
 @pytest.mark.parametrize("text", ["", "torch", "-eager", "torch-"])
 def test_what_is_no_stack_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=f"'{text}' is not a stack: write ADAPTER-MODE"):
+    with pytest.raises(ValueError, match=f"'{text}' is not a stack: write FRAMEWORK-MODE"):
         Stack.parse(text)
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import registry
+from benchmarks import frameworks, registry
 from benchmarks.records import Stack
 from benchmarks.registry import BadModelError, UnknownNameError
 from tests.pipeline import MODELS, ROOT
 
 FRAMEWORKS = ("torch", "tensorflow", "keras", "jax")
-USER_SPEC = "from dataclasses import replace\nfrom tests.models.tiny import SPEC\n"
+USER_TASK = "from dataclasses import replace\nfrom tests.models.tiny import TASK\n"
 
 
 def _user_model(folder: Path, name: str, code: str) -> Path:
@@ -26,22 +26,22 @@ def _user_model(folder: Path, name: str, code: str) -> Path:
 
 
 def test_a_model_is_found_by_its_folder(tmp_path: Path) -> None:
-    code = f"{USER_SPEC}SPEC = replace(SPEC, title='Mine')\n"
+    code = f"{USER_TASK}TASK = replace(TASK, title='Mine')\n"
     folder = _user_model(tmp_path, "brand_new", code)
     ours = registry.names("models")
     assert registry.names("models", folder) == tuple(sorted([*ours, "brand_new"]))
-    assert registry.spec("brand_new", folder).title == "Mine"
+    assert registry.task("brand_new", folder).title == "Mine"
     assert not registry.has_twin("brand_new", "torch", folder)
-    (folder / "brand_new" / "torch.py").write_text("def build(spec): ...\n")
+    (folder / "brand_new" / "torch.py").write_text("def build(task): ...\n")
     assert registry.has_twin("brand_new", "torch", folder)
     assert registry.twin("brand_new", "torch", folder).__name__.endswith("brand_new.torch")
 
 
 def test_a_users_model_stands_before_ours_of_the_same_name(tmp_path: Path) -> None:
-    folder = _user_model(tmp_path, "mlp", f"{USER_SPEC}SPEC = replace(SPEC, title='My own')\n")
+    folder = _user_model(tmp_path, "mlp", f"{USER_TASK}TASK = replace(TASK, title='My own')\n")
     assert registry.names("models", folder) == registry.names("models")
-    assert registry.spec("mlp", folder).title == "My own"
-    assert registry.spec("mlp").title != "My own"
+    assert registry.task("mlp", folder).title == "My own"
+    assert registry.task("mlp").title != "My own"
     assert not registry.has_twin("mlp", "torch", folder)
     assert registry.has_twin("mlp", "torch")
 
@@ -52,23 +52,18 @@ def test_shared_parts_are_no_models() -> None:
     assert set(registry.names("models")) == {name for name in there if name[0] != "_"}
 
 
-@pytest.mark.parametrize("code", ["", "SPEC = 3\n"])
-def test_a_folder_without_a_spec_says_what_it_lacks(tmp_path: Path, code: str) -> None:
+@pytest.mark.parametrize("code", ["", "TASK = 3\n"])
+def test_a_folder_without_a_task_says_what_it_lacks(tmp_path: Path, code: str) -> None:
     folder = _user_model(tmp_path, "hollow", code)
-    with pytest.raises(BadModelError, match=r"'hollow': its __init__\.py must define SPEC"):
-        registry.spec("hollow", folder)
+    with pytest.raises(BadModelError, match=r"'hollow': its __init__\.py must define TASK"):
+        registry.task("hollow", folder)
 
 
-def test_a_phase_and_an_adapter_are_found_by_their_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for kind in ("phases", "adapters"):
-        shutil.copytree(registry.HERE / kind, tmp_path / kind)
+def test_a_phase_is_found_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(registry.HERE / "phases", tmp_path / "phases")
     (tmp_path / "phases" / "warp.py").write_text('"""A new phase."""\nNEEDS_DATA = False\n')
-    (tmp_path / "adapters" / "mxnet.py").write_text('"""A new framework."""\n')
     monkeypatch.setattr(registry, "HERE", tmp_path)
     assert "warp" in registry.names("phases")
-    assert "mxnet" in registry.names("adapters")
     monkeypatch.setattr("benchmarks.phases.__path__", [str(tmp_path / "phases")])
     monkeypatch.delitem(sys.modules, "benchmarks.phases.warp", raising=False)
     importlib.invalidate_caches()
@@ -76,30 +71,92 @@ def test_a_phase_and_an_adapter_are_found_by_their_files(
     del sys.modules["benchmarks.phases.warp"]
 
 
-@pytest.mark.parametrize("kind", ["adapters", "phases"])
-def test_an_unknown_name_is_answered_with_the_known_ones(kind: registry.Kind) -> None:
+NEW_FRAMEWORK = """
+from benchmarks.frameworks.contracts import Facts
+
+FACTS = Facts(
+    packages=("mxnet",), dialect="mxnet", modes={"eager": True, "odd": False}, proof_mode="eager",
+    trainer="loop",
+)
+"""
+
+
+def test_a_framework_is_found_by_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (*frameworks.names(), "mxnet"):
+        (tmp_path / name).mkdir()
+        ours = frameworks.HERE / name / "__init__.py"
+        (tmp_path / name / "__init__.py").write_text(
+            ours.read_text() if ours.exists() else NEW_FRAMEWORK
+        )
+    (tmp_path / "_shared").mkdir()
+    (tmp_path / "_shared" / "__init__.py").touch()
+    monkeypatch.setattr(frameworks, "HERE", tmp_path)
+    monkeypatch.setattr(frameworks, "__path__", [str(tmp_path)])
+    importlib.invalidate_caches()
+    frameworks.facts.cache_clear()
+    try:
+        assert "mxnet" in frameworks.names()
+        assert "_shared" not in frameworks.names()
+        assert {Stack("mxnet", "eager"), Stack("mxnet", "odd")} <= set(registry.stacks())
+        assert Stack("mxnet", "eager") in registry.default_stacks()
+        assert Stack("mxnet", "odd") not in registry.default_stacks()
+        assert registry.unsupported(Stack("mxnet", "eager"), "cpu") == "mxnet is not installed"
+    finally:
+        frameworks.facts.cache_clear()
+        sys.modules.pop("benchmarks.frameworks.mxnet", None)
+
+
+def test_an_unknown_framework_is_answered_with_the_known_ones() -> None:
+    known = ", ".join(frameworks.names())
+    with pytest.raises(ValueError, match=rf"^there is no framework 'nope'; there are: {known}$"):
+        frameworks.facts("nope")
+
+
+def test_a_trainer_is_found_by_its_file_and_a_users_goes_first(tmp_path: Path) -> None:
+    assert registry.trainers("torch") == ("loop",)
+    assert registry.trainers("tensorflow") == ("fit",)
+    (tmp_path / "trainers" / "torch").mkdir(parents=True)
+    for name in ("loop", "mine", "_shared"):
+        (tmp_path / "trainers" / "torch" / f"{name}.py").write_text("def fit(): return 7\n")
+    assert registry.trainers("torch", tmp_path) == ("loop", "mine")
+    assert registry.trainers("tensorflow", tmp_path) == ("fit",)
+    for name in ("mine", "loop"):
+        assert registry.trainer("torch", name, (tmp_path,)).fit() == 7
+    with pytest.raises(UnknownNameError, match="unknown trainer of torch 'nope'; there are: loop"):
+        registry.trainer("torch", "nope", (tmp_path,))
+
+
+def test_a_users_layers_and_losses_lie_beside_the_model_or_above_it(tmp_path: Path) -> None:
+    folder = _user_model(tmp_path, "mine", USER_TASK)
+    assert registry.roots("mine", folder) == (folder / "mine", folder)
+    assert registry.roots("mlp", folder) == registry.roots("mlp") == ()
+
+
+def test_an_unknown_phase_is_answered_with_the_known_ones() -> None:
     with pytest.raises(UnknownNameError) as caught:
-        registry.load(kind, "nope")
+        registry.load("phases", "nope")
     assert str(caught.value) == (
-        f"unknown {kind.removesuffix('s')} 'nope'; there are: {', '.join(registry.names(kind))}"
+        f"unknown phase 'nope'; there are: {', '.join(registry.names('phases'))}"
     )
 
 
 def test_an_unknown_model_is_answered_with_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match=r"^unknown model 'nope'; there are: .*tiny"):
-        registry.spec("nope", MODELS)
+        registry.task("nope", MODELS)
 
 
-def test_the_test_adapter_is_hidden_unless_asked_for() -> None:
-    assert not [stack for stack in registry.stacks() if stack.adapter == "null"]
+def test_the_test_framework_is_hidden_unless_asked_for() -> None:
+    assert not [stack for stack in registry.stacks() if stack.framework == "null"]
     assert Stack("null", "a") in registry.stacks(hidden=True)
 
 
 def test_a_frameworks_own_dialect_comes_first_and_defaults_are_among_the_stacks() -> None:
     stacks = registry.stacks()
-    own = [registry.adapter(stack.adapter).dialect == stack.adapter for stack in stacks]
+    own = [frameworks.facts(s.framework).dialect == s.framework for s in stacks]
     assert own == sorted(own, reverse=True)
-    assert stacks[0].adapter == "torch"
+    assert stacks[0].framework == "torch"
     defaults = registry.default_stacks()
     assert set(defaults) < set(stacks)
     assert {"torch-eager", "tensorflow-graph"} <= set(map(str, defaults))
@@ -113,10 +170,10 @@ def test_a_stack_without_its_framework_says_which(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("name", registry.names("models"))
 def test_every_model_is_complete(name: str) -> None:
-    spec = registry.spec(name)
-    assert spec.title
-    assert spec.reference
-    assert spec.parameters > 0
+    task = registry.task(name)
+    assert task.title
+    assert task.reference
+    assert (task.published.parameters or 0) > 0
     assert registry.has_twin(name, "torch")
     assert registry.has_twin(name, "keras")
 
@@ -130,7 +187,7 @@ def _imports(modules: Iterable[str]) -> str:
     [
         "import benchmarks.__main__, benchmarks.runner",
         "import reports.__main__, reports.build",
-        _imports(f"benchmarks.adapters.{name}" for name in registry.names("adapters")),
+        _imports(f"benchmarks.frameworks.{name}" for name in frameworks.names()),
         _imports(f"benchmarks.phases.{name}" for name in registry.names("phases")),
         "from benchmarks.plan import Selection, make; make(Selection())",
     ],

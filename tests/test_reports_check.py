@@ -303,7 +303,7 @@ def test_the_whole_gate_with_real_runs(tmp_path: Path) -> None:
     assert "null-b" in {flag["slower"].rpartition(".")[2] for flag in confirmed}
     (ratio,) = (flag for flag in confirmed if flag["found"]["kind"] == "ratio")
     assert ratio["slower"].endswith("null-b")
-    assert ratio["found"]["factor"] == pytest.approx(1.5, abs=0.1)
+    assert ratio["found"]["factor"] == pytest.approx(1.5, abs=0.35)  # beside whatever else runs
     assert ratio["pooled"]["launches"] == [3, 6]
     assert found["confirmation"] != found["run"]
 

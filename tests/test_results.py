@@ -12,6 +12,7 @@ from benchmarks.plan import Plan, Selection
 from benchmarks.records import (
     Case,
     Exit,
+    LayerWork,
     Matchup,
     MatchupResult,
     Parity,
@@ -36,7 +37,21 @@ MODEL = "tiny"
 FORWARD = "tiny.forward.b4.float32.cpu"
 COLD = "tiny.cold_start.b4.float32.cpu"
 PROVEN = Parity(status="proven", adapters=("null",))
-PARTIAL = Parity(status="partial", reason="only null is here")
+PARTIAL = Parity(
+    status="partial",
+    reason="only null is here",
+    layers=(
+        LayerWork(
+            name="dense",
+            kind="Dense",
+            parameters=170,
+            trainable=True,
+            macs=160,
+            output=10,
+            terms=16,
+        ),
+    ),
+)
 FAILED = Parity(status="failed", reason="output differs by 1.0e-02")
 
 

@@ -1,10 +1,14 @@
 """Roofs, traffic and where a case stands: by hand for a model small enough to count."""
 
+from dataclasses import replace
+
 import pytest
 
-from benchmarks import judging, registry, traffic
-from benchmarks.records import Case, Launch
+from benchmarks import judging, registry, work
+from benchmarks.records import Case, Launch, LayerWork
+from benchmarks.tasks.optimizers import Adam
 from profilers import roofline
+from tests import described
 
 PEAK, BANDWIDTH = 1e12, 1e11
 
@@ -32,33 +36,84 @@ def test_a_figure_that_cannot_be(figures: tuple[float, ...]) -> None:
         roofline.place(*figures)
 
 
+def _layer(name: str, parameters: int, output: int, *, kind: str = "Conv") -> LayerWork:
+    return LayerWork(
+        name=name,
+        kind=kind,
+        parameters=parameters,
+        trainable=True,
+        macs=1,
+        output=output,
+        terms=1,
+        looked_up=kind == "Embedding",
+    )
+
+
+SMALL = (
+    _layer("conv1", 3 * 3 * 3 * 32 + 32, 30 * 30 * 32),
+    _layer("conv2", 3 * 3 * 32 * 16 + 16, 13 * 13 * 16),
+    _layer("dense", 576 * 10 + 10, 10, kind="Dense"),
+)
+"""conv1 3->32 at 30x30, conv2 32->16 at 13x13, dense 576->10."""
+WEIGHTS, MAPS = sum(one.parameters for one in SMALL), sum(one.output for one in SMALL)
+
+
 def test_bytes_of_the_small_network_by_hand() -> None:
-    """conv1 3->32 at 30x30, conv2 32->16 at 13x13, dense 576->10; batch 2, four bytes a number."""
-    spec = registry.spec("simple_cnn")
-    weights = (3 * 3 * 3 * 32 + 32) + (3 * 3 * 32 * 16 + 16) + (576 * 10 + 10)
-    maps = 30 * 30 * 32 + 13 * 13 * 16 + 10
-    forward = 4 * (weights + 2 * (2 * maps + 32 * 32 * 3))
-    backward = 4 * (2 * weights + 2 * 3 * maps)
-    assert traffic.bytes_of(spec, "forward", 2, "float32") == forward
-    assert traffic.bytes_of(spec, "backward", 2, "float32") == backward
-    assert (
-        traffic.bytes_of(spec, "train_step", 2, "float32") == forward + backward + 4 * 5 * weights
-    )
-    assert traffic.bytes_of(spec, "epoch", 2, "float32") is None
-    halved = traffic.bytes_of(spec, "forward", 2, "bfloat16")
-    assert halved == 4 * weights + 2 * 2 * (2 * maps + 32 * 32 * 3)  # weights stay in float32
+    """Batch 2, four bytes a number."""
+    task = registry.task("simple_cnn")
+
+    def counted(phase: str, precision: str = "float32") -> float | None:
+        return work.bytes_of(SMALL, task, phase, 2, precision)
+
+    forward = 4 * (WEIGHTS + 2 * (2 * MAPS + 32 * 32 * 3))
+    backward = 4 * (2 * WEIGHTS + 2 * 3 * MAPS)
+    assert counted("forward") == forward
+    assert counted("backward") == backward
+    assert counted("train_step") == forward + backward + 4 * 5 * WEIGHTS
+    assert counted("epoch") is None
+    assert work.bytes_of((), task, "forward", 2, "float32") is None
+    halved = counted("forward", "bfloat16")
+    assert halved == 4 * WEIGHTS + 2 * 2 * (2 * MAPS + 32 * 32 * 3)  # weights stay in float32
 
 
+def test_an_optimizer_of_two_moments_moves_more() -> None:
+    task = registry.task("simple_cnn")
+    adam = replace(task, optimizer=Adam())
+    steps = [work.bytes_of(SMALL, t, "train_step", 2, "float32") or 0 for t in (task, adam)]
+    assert steps[1] - steps[0] == 4 * (7 - 5) * WEIGHTS
+
+
+def test_of_a_table_the_rows_looked_up_are_counted() -> None:
+    task = registry.task("lstm")
+    table = (_layer("embedding", 20_000 * 128, 80 * 128, kind="Embedding"),)
+    ids, maps = 2 * 80, 2 * 80 * 128
+    assert work.bytes_of(table, task, "forward", 2, "float32") == 4 * (ids + maps + 2 * maps)
+    whole = work.bytes_of(table, task, "forward", 1000, "float32")
+    assert whole == 4 * (1000 * 80 + 20_000 * 128 + 2 * 1000 * 80 * 128)
+
+
+@pytest.mark.slow
+def test_the_layers_of_the_small_network_are_those_counted_by_hand() -> None:
+    found = described.work("simple_cnn")
+    assert [(one.name, one.parameters, one.output) for one in found] == [
+        (one.name, one.parameters, one.output) for one in SMALL
+    ]
+
+
+@pytest.mark.slow
 def test_a_frozen_network_is_not_passed_backward() -> None:
-    frozen, whole = registry.spec("resnet50_transfer"), registry.spec("resnet50")
-    assert (traffic.bytes_of(frozen, "backward", 1, "float32") or 0) < 0.02 * (
-        traffic.bytes_of(whole, "backward", 1, "float32") or 0
+    frozen, whole = (
+        work.bytes_of(described.work(name), registry.task(name), "backward", 1, "float32") or 0
+        for name in ("resnet50_transfer", "resnet50")
     )
+    assert 0 < frozen < 0.02 * whole
 
 
+@pytest.mark.slow
 def test_every_shipped_model_is_counted() -> None:
     for name in registry.names("models"):
-        assert (traffic.bytes_of(registry.spec(name), "train_step", 1, "float32") or 0) > 0
+        task, layers = registry.task(name), described.work(name)
+        assert (work.bytes_of(layers, task, "train_step", 1, "float32") or 0) > 0
 
 
 def case(seconds: float) -> Case:

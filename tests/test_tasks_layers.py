@@ -584,6 +584,56 @@ def test_no_two_kinds_claim_a_class() -> None:
         assert len(claimed) == len(set(claimed))
 
 
+USERS_KIND = """
+from benchmarks.tasks.layers import Kind, Part, Slot
+
+KIND = Kind(
+    name={name!r},
+    torch=({torch},),
+    keras=({torch},),
+    torch_parts=lambda layer: (Part(slots=(Slot("gain", "gain"),)),),
+    keras_parts=lambda layer: (Part(slots=(Slot("gain", "gain"),)),),
+    macs=lambda shapes, constants, given, output: 3,
+)
+"""
+
+
+def _users(folder: Path, name: str, *classes: str) -> Path:
+    (folder / "layers").mkdir(parents=True, exist_ok=True)
+    code = USERS_KIND.format(name=name, torch=", ".join(map(repr, classes)))
+    (folder / "layers" / f"{name.lower()}.py").write_text(code)
+    return folder
+
+
+def test_a_users_kinds_lie_in_layers_and_go_before_ours(tmp_path: Path) -> None:
+    extra = (_users(tmp_path / "model", "Gain", "Gain"), _users(tmp_path / "all", "Plain", "Dense"))
+    (tmp_path / "all" / "layers" / "_shared.py").write_text("raise RuntimeError\n")
+    (tmp_path / "all" / "stray.py").write_text("raise RuntimeError\n")
+    found = kinds(extra)
+    assert [kind.name for kind in found[:2]] == ["Gain", "Plain"]
+    assert found[2:] == kinds()
+    assert kinds() == tuple(kind for kind in kinds() if kind.name not in {"Gain", "Plain"})
+    mine = type("Gain", (), {"__module__": "twinbench_user_models_mine.torch"})
+    below = type("More", (mine,), {"__module__": "elsewhere"})
+    for dialect in ("torch", "keras"):
+        assert kind_of(mine(), dialect, extra) is found[0]
+        assert kind_of(below(), dialect, extra) is found[0]
+        assert kind_of(mine(), dialect) is None
+    theirs = type("Dense", (), {"__module__": "keras.layers"})
+    assert kind_of(theirs(), "keras", extra) is found[1]
+    assert kind_of(theirs(), "keras") is by_name("Dense")
+
+
+def test_the_kinds_of_one_users_folder_are_no_others(tmp_path: Path) -> None:
+    one = (_users(tmp_path / "one", "Gain", "Gain"),)
+    other = (_users(tmp_path / "other", "Lift", "Gain"),)
+    mine = type("Gain", (), {"__module__": "mine"})
+    assert [k.name for k in (kind_of(mine(), "torch", e) for e in (one, other)) if k] == [
+        "Gain",
+        "Lift",
+    ]
+
+
 def linear(x: Array) -> Array:
     """Give the array back; its name is what a Keras layer without an activation holds."""
     return x

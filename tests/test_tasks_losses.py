@@ -46,6 +46,20 @@ for case in cases():
     assert tuple(value.shape) == () and "float64" in str(value.dtype), case
     value = keras.ops.convert_to_numpy(value)
     require_close(value, loss.reference(case.output, case.target, **case.options), case)
+compiled = 0
+for case in cases():
+    loss = losses.load(case.name)
+    make = getattr(loss, "keras_loss", None)
+    given = make(**case.options) if make else None
+    if given is None:
+        continue
+    assert isinstance(given, keras.losses.Loss), case
+    target = keras.ops.convert_to_tensor(case.target)
+    output = keras.ops.convert_to_tensor(case.output)
+    value = keras.ops.convert_to_numpy(given(target, output))
+    ours = keras.ops.convert_to_numpy(loss.keras(output, target, **case.options))
+    require_close(value, ours, case)
+    compiled += 1
 if slopes:
     loss = losses.load("mse")
     shapes = [tf.TensorSpec((None,), "float64"), tf.TensorSpec((None, 1), "float64")]
@@ -56,7 +70,7 @@ if slopes:
     traced = tf.function(loss.keras, input_signature=shapes)
     value = float(traced(tf.zeros((2, 4, 3), "float64"), tf.zeros((2, 4), "int64")))
     assert abs(value - np.log(3)) < 1e-12
-print("all", len(cases()))
+print("all", len(cases()), "compiled", compiled)
 """
 
 
@@ -98,6 +112,15 @@ def cases() -> list[Case]:
     made.append(Case("kl", 3 * rng.normal(size=(3, 5, 4)), probabilities))
     made.append(Case("kl", rng.normal(size=(3, 4)), rng.integers(0, 2, (3, 4)).astype(np.float64)))
     return made
+
+
+COMPILED = {"binary_cross_entropy", "cross_entropy", "mae", "mse"}
+"""Losses that Keras has an object of, for ``compile``, that computes the same."""
+
+
+def compiles(case: Case) -> bool:
+    """Whether Keras has an object for it; for class ids it knows no options."""
+    return case.name in COMPILED and not (case.name == "cross_entropy" and case.options)
 
 
 def slope(case: Case) -> Any:
@@ -209,14 +232,30 @@ def test_an_unknown_loss_is_told_the_nearest_and_all() -> None:
 
 
 def test_a_users_file_goes_first_and_must_be_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "losses"
+    folder.mkdir()
     whole = "SUITS = ('values',)\ndef reference(o, t): return 5.0\ntorch = keras = reference\n"
-    (tmp_path / "mse.py").write_text(whole)
-    (tmp_path / "half.py").write_text("def reference(o, t): return 5.0\n")
+    (folder / "mse.py").write_text(whole)
+    (folder / "half.py").write_text("def reference(o, t): return 5.0\n")
+    (folder / "_shared.py").touch()
+    (tmp_path / "stray.py").write_text(whole)
     assert losses.load("mse", (tmp_path,)).reference(0, 0) == 5
     assert losses.load("mse").reference(np.zeros(1), np.ones(1)) == 1
-    assert "half" in losses.names((tmp_path,))
+    assert set(losses.names((tmp_path,))) == {*losses.names(), "half"}
     with pytest.raises(TaskError, match=r"half\.py does not define torch, keras, SUITS"):
         losses.load("half", (tmp_path,))
+
+
+def test_of_two_folders_the_first_one_counts(tmp_path: Path) -> None:
+    for number, name in enumerate(("model", "all")):
+        (tmp_path / name / "losses").mkdir(parents=True)
+        code = f"SUITS = ()\ndef reference(o, t): return {number}.0\ntorch = keras = reference\n"
+        (tmp_path / name / "losses" / "own.py").write_text(code)
+    both = (tmp_path / "model", tmp_path / "all")
+    assert losses.load("own", both).reference(0, 0) == 0
+    assert losses.load("own", both[::-1]).reference(0, 0) == 1
+    with pytest.raises(TaskError, match="there is no loss 'own'"):
+        losses.load("own")
 
 
 @pytest.mark.slow
@@ -256,4 +295,6 @@ def test_keras_computes_the_reference() -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
-    assert ran.stdout.strip().endswith(f"all {len(cases())}")
+    known = [case for case in cases() if compiles(case)]
+    assert {case.name for case in known} == COMPILED
+    assert ran.stdout.strip().endswith(f"all {len(cases())} compiled {len(known)}")

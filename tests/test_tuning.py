@@ -54,11 +54,11 @@ def timed(**times_s: float) -> Run:
 )
 def test_what_may_be_changed(stack: str, model: str, labels: list[str]) -> None:
     chosen = Selection(variants=(Variant(label="old", python="envs/old/bin/python"),))
-    spec, of = registry.spec(model), Stack.parse(stack)
-    found = changes.possible(of, spec, chosen, cores=2)
+    task, of = registry.task(model), Stack.parse(stack)
+    found = changes.possible(of, task, chosen, cores=2)
     assert [variant.label for variant in found] == labels
     assert {variant.python for variant in found} == {chosen.variant(of).python}
-    on_a_gpu = changes.possible(of, spec, replace(chosen, device="cuda"), cores=2)
+    on_a_gpu = changes.possible(of, task, replace(chosen, device="cuda"), cores=2)
     assert [v.label for v in on_a_gpu] == [name for name in labels if "thread" not in name]
 
 

@@ -158,8 +158,7 @@ def test_a_device_is_kept_as_busy_as_in_a_turn(device: str, together: int) -> No
         since.append(runs)
         runs = 0
 
-    adapter: Any = SimpleNamespace(synchronize=synchronize)
-    session: Any = SimpleNamespace(adapter=adapter)
+    session: Any = SimpleNamespace(device=SimpleNamespace(synchronize=synchronize))
     made = Worker(device=device, session=session, work=Work(run=run, discard=0), iterations=80)
     told = made.sustain(seconds=0.05)
     assert set(since) == {0, together}

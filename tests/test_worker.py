@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -19,23 +18,42 @@ from typing import IO, Any
 import numpy as np
 import pytest
 
-from benchmarks import assembly, inputs, memory, registry, weights
-from benchmarks.adapters._protocol import Settings
-from benchmarks.models._spec import ModelSpec
-from benchmarks.phases._protocol import Work
+from benchmarks import assembly, inputs, memory, sources
+from benchmarks.frameworks.contracts import Settings
+from benchmarks.phases._protocol import Session, Work
+from benchmarks.registry import task
+from benchmarks.tasks import weights
+from benchmarks.tasks.task import Task
 from benchmarks.worker import Worker
 
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "tests" / "models"
 
 
+KEYS = {
+    f"dense.{name}": {
+        "shape": shape,
+        "name": name,
+        "kind": "Dense",
+        "start": [0.0, 0.0],
+        "trainable": True,
+        "buffer": False,
+    }
+    for name, shape in (("kernel", [16, 10]), ("bias", [10]))
+}
+"""The weights of the tiny model, as a proof would hand them on."""
+ASSIGNED = [["dense", {"kernel": "dense.kernel", "bias": "dense.bias"}, None, None]]
+
+
 def _job(**changed: Any) -> dict[str, Any]:
     return {
-        "model": "tiny",
-        "models_dir": str(MODELS),
-        "input_shape": [16],
+        "framework": "null",
+        "trainer": "",
+        "settings": _settings(),
+        "source": sources.of_model("tiny", MODELS),
+        "shapes": {"features": [16]},
         "batch": 4,
-        "deterministic": False,
+        "handoff": {"assigned": ASSIGNED, "keys": KEYS, "first": [], "changes": {}},
         "data": None,
         "data_dir": None,
         "train_samples": None,
@@ -65,18 +83,16 @@ class Child:
         return answer
 
     def start(self, mode: str = "a", **job: Any) -> dict[str, Any]:
-        return self.ask(
-            "start", spawned=0.0, adapter="null", settings=_settings(mode), job=_job(**job)
-        )
+        return self.ask("start", spawned=0.0, job=_job(settings=_settings(mode), **job))
 
 
 @contextmanager
-def _child(**control: Any) -> Iterator[Child]:
+def _child(program: str = "benchmarks.worker", **control: Any) -> Iterator[Child]:
     reading, give = os.pipe()
     take, writing = os.pipe()
     with tempfile.TemporaryFile() as log, os.fdopen(give, "w") as out, os.fdopen(take) as into:
         process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", str(reading), str(writing)],
+            [sys.executable, "-m", program, str(reading), str(writing)],
             cwd=ROOT,
             env=dict(os.environ) | {"TWINBENCH_NULL": json.dumps(control)},
             pass_fds=(reading, writing),
@@ -108,7 +124,7 @@ def test_a_whole_conversation(tmp_path: Path) -> None:
 
         assert child.ask("check", part="inference", path=str(written)) == {"ok": True}
         with np.load(written) as arrays:
-            assert arrays["output"].shape == (4, 10)
+            assert arrays["output/output"].shape == (4, 10)
 
         ready = child.ask("prepare", phase="train_step", turn_s=0.05, warm_s=0.1)
         assert ready["ok"]
@@ -128,30 +144,41 @@ def test_a_whole_conversation(tmp_path: Path) -> None:
         assert child.process.wait(10) == 0
 
 
-def test_the_proof_is_made_by_a_worker_too(tmp_path: Path) -> None:
+def test_the_proof_is_made_by_a_worker_of_its_own(tmp_path: Path) -> None:
+    told: dict[str, Any] = {"assigned": ASSIGNED, "keys": KEYS, "seed": 5}
     paths = {part: str(tmp_path / f"{part}.npz") for part in ("inference", "training")}
-    with _child() as child:
-        facts = child.ask(
-            "prove",
-            adapter="null",
-            settings=_settings(precision="float64", seed=5),
-            job=_job(),
-            path=str(tmp_path / "proof.npz"),
-            reference={"job": _job(batch=2), "paths": paths},
+    with _child("benchmarks.proof.worker") as child:
+        opened = child.ask(
+            "open",
+            framework="null",
+            source=sources.of_model("tiny", MODELS),
+            shapes={"features": [16]},
+            batch=6,
+            seed=5,
         )
-    made = weights.generate(registry.spec("tiny", MODELS).layers, 5)
-    assert facts == {
-        "ok": True,
-        "parameters": 170,
-        "flops": None,
-        "weights_sha256": weights.digest(made),
-    }
-    with np.load(tmp_path / "proof.npz") as proof:
-        assert np.array_equal(proof["gradient/dense.kernel"], made["dense.kernel"])
-        assert proof["after_steps_adam/dense.bias"] == pytest.approx(0.97 * made["dense.bias"])
+        (node,) = opened["description"]["nodes"]
+        assert (node["path"], node["macs"], node["output"]) == ("dense", 160, [10])
+        assert opened["description"]["parameters"] == 170
+        traced = child.ask("trace", **told, path=str(tmp_path / "trace.npz"), alike=False)
+        assert traced == {"ok": True, "findings": []}
+        assert child.ask("train", **told, path=str(tmp_path / "train.npz"))["ok"]
+        assert child.ask("count") == {
+            "ok": True,
+            "flops": None,
+            "reason": "nothing is computed",
+        }
+        assert child.ask("reference", **told, batch=2, paths=paths) == {"ok": True}
+    made = weights.generate(KEYS, 5)
+    with np.load(tmp_path / "trace.npz") as trace, np.load(tmp_path / "train.npz") as train:
+        assert np.array_equal(trace["gradient/dense.kernel"], made["dense.kernel"])
+        assert trace["output/output"].shape == (6, 10)
+        assert train["after/task/dense.bias"] == pytest.approx(0.97 * made["dense.bias"])
+        assert train["after/sgd/dense.bias"] == pytest.approx(0.97 * made["dense.bias"])
     with np.load(paths["inference"]) as inference, np.load(paths["training"]) as training:
-        assert inference["output"].shape == (2, 10)
+        assert inference["output/output"].shape == (2, 10)
         assert training["update/dense.bias"] == pytest.approx(-0.01 * made["dense.bias"])
+        assert training["size/dense.bias"] == pytest.approx(np.linalg.norm(made["dense.bias"]))
+        assert training["loss"].shape == ()
 
 
 def test_a_difference_of_two_timings() -> None:
@@ -176,8 +203,7 @@ def test_an_epoch_is_one_iteration_and_says_what_it_learned() -> None:
 
 def test_a_peak_that_a_device_does_not_tell_has_another_reason_than_no_device() -> None:
     with _child() as child:
-        settings = _settings(device="cuda")
-        child.ask("start", spawned=0.0, adapter="null", settings=settings, job=_job())
+        child.ask("start", spawned=0.0, job=_job(settings=_settings(device="cuda")))
         child.ask("prepare", phase="forward", turn_s=0.01, warm_s=0.02)
         told = child.ask("finish")["memory"]
         assert told["device_peak_bytes"] is None
@@ -201,9 +227,9 @@ def test_an_error_is_answered_with_status_reason_and_stack() -> None:
         answer = child.ask("prepare", phase="forward", turn_s=0.02, warm_s=0.1)
         assert answer["ok"] is False
         assert answer["status"] == "error"
-        assert answer["reason"] == "RuntimeError: the null adapter was told to fail"
+        assert answer["reason"] == "RuntimeError: the null framework was told to fail"
         assert answer["stack"].startswith("Traceback")
-        assert "_strike" in answer["stack"]
+        assert "strike" in answer["stack"]
         # The worker lives on and serves the phases that the fault does not touch.
         assert child.ask("prepare", phase="train_step", turn_s=0.02, warm_s=0.1)["ok"]
 
@@ -282,8 +308,8 @@ def test_who_ran_out_of_memory(error: BaseException, device: str, status: str) -
 # --- what a worker is fed -------------------------------------------------------------------------
 
 
-def _spec(shape: tuple[int, ...] = (16,)) -> ModelSpec:
-    return dataclasses.replace(registry.spec("tiny", MODELS), input_shape=shape)
+def _task() -> Task:
+    return task("tiny", MODELS)
 
 
 @pytest.mark.parametrize(
@@ -300,7 +326,7 @@ def test_data_is_cut_to_whole_batches(
     batch: int, train: int | None, test: int | None, expected: tuple[int, int]
 ) -> None:
     job = _job(data="digits", batch=batch, train_samples=train, test_samples=test)
-    data = assembly._data(_spec(), 0, job)
+    data = assembly._data(_task(), 0, job)
     assert (len(data.y_train), len(data.y_test)) == expected
     assert data.x_train.shape == (expected[0], 16)
     assert data.x_test.shape == (expected[1], 16)
@@ -316,28 +342,37 @@ def test_data_is_cut_before_it_is_enlarged(monkeypatch: pytest.MonkeyPatch) -> N
         return enlarge(data, *rest)
 
     monkeypatch.setattr(inputs, "fit_to", spy)
-    assembly._data(_spec(), 0, _job(data="digits", train_samples=8, test_samples=8))
+    assembly._data(_task(), 0, _job(data="digits", train_samples=8, test_samples=8))
     assert seen == [8]
 
 
+def _session(mode: str, seed: int) -> Session:
+    settings = _settings(mode, seed=seed)
+    job = _job(data="digits", train_samples=40, test_samples=8, settings=settings)
+    return assembly.build(assembly.device("null", settings), job)
+
+
 def test_two_stacks_get_the_same_weights_batch_and_data_in_the_same_order() -> None:
-    job = _job(data="digits", train_samples=40, test_samples=8)
-    one, two = (
-        assembly.build(registry.adapter("null")(Settings(mode=m)), Settings(mode=m, seed=3), job)
-        for m in ("a", "b")
-    )
+    one, two = _session("a", 3), _session("b", 3)
     assert weights.digest(one.weights) == weights.digest(two.weights)
-    assert np.array_equal(one.batch.x, two.batch.x)
-    assert np.array_equal(one.batch.y, two.batch.y)
-    for x, y in zip(
-        one.adapter.loader(one.real_data(), 4), two.adapter.loader(two.real_data(), 4), strict=True
-    ):
-        assert np.array_equal(x, y)
-    assert np.array_equal(one.real_data().y_train, two.real_data().y_train)
-    other = assembly.build(
-        registry.adapter("null")(Settings(mode="a")), Settings(mode="a", seed=4), job
-    )
-    assert not np.array_equal(one.batch.x, other.batch.x)
+    for part in ("inputs", "targets"):
+        for x, y in zip(getattr(one.batch, part), getattr(two.batch, part), strict=True):
+            assert np.array_equal(x, y)
+    data = [session.real_data() for session in (one, two)]
+    loaders = [
+        session.device.batches(of.x_train, of.y_train, size=4, scale=of.scale)
+        for session, of in zip((one, two), data, strict=True)
+    ]
+    seen = 0
+    for left, right in zip(*loaders, strict=True):
+        assert np.array_equal(left.inputs[0], right.inputs[0])
+        assert np.array_equal(left.targets[0], right.targets[0])
+        seen += 1
+    assert seen == 10
+    assert np.array_equal(data[0].y_train, data[1].y_train)
+    other = _session("a", 4)
+    assert weights.digest(other.weights) != weights.digest(one.weights)
+    assert not np.array_equal(one.batch.inputs[0], other.batch.inputs[0])
     assert not np.array_equal(one.real_data().x_train, other.real_data().x_train)
 
 
@@ -349,7 +384,7 @@ def test_a_turn_is_timed_in_blocks_where_each_iteration_takes_its_own_time(
 ) -> None:
     """A GPU would run dry at the end of each; a loader gives some at once, and then none."""
     waited = list[None]()
-    session: Any = SimpleNamespace(adapter=SimpleNamespace(synchronize=lambda: waited.append(None)))
+    session: Any = SimpleNamespace(device=SimpleNamespace(synchronize=lambda: waited.append(None)))
     work = Work(run=lambda: time.sleep(0.0001), discard=0, bursts=bursts)
     made = Worker(device=device, session=session, work=work, iterations=100, turn_s=0.2)
     assert made.turn()["run_s"] >= 0.0001
@@ -362,7 +397,7 @@ def test_a_turn_settles_by_time_unless_it_discards_nothing(
 ) -> None:
     """30 ms of 0.5 ms are 60 iterations at most, and one is timed; an epoch begins at once."""
     ran = list[None]()
-    session: Any = SimpleNamespace(adapter=SimpleNamespace(synchronize=lambda: None))
+    session: Any = SimpleNamespace(device=SimpleNamespace(synchronize=lambda: None))
 
     def run() -> None:
         ran.append(None)

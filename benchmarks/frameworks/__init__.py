@@ -1,1 +1,40 @@
-"""One folder per framework. Importing a folder imports no framework: its modules do."""
+"""Frameworks, one folder each: facts that are read without importing it, and five contracts.
+
+A folder's ``__init__`` defines ``FACTS`` and imports nothing of the framework. Beside it lie
+``device.py``, ``program.py``, ``inspection.py``, ``recorder.py`` and ``trainers/<name>.py``, which
+define what ``contracts`` says. To add a framework, add a folder; nothing else is edited.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from benchmarks.frameworks.contracts import Facts
+
+HERE = Path(__file__).parent
+
+
+def names() -> tuple[str, ...]:
+    """The names of all frameworks, sorted."""
+    return tuple(sorted(p.parent.name for p in HERE.glob("[!_]*/__init__.py")))
+
+
+@cache
+def facts(name: str) -> Facts:
+    """What must be known of a framework before it is imported.
+
+    Raises:
+        ValueError: there is no such framework.
+    """
+    if name not in names():
+        raise ValueError(f"there is no framework {name!r}; there are: {', '.join(names())}")
+    found: Facts = importlib.import_module(f"{__name__}.{name}").FACTS
+    return found
+
+
+def part(name: str, what: str) -> ModuleType:
+    """A module of a framework's folder (``device``, ``program``, …); this imports the framework."""
+    return importlib.import_module(f"{__name__}.{name}.{what}")

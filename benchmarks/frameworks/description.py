@@ -84,7 +84,9 @@ class Description:
 
     ``regularisers`` counts losses that the twin itself adds. ``random`` names functions that draw
     random numbers in a way that cannot be switched off. ``outputs`` are canonical shapes without
-    the batch axis, by name.
+    the batch axis, by name; ``first`` names those that the twin gives channels first.
+    ``optimizer`` tells of one that the twin defines itself: ``class``, ``learning_rate``,
+    ``weight_decay``, ``decoupled``, ``momentum``, ``beta_1``, ``beta_2``, ``epsilon``.
     """
 
     nodes: tuple[Node, ...]
@@ -94,6 +96,8 @@ class Description:
     parameters: int = 0
     regularisers: int = 0
     random: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
+    optimizer: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +110,12 @@ class Assigned:
 
     path: str
     weights: dict[str, str]
+    grid_in: tuple[int, ...] | None = None
+    grid_out: tuple[int, ...] | None = None
 
 
+OPTIMIZER = "(optimizer)"
+"""The path under which constants of a twin's own optimizer are changed."""
 Arrays = dict[str, NDArray[Any]]
 """Arrays of a trace, float64 and channels last, keyed:
 

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from benchmarks.adapters._protocol import Adapter
+from benchmarks.frameworks.contracts import Placed
+from benchmarks.frameworks.description import Arrays
 from benchmarks.inputs import Dataset
-from benchmarks.models._spec import ModelSpec
 from benchmarks.records import Learned
-from benchmarks.weights import Weights
+from benchmarks.tasks.task import Batch, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A built model in its adapter, and what it can be fed.
+    """A built model in its framework, and what it can be fed.
 
-    ``batch`` lies on the device. ``data`` holds real data cut to whole batches, or ``None`` where
-    no phase of the plan reads any.
+    ``device``, ``program`` and ``trainer`` are as ``frameworks.contracts`` says; ``recorder`` names
+    the framework. ``keys`` and ``weights`` are canonical. ``fed`` is the batch in NumPy, ``batch``
+    the same on the device. ``data`` holds real data cut to whole batches, or ``None`` where no
+    phase of the plan reads any.
     """
 
-    adapter: Adapter
-    model: Any
-    spec: ModelSpec
-    weights: Weights
-    batch: Any
+    device: Any
+    program: Any
+    trainer: Any
+    recorder: str
+    task: Task
+    keys: Mapping[str, Mapping[str, Any]]
+    weights: Arrays
+    fed: Batch
+    batch: Placed
     batch_size: int
     data: Dataset | None = None
 

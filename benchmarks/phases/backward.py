@@ -10,9 +10,9 @@ NEEDS_DATA = False
 
 def prepare(session: Session) -> Work:
     """Forward, loss and gradients, less forward and loss."""
-    session.adapter.set_training(session.model, training=True)
+    session.program.set_training(training=True)
     return Work(
-        run=lambda: session.adapter.backward(session.model, session.batch),
-        baseline=lambda: session.adapter.loss(session.model, session.batch),
+        run=lambda: session.program.gradients(session.batch),
+        baseline=lambda: session.program.loss(session.batch),
         items=session.batch_size,
     )

@@ -10,7 +10,10 @@ NEEDS_DATA = True
 
 def prepare(session: Session) -> Work:
     """One iteration is one batch; a finished pass over the data starts the next."""
-    loader = session.adapter.loader(session.real_data(), session.batch_size)
+    data = session.real_data()
+    loader = session.device.batches(
+        data.x_train, data.y_train, size=session.batch_size, scale=data.scale
+    )
 
     def batches() -> Iterator[Any]:
         while True:

@@ -9,7 +9,14 @@ NEEDS_DATA = True
 def prepare(session: Session) -> Work:
     """One iteration is one epoch from the initial weights; only a first pass is discarded."""
     data = session.real_data()
-    epoch = session.adapter.epoch(session.model, data, session.batch_size)
+    epoch = session.trainer.fit(
+        session.device,
+        session.program,
+        (data.x_train, data.y_train),
+        (data.x_test, data.y_test),
+        size=session.batch_size,
+        scale=data.scale,
+    )
     learned: list[Learned] = []
 
     def run() -> None:
@@ -27,7 +34,7 @@ def prepare(session: Session) -> Work:
 
     return Work(
         run=run,
-        before=lambda: session.adapter.reset(session.model, session.weights),
+        before=session.program.reset,
         discard=0,
         iterations=1,
         warm_up=1,

@@ -7,7 +7,5 @@ NEEDS_DATA = False
 
 def prepare(session: Session) -> Work:
     """Forward passes over one batch that stays on the device."""
-    session.adapter.set_training(session.model, training=False)
-    return Work(
-        run=lambda: session.adapter.forward(session.model, session.batch), items=session.batch_size
-    )
+    session.program.set_training(training=False)
+    return Work(run=lambda: session.program.infer(session.batch), items=session.batch_size)

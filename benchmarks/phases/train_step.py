@@ -11,9 +11,9 @@ def prepare(session: Session) -> Work:
     Weights go back to their start before each turn, so that no stack drifts into another range of
     numbers by having run more iterations.
     """
-    session.adapter.set_training(session.model, training=True)
+    session.program.set_training(training=True)
     return Work(
-        run=lambda: session.adapter.train_step(session.model, session.batch),
-        before=lambda: session.adapter.reset(session.model, session.weights),
+        run=lambda: session.program.step(session.batch),
+        before=session.program.reset,
         items=session.batch_size,
     )

@@ -39,7 +39,7 @@ def _pair(subject: Subject, one: Profile, other: Profile) -> dict[str, Any]:
     lines = explain.by_category(fast.account, slow.account, pairs)
     reasons = explain.reasons(lines)
     doubt = _doubt(fast, slow) or (None if reasons else _unsteady(pairs))
-    images = subject.group.spec.convolves
+    images = subject.group.task.images
     return {
         "a": str(fast.stack),
         "b": str(slow.stack),

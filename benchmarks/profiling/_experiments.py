@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from benchmarks import frameworks
 from benchmarks.changes import ONE_THREAD, other_layout
 from benchmarks.plan import Variant
 from benchmarks.records import Stack
@@ -19,10 +20,7 @@ class Experiment:
     variant: Variant | None = None
 
 
-_LAID_OUT = {"torch", "keras_torch"}
-"""Engines that compute in the layout they are given; compilers choose their own."""
 _SPATIAL = {"conv", "pool", "norm", "elementwise", "data movement"}
-_SMALL = {"framework overhead", "optimizer", "elementwise", "reduction", "fused"}
 
 
 def experiment(slow: Stack, key: str, *, images: bool, device: str) -> dict[str, Any] | None:
@@ -40,24 +38,19 @@ def experiment(slow: Stack, key: str, *, images: bool, device: str) -> dict[str,
 
 
 def _found(slow: Stack, category: str, *, images: bool) -> Experiment | None:
-    plain = str(slow.plain)
-    if slow.adapter in _LAID_OUT and images and category in _SPATIAL:
+    plain, facts = slow.plain, frameworks.facts(slow.framework)
+    if facts.lays_out and images and category in _SPATIAL:
         turned = other_layout(slow)
         return Experiment(
             stack=f"{plain}@{turned.label}",
             text=f"{plain} with its images {turned.label.replace('_', '-')}",
             variant=turned,
         )
-    if plain in {"torch-eager", "torch-script"} and category in _SMALL:
-        return Experiment(stack="torch-compile", text="torch-compile")
-    if plain == "keras_torch-eager" and category in _SMALL:
-        return Experiment(stack="keras_torch-compile", text="keras_torch-compile")
-    if plain == "tensorflow-xla":
-        return Experiment(stack="tensorflow-graph", text="tensorflow-graph, without XLA")
-    if plain == "tensorflow-graph":
-        return Experiment(stack="tensorflow-xla", text="tensorflow-xla")
-    if plain == "tensorflow-eager":
-        return Experiment(stack="tensorflow-graph", text="tensorflow-graph")
+    for change in facts.changes:
+        fits = not change.modes or slow.mode in change.modes
+        if fits and (not change.categories or category in change.categories):
+            stack = str(replace(plain, mode=change.becomes))
+            return Experiment(stack=stack, text=change.text or stack)
     if category in {"recurrent", "matmul", "framework overhead"}:
         return Experiment(
             stack=f"{plain}@{ONE_THREAD.label}",

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
-from benchmarks import registry
-from benchmarks.models._spec import ModelSpec
+from benchmarks import frameworks, work
 from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.profiling._subject import Subject, ask, prepared
-from benchmarks.records import Stack, from_json, to_json
+from benchmarks.records import LayerWork, Stack, from_json, to_json
 from profilers import gpu_state
 from profilers.ops.account import Account, merge
 from profilers.ops.rows import Event
@@ -80,7 +79,7 @@ class Recorder:
         blind = on_gpu and not any(account.on_device for account in self.accounts)
         return Profile(
             stack=self.stack,
-            account=merge(self.accounts, flops_of(group.spec, group.size.batch)),
+            account=merge(self.accounts, flops_of(self.of.layers, group.size.batch)),
             timed_s=median(self.timed_s),
             recordings=tuple(self.accounts),
             notes=(*self.notes, *((BLIND,) if blind else ())),
@@ -88,11 +87,11 @@ class Recorder:
         )
 
 
-def flops_of(spec: ModelSpec, batch: int) -> dict[tuple[str, str], float]:
+def flops_of(layers: Sequence[LayerWork], batch: int) -> dict[tuple[str, str], float]:
     """FLOPs of a step by layer and phase."""
     return {
         (name, phase): batch * flops
-        for name, *both in spec.layer_flops()
+        for name, *both in work.by_layer(layers)
         for phase, flops in zip(("forward", "backward"), both, strict=True)
         if flops
     }
@@ -105,7 +104,7 @@ def recorder(of: Subject, stack: Stack) -> Iterator[Recorder]:
     Raises:
         WorkerError: it could not be started.
     """
-    variables = registry.adapter(stack.adapter).profile_env
+    variables = frameworks.facts(stack.framework).profile_env
     with tempfile.TemporaryDirectory(prefix="twinbench-dump-") as dump:
         more = {name: value.format(dump=dump) for name, value in variables.items()}
         with prepared(of, stack, more=more) as worker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.plan import Group, Plan
@@ -22,7 +23,13 @@ MOST_ROWS = 30
 """Rows that a run keeps of each stack, the largest; the lines of a comparison are all kept."""
 
 
-def document(plan: Plan, group: Group, result: MatchupResult, threads: int) -> dict[str, Any]:
+def document(
+    plan: Plan,
+    group: Group,
+    result: MatchupResult,
+    threads: int,
+    handoffs: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
     """What the steps of a matchup's sound stacks are made of; a reason where that failed."""
     stacks = tuple(Stack.parse(case.stack) for case in result.cases if case.status == "ok")
     if not stacks:
@@ -37,6 +44,8 @@ def document(plan: Plan, group: Group, result: MatchupResult, threads: int) -> d
         stacks=stacks,
         lacking={},
         threads=threads,
+        handoffs=handoffs,
+        layers=result.parity.layers if result.parity else (),
         held=True,
     )
     recordings, steps = EXTENT[result.matchup.phase]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks import briefing, environment, journal, plan, registry
 from benchmarks.plan import Group, Plan, Selection
 from benchmarks.process import WorkerProcess
-from benchmarks.records import Matchup, Stack
+from benchmarks.proof import group as proven
+from benchmarks.records import LayerWork, Matchup, Stack
 
 WARM_S = 1.0
 TURN_S = 0.2
@@ -20,8 +21,8 @@ TURN_S = 0.2
 class Subject:
     """One model in one phase, and the stacks that can run it here.
 
-    ``lacking`` says of each other stack that was asked for why it cannot; ``held`` that the device
-    is locked already.
+    ``lacking`` says of each other stack that was asked for why it cannot; ``handoffs`` which weight
+    of each engine is which; ``layers`` what they do; ``held`` that the device is locked already.
     """
 
     plan: Plan
@@ -30,6 +31,8 @@ class Subject:
     stacks: tuple[Stack, ...]
     lacking: Mapping[Stack, str]
     threads: int
+    handoffs: Mapping[str, Mapping[str, Any]]
+    layers: tuple[LayerWork, ...] = ()
     held: bool = False
 
     @property
@@ -47,6 +50,7 @@ def subject(chosen: Selection) -> Subject:
 
     Raises:
         SelectionError: it names no model or phase, or more than one; or no stack can run it.
+        WorkerError: a framework could not describe its twin.
         UnknownNameError: a model, phase or stack that is not there.
     """
     if len(chosen.models) != 1 or len(chosen.phases) != 1:
@@ -57,6 +61,7 @@ def subject(chosen: Selection) -> Subject:
     able = tuple(s for s in group.stacks if s not in lacking)
     if not able:
         raise plan.SelectionError("; ".join(f"{s}: {why}" for s, why in lacking.items()))
+    handoffs, found = proven.handoffs(replace(group, stacks=able), made.selection)
     return Subject(
         plan=made,
         group=group,
@@ -64,6 +69,8 @@ def subject(chosen: Selection) -> Subject:
         stacks=able,
         lacking=lacking,
         threads=environment.usable_cores(),
+        handoffs=handoffs,
+        layers=found.layers,
     )
 
 
@@ -92,11 +99,12 @@ def started(
             of,
             "start",
             spawned=worker.spawned,
-            adapter=stack.adapter,
-            settings=briefing.settings(stack, of.selection, of.threads, of.group.model),
             job=briefing.job(
                 of.group,
                 of.selection,
+                stack,
+                of.threads,
+                of.handoffs[of.selection.engine(stack)],
                 needs_data=registry.load("phases", of.matchup.phase).NEEDS_DATA,
             ),
         )

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks import frameworks, options
 from benchmarks.environment import framework_status
-from benchmarks.proof.pair import Asked, Proof, UsageError, prove
-from benchmarks.records import Exit
-from benchmarks.tasks import losses, words
+from benchmarks.progress import cause_lines
+from benchmarks.proof import folder
+from benchmarks.proof.pair import Pair
+from benchmarks.proof.prove import Proof
+from benchmarks.proof.sides import UsageError
+from benchmarks.records import Exit, Stack
+from benchmarks.selection import Selection
+from benchmarks.tasks import losses, stored, words
 
-ENGINES = {"tensorflow": ("tensorflow", "keras"), "keras_torch": ("torch", "keras")}
-"""The frameworks that a Keras model can be proven on, and what each needs."""
+ENGINES = tuple(n for n in frameworks.names() if frameworks.facts(n).dialect == "keras")
+"""The frameworks that a Keras model can be proven on."""
 FLAGS: dict[str, dict[str, Any]] = {
     "torch": {"metavar": "TORCH", "help": "file.py:name or package.module:name of a nn.Module"},
     "keras": {"metavar": "KERAS", "help": "the same of a keras.Model: a class or a function"},
@@ -35,7 +41,8 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--optimizer": {
         "metavar": "NAME",
         "default": "sgd",
-        "help": "sgd (default), adam, adamw or rmsprop",
+        "help": "sgd (default), adam, adamw, rmsprop, or own: the files define"
+        " optimizer(parameters) and optimizer()",
     },
     "--batch": {
         "type": int,
@@ -48,34 +55,51 @@ FLAGS: dict[str, dict[str, Any]] = {
         "metavar": "E",
         "help": f"what Keras runs on: {', '.join(ENGINES)} (default: tensorflow)",
     },
-    "--equalize": {
-        "action": "store_true",
-        "help": "first set epsilons and momenta of the PyTorch side to the Keras side's",
+    "--weights": {
+        "type": Path,
+        "metavar": "FILE",
+        "help": f"weights of one side, carried to the other ({stored.FORMATS})",
     },
     "--prove-only": {"action": "store_true", "help": "prove, and time nothing"},
-    "--seed": {"type": int, "default": 0, "metavar": "N", "help": "of weights and inputs"},
-    "--timeout": {
-        "type": float,
-        "default": 600.0,
-        "metavar": "S",
-        "help": "seconds a step of the proof may take (default: 600)",
+    "--save": {
+        "type": Path,
+        "metavar": "DIR",
+        "help": "write the pair as the folder of a model, for --models-dir",
     },
 }
 
+TIMED = {
+    flag: options.SELECTION[flag]
+    for flag in (
+        "--stacks",
+        "--device",
+        "--precision",
+        "--effort",
+        "--policy",
+        "--seed",
+        "--timeout",
+        "--equalize",
+    )
+}
+"""Flags of ``run`` that say how a pair is proven and timed."""
+PHASES = ("forward", "backward", "train_step")
+TIMEOUT_S = 600.0
+FOLDER = "pairs"
+"""Below the folder of the runs: the pairs that were not saved elsewhere."""
 
-def proved(asked: argparse.Namespace) -> Proof:
-    """Prove what was asked.
+
+def asked_for(asked: argparse.Namespace) -> Pair:
+    """What was asked, checked as far as no framework is needed.
 
     Raises:
         UsageError, TaskError: something that the user must mend; one line says what.
-        WorkerError: a side crashed or took too long.
     """
-    if not asked.prove_only:
-        raise UsageError("pairs are proven, and not timed yet: add --prove-only")
     if asked.engine not in ENGINES:
         raise UsageError(f"unknown engine {asked.engine!r}; there are: {', '.join(ENGINES)}")
     if not asked.input:
         raise UsageError(f"name the inputs: --input NAME=KIND:SHAPE, for example {words.INPUTS}")
+    if asked.weights and not asked.weights.is_file():
+        raise UsageError(f"--weights {asked.weights}: there is no such file")
     if asked.batch < 0:
         raise UsageError(f"batch is {asked.batch}; it must be at least 1")
     task = {
@@ -85,31 +109,59 @@ def proved(asked: argparse.Namespace) -> Proof:
         "optimizer": asked.optimizer,
     }
     words.task(**task)
-    missing = framework_status(("torch", *ENGINES[asked.engine]))
+    missing = framework_status(("torch", *frameworks.facts(asked.engine).packages))
     if missing:
         raise UsageError(missing)
-    return prove(
-        Asked(
-            torch=asked.torch,
-            keras=asked.keras,
-            task=task,
-            engine=asked.engine,
-            batch=asked.batch,
-            seed=asked.seed,
-            folder=Path.cwd(),
-            timeout_s=asked.timeout,
-            equalize=asked.equalize,
-        )
+    return Pair(
+        torch=asked.torch,
+        keras=asked.keras,
+        task=task,
+        engine=asked.engine,
+        batch=asked.batch,
+        seed=asked.seed or 0,
+        folder=Path.cwd(),
+        timeout_s=asked.timeout or TIMEOUT_S,
+        equalize=bool(asked.equalize),
+        weights=asked.weights,
     )
+
+
+def place(asked: argparse.Namespace, pair: Pair) -> Path:
+    """Where the folder of a pair is written."""
+    named: Path | None = asked.save
+    return named or asked.out / FOLDER / folder.name_of(pair)
+
+
+def selection(asked: argparse.Namespace, pair: Pair) -> Selection:
+    """What times a pair: its folder is written, in the one asked for or below that of the runs.
+
+    Raises:
+        TaskError: the folder holds something else.
+    """
+    path = place(asked, pair)
+    folder.write(pair, path, batch=asked.batch)
+    plain = [Stack("torch", "eager"), Stack(pair.engine, next(iter(_modes(pair.engine))))]
+    given = {name: getattr(asked, name) for name in ("device", "precision", "effort", "policy")}
+    return Selection(
+        models=(path.name,),
+        models_dir=path.parent,
+        phases=PHASES,
+        stacks=asked.stacks or tuple(map(str, plain)),
+        seed=pair.seed,
+        timeout_s=pair.timeout_s,
+        equalize=pair.equalize,
+        **{name: value for name, value in given.items() if value},
+    )
+
+
+def _modes(engine: str) -> Mapping[str, bool]:
+    return frameworks.facts(engine).modes
 
 
 def told(proof: Proof) -> Iterator[str]:
     """The proof, line by line, for a person."""
     yield f"match: {proof.match.how}"
-    unmatched = proof.match.unmatched_torch, proof.match.unmatched_keras
-    for side, names in zip(("PyTorch", "Keras"), unmatched, strict=True):
-        for name in names:
-            yield f"  without a counterpart in {side}: {name}"
+    yield from (f"  {line}" for line in proof.side_by_side())
     yield from (f"equalized: {line}" for line in proof.equalized)
     if proof.status == "proven":
         worst = max(proof.errors.values())
@@ -119,12 +171,8 @@ def told(proof: Proof) -> Iterator[str]:
         )
     else:
         yield f"{proof.status}: {proof.reason}"
-    for cause in proof.diagnosis:
-        yield f"  {cause.where}: {cause.cause}"
-        for side, text in (("PyTorch", cause.torch), ("Keras", cause.keras), ("write", cause.fix)):
-            if text:
-                yield f"    {side}: {text}"
-    yield from (f"finding: {found['text']}" for found in proof.findings)
+    yield from cause_lines(proof.diagnosis)
+    yield from (f"finding: {found.text}" for found in proof.findings)
 
 
 def code(proof: Proof) -> Exit:

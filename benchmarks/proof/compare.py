@@ -10,12 +10,19 @@ from typing import Any
 import numpy as np
 
 from benchmarks.frameworks.description import Arrays
+from benchmarks.tasks.task import Batch
 
 TOLERANCE = 1e-9
 """Largest relative L2 error of two honest twins in float64."""
 FLOOR = 1e-4
 """A tensor whose norm is below this share of the largest of its quantity is compared with that
 share: the relative error of a gradient that is zero but for rounding means nothing."""
+LOUD = 8.0
+"""By what inputs, scales and tables are multiplied where it is looked for what large values alone
+show: ReLU6 is ReLU up to 6."""
+LOUD_TOLERANCE = 1e-6
+"""Largest relative L2 error of the outputs of large values; their rounding proves nothing."""
+LOUD_WEIGHTS = ("gamma", "table")
 QUANTITIES = {
     "output": "output",
     "loss": "loss",
@@ -79,6 +86,35 @@ def compare(torch: Arrays, keras: Arrays, trained: Mapping[str, bool]) -> Compar
         if not any(g in side and np.any(side[g]) for side in (torch, keras))
     )
     return Compared(errors=errors, worst=worst, missing=missing, still=still)
+
+
+def louder(values: Mapping[str, Any], keys: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Canonical weights with scales and tables ``LOUD`` times as large, by their names."""
+    return {
+        key: held * LOUD if keys[key]["name"] in LOUD_WEIGHTS else held
+        for key, held in values.items()
+    }
+
+
+def louder_batch(batch: Batch) -> Batch:
+    """The same batch, its inputs that are no ids or masks ``LOUD`` times as large."""
+    return Batch(
+        {n: held * LOUD if held.dtype.kind == "f" else held for n, held in batch.inputs.items()},
+        batch.targets,
+    )
+
+
+def loud_error(torch: Arrays, keras: Arrays) -> float:
+    """The largest error of an output of large values; one that overflows does not count."""
+    pairs = [(held, keras.get(key)) for key, held in torch.items() if key.startswith("output/")]
+    return max(
+        (
+            relative_error(a, b)
+            for a, b in pairs
+            if b is not None and np.isfinite(a).all() and np.isfinite(b).all()
+        ),
+        default=0.0,
+    )
 
 
 def relative_error(a: Any, b: Any, floor: float = 0.0) -> float:

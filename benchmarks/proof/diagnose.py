@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,25 @@ from numpy.typing import NDArray
 from benchmarks.frameworks.description import Arrays, Description, Drop, Node, Step
 from benchmarks.proof.compare import Compared, relative_error
 from benchmarks.proof.match import Match
+from benchmarks.records import Cause
 from benchmarks.tasks.layers import kinds
 
 Array = NDArray[Any]
 CLOSE = 1e-7
 """Relative L2 error up to which recorded tensors count as equal."""
-STATED = ("epsilon", "momentum", "reset_after", "groups", "dilation", "recurrent_activation")
+STATED = (
+    "epsilon",
+    "momentum",
+    "reset_after",
+    "groups",
+    "dilation",
+    "recurrent_activation",
+    "heads",
+    "head_dim",
+)
 """Constants that both dialects state in one sense."""
+FLATTENED = "flatten order"
+"""How the cause begins where a side flattens the axes in another order."""
 RECURRENT = ("RNN", "LSTM", "GRU")
 LINES = {
     "BatchNorm": (
@@ -36,19 +47,12 @@ LINES = {
         "layers.GroupNormalization(…, epsilon={epsilon:g})",
     ),
     "GRU": ("nn.GRU has reset_after=True alone", "layers.GRU(…, reset_after=True)"),
+    "MultiHeadAttention": (
+        "nn.MultiheadAttention(…, num_heads={heads})",
+        "layers.MultiHeadAttention(num_heads={heads}, key_dim={head_dim})",
+    ),
     "RMSNorm": ("nn.RMSNorm(…, eps={epsilon:g})", "layers.RMSNormalization(epsilon={epsilon:g})"),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
-    """One cause: where, what, what each side does, and the line that would make them agree."""
-
-    where: str
-    cause: str
-    torch: str = ""
-    keras: str = ""
-    fix: str = ""
 
 
 def gelu_erf(x: Array) -> Array:
@@ -69,6 +73,7 @@ def softmax(x: Array) -> Array:
     return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
 
 
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {
     "GELU (erf)": gelu_erf,
     "GELU (tanh)": gelu_tanh,
@@ -84,8 +89,27 @@ FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {
     "leaky ReLU (0.2)": lambda x: np.where(x > 0, x, 0.2 * x),
     "leaky ReLU (0.3)": lambda x: np.where(x > 0, x, 0.3 * x),
     "softplus": lambda x: np.logaddexp(x, 0),
+    "SELU": lambda x: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0))),
+    "Mish": lambda x: np.asarray(x * np.tanh(np.logaddexp(x, 0))),
+    "Hardswish": lambda x: np.asarray(x * np.clip(x + 3, 0, 6) / 6),
+    "hard sigmoid": lambda x: np.asarray(np.clip(x + 3, 0, 6) / 6),
+    "hard tanh": lambda x: np.clip(x, -1, 1),
+    "softsign": lambda x: np.asarray(x / (1 + np.abs(x))),
     "no function at all": lambda x: x,
 }
+IN_KERAS = {
+    "ReLU": 'activation="relu"',
+    "ReLU6": "layers.ReLU(max_value=6)",
+    "SiLU": 'activation="silu"',
+    "ELU": 'activation="elu"',
+    "SELU": 'activation="selu"',
+    "Mish": 'activation="mish"',
+    "Hardswish": 'activation="hard_silu"',
+    "leaky ReLU (0.01)": "layers.LeakyReLU(negative_slope=0.01)",
+    "leaky ReLU (0.2)": "layers.LeakyReLU(negative_slope=0.2)",
+    "leaky ReLU (0.3)": "layers.LeakyReLU(negative_slope=0.3)",
+}
+"""How Keras writes what PyTorch computes, by the names of ``FUNCTIONS``."""
 
 
 def stated(match: Match) -> Iterator[Cause]:
@@ -125,6 +149,10 @@ def structure(match: Match, torch: Description, keras: Description) -> Iterator[
         left, right = ([n for n in d.nodes if n.path not in paired] for d in (torch, keras))
         alike = [(a, b) for a, b in zip(left, right, strict=False) if a.kind == b.kind]
         yield from stated(Match(pairs=tuple(alike), how=""))
+        biased = list(_one_bias(left, right))
+        yield from biased
+        if biased and len(biased) == len(match.unmatched_torch + match.unmatched_keras):
+            return
         yield Cause(
             where=(match.unmatched_torch or match.unmatched_keras)[0],
             cause="weights without a counterpart"
@@ -149,6 +177,33 @@ def structure(match: Match, torch: Description, keras: Description) -> Iterator[
             )
     yield from _frozen(match)
     yield from dropped(match, torch.drops, keras.drops)
+
+
+def _one_bias(left: Sequence[Node], right: Sequence[Node]) -> Iterator[Cause]:
+    """Layers that are alike but for a bias, which one side has."""
+
+    def rest(node: Node) -> tuple[Any, ...]:
+        return (node.kind, {n: w.shape for n, w in node.weights.items() if n != "bias"})
+
+    others = list(right)
+    for a in left:
+        fits = [
+            b
+            for b in others
+            if rest(a) == rest(b) and ("bias" in a.weights) != ("bias" in b.weights)
+        ]
+        if not fits:
+            continue
+        b = fits[0]
+        others.remove(b)
+        here = "bias" in a.weights
+        yield Cause(
+            where=a.path,
+            cause=f"{a.path} has a bias on the {'PyTorch' if here else 'Keras'} side alone",
+            torch=f"bias={here}",
+            keras=f"{b.path}: use_bias={not here}",
+            fix=f"nn.{a.cls}(…, bias={not here}), or layers.{b.cls}(…, use_bias={here})",
+        )
 
 
 def dropped(match: Match, torch: Sequence[Drop], keras: Sequence[Drop]) -> Iterator[Cause]:
@@ -199,6 +254,34 @@ def _frozen(match: Match) -> Iterator[Cause]:
                 cause=f"{a.path} is frozen on the {side} side alone",
                 torch="trained" if sides[0] else "frozen",
                 keras="trained" if sides[1] else "frozen",
+            )
+
+
+def trained(torch: Mapping[str, Any], keras: Mapping[str, Any]) -> Iterator[Cause]:
+    """How the optimizers that the twins define themselves differ."""
+    if not torch or not keras:
+        return
+    decays = [side["weight_decay"] for side in (torch, keras)]
+    if decays[0] and torch["decoupled"] != keras["decoupled"]:
+        yield Cause(
+            where="optimizer",
+            cause="weight decay is coupled on the PyTorch side (added to the gradient) and"
+            " decoupled in Keras (taken off the weight)",
+            torch=f"{torch['class']}(weight_decay={decays[0]:g})",
+            keras=f"{keras['class']}(weight_decay={decays[1]:g})",
+            fix=f"torch.optim.AdamW(…, weight_decay={decays[1]:g})",
+        )
+        return
+    for name, stated in torch.items():
+        other = keras.get(name)
+        if name in {"class", "decoupled", "epsilon"} or stated is None or other is None:
+            continue
+        if abs(stated - other) > CLOSE * max(abs(stated), abs(other)):
+            yield Cause(
+                where="optimizer",
+                cause=f"the optimizers' {name} differ: {stated:g} against {other:g}",
+                torch=f"{torch['class']}: {name} {stated:g}",
+                keras=f"{keras['class']}: {name} {other:g}",
             )
 
 
@@ -267,6 +350,11 @@ def _inside(
     fused = b.constants.get("activation")
     if fused not in {None, "linear"}:
         before = outputs[0]
+        here = next((f for one in mine[1:] if (f := _function(before, one))), None)
+        there = _function(before, outputs[1])
+        if here and there and here not in {"no function at all", there}:
+            yield _functions(a.path, (here, there))
+            return
         if _same(outputs[1], _applied(str(fused), before)):
             yield Cause(
                 where=a.path,
@@ -285,7 +373,6 @@ def _inside(
     told = []
     for node, given, made in ((a, inputs[0], outputs[0]), (b, inputs[1], outputs[1])):
         told.append(_variant(kind, node, weights, given, made))
-    del mine
     padding = [n.constants.get("padding") for n in (a, b)]
     if padding[0] != padding[1] and "padding" in a.constants:
         told = [f"padding {padding[0]}", f"padding {padding[1]}"]
@@ -343,7 +430,8 @@ def _between(
             mine = _function(given, out)
             theirs = next((f for o in others if (f := _function(given, o))), None)
             sides = [", ".join(map(_step, s)) or "nothing" for s in steps]
-            if mine == "softmax" and theirs in {None, "no function at all"}:
+            bare = theirs in {None, "no function at all"}
+            if mine == "softmax" and bare and where == "output":
                 cause = f"softmax before the loss on the {name} side"
                 fix = "leave the softmax out: the loss takes logits"
                 yield Cause(where=where, cause=cause, torch=sides[0], keras=sides[1], fix=fix)
@@ -353,17 +441,19 @@ def _between(
                 both = (step, twin) if i == 0 else (twin, step)
                 yield _settings(where, both)
                 return
+            other = next((s for s in steps[1 - i] if s.name in POOLS and s.name != step.name), None)
+            if step.name in POOLS and other is not None:
+                names = (POOLS[step.name], POOLS[other.name])
+                names = names if i == 0 else names[::-1]
+                cause = f"{names[0]} on the PyTorch side, {names[1]} on the Keras side"
+                yield Cause(where=where, cause=cause, torch=sides[0], keras=sides[1])
+                return
             if mine and theirs and mine != theirs:
-                told = (mine, theirs) if i == 0 else (theirs, mine)
-                cause = f"{told[0]} on the PyTorch side, {told[1]} on the Keras side"
-                if mine.startswith("GELU") and theirs.startswith("GELU"):
-                    forms = [t.partition("(")[2].rstrip(")") for t in told]
-                    cause = f"GELU: {forms[0]} against {forms[1]}"
-                yield Cause(where=where, cause=cause, torch=told[0], keras=told[1], fix=_gelu(told))
+                yield _functions(where, (mine, theirs) if i == 0 else (theirs, mine))
                 return
             cause = f"{_step(step)} on the {name} side has no counterpart"
             if given is not None and _turned(out, others):
-                cause = f"flatten order: {name} flattens the axes in another order"
+                cause = f"{FLATTENED}: {name} flattens the axes in another order"
             yield Cause(where=where, cause=cause, torch=sides[0], keras=sides[1])
             return
     sides = [", ".join(map(_step, s)) or "nothing that we can see" for s in steps]
@@ -376,6 +466,14 @@ def _between(
     )
 
 
+POOLS = {
+    "avgpool": "average pool",
+    "maxpool": "max pool",
+    "mean": "global average",
+    "adaptiveavgpool": "global average",
+    "globalmaxpool": "global maximum",
+}
+"""Steps that may stand for one another by mistake, and what they are called."""
 SETTINGS = {"avgpool", "maxpool", "interpolate"}
 """Steps whose settings are what differs where both sides have one."""
 
@@ -490,6 +588,16 @@ def _attended(weights: Any, x: Array, constants: Any, allowed: Array) -> Array:
     return np.concatenate(rows)
 
 
+def _functions(where: str, told: tuple[str, str]) -> Cause:
+    """One function on the PyTorch side, another one on the Keras side."""
+    cause = f"{told[0]} on the PyTorch side, {told[1]} on the Keras side"
+    if all(one.startswith("GELU") for one in told):
+        forms = [one.partition("(")[2].rstrip(")") for one in told]
+        cause = f"GELU: {forms[0]} against {forms[1]}"
+    fix = _gelu(told) or IN_KERAS.get(told[0], "")
+    return Cause(where=where, cause=cause, torch=told[0], keras=told[1], fix=fix)
+
+
 def _gelu(told: Sequence[str]) -> str:
     if not all(t.startswith("GELU") for t in told):
         return ""
@@ -583,6 +691,7 @@ def _lines(a: Node, b: Node) -> str:
     def filled(line: str, of: Node) -> str:
         momentum = of.constants.get("momentum") or 0.0
         known = {"epsilon": of.constants.get("epsilon", 0.0), "momentum": momentum}
+        known |= {name: of.constants.get(name, "…") for name in ("heads", "head_dim")}
         return line.format(**known, turned=1 - momentum, rank=rank)
 
     return f"{filled(torch, b)}, or {filled(keras, a)}"

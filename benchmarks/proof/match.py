@@ -138,9 +138,7 @@ def _refined(
     """An assignment other than the order that fits what feeds the layers clearly better."""
     if len(ones) < 2 or len(ones) != len(others):  # noqa: PLR2004 - one cannot be mistaken
         return None
-    cost = np.array(
-        [[_apart(prints[0].get(a.path), prints[1].get(b.path)) for b in others] for a in ones]
-    )
+    cost = _apart(ones, others, prints)
     if np.diag(cost).max() <= CLOSE:
         return None
     rows, columns = linear_sum_assignment(cost)
@@ -149,13 +147,20 @@ def _refined(
     return None
 
 
-def _apart(a: tuple[float, ...] | None, b: tuple[float, ...] | None) -> float:
-    if a is None or b is None:
-        return 1.0
-    return max(
-        min(1.0, abs(x - y) / max(abs(x), abs(y), 1e-300)) if x != y else 0.0
-        for x, y in zip(a, b, strict=False)
-    )
+def _apart(ones: Sequence[Node], others: Sequence[Node], prints: tuple[Prints, Prints]) -> Any:
+    """How far apart what feeds each two is: the largest relative difference of their prints."""
+    known = [
+        [side.get(n.path) for n in nodes]
+        for side, nodes in zip(prints, (ones, others), strict=True)
+    ]
+    width = min((len(p) for side in known for p in side if p is not None), default=1)
+    unknown = (math.nan,) * width
+    a, b = (np.array([(p or unknown)[:width] for p in side]) for side in known)
+    a, b = a[:, None], b[None, :]
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(a - b) / np.maximum(np.maximum(np.abs(a), np.abs(b)), 1e-300)
+    cost = np.minimum(np.where(a == b, 0.0, apart), 1.0).max(axis=-1)
+    return np.nan_to_num(cost, nan=1.0)
 
 
 def _by_weight(
@@ -169,8 +174,11 @@ def _by_weight(
             fits = [
                 (n, w)
                 for n, w in there
-                if n.weights[w].shape == weight.shape and n.weights[w].buffer == weight.buffer
+                if _long(n.weights[w].shape) == _long(weight.shape)
+                and n.weights[w].buffer == weight.buffer
             ]
+            exact = [(n, w) for n, w in fits if n.weights[w].shape == weight.shape]
+            fits = exact or fits
             if not fits:
                 missing.append(f"{node.path} ({node.cls}) {name} {_shape(weight.shape)}")
                 continue
@@ -179,6 +187,11 @@ def _by_weight(
             found.append(((node, name), best))
     rest = tuple(f"{n.path} ({n.cls}) {w} {_shape(n.weights[w].shape)}" for n, w in there)
     return found, tuple(missing), rest
+
+
+def _long(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without its axes of length 1, which no number depends on."""
+    return tuple(size for size in shape if size != 1)
 
 
 def _shape(shape: tuple[int, ...]) -> str:
@@ -213,14 +226,20 @@ def _assigned(
             give(a, name, b, other)
     for (a, name), (b, other) in loose:
         give(a, name, b, other)
+    every = [*pairs, *((a, b) for (a, _), (b, _) in loose)]
+    grids = [
+        {node.path: (node.grid_in, node.grid_out) for node in side}
+        for side in zip(*every, strict=True)
+    ]
+    left_grids, right_grids = grids or ({}, {})
     return Match(
         pairs=tuple(pairs),
         how=how,
         unmatched_torch=left,
         unmatched_keras=right,
         keys=keys,
-        torch=tuple(Assigned(path, names) for path, names in mine.items()),
-        keras=tuple(Assigned(path, names) for path, names in theirs.items()),
+        torch=tuple(Assigned(p, names, *left_grids[p]) for p, names in mine.items()),
+        keras=tuple(Assigned(p, names, *right_grids[p]) for p, names in theirs.items()),
         loose=tuple((f"{a.path}.{x}", f"{b.path}.{y}") for (a, x), (b, y) in loose),
     )
 

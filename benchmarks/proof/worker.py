@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import inspect
 import sys
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks import serving
-from benchmarks.frameworks.description import Assigned
-from benchmarks.tasks import weights, words
-from benchmarks.tasks.optimizers import SGD
-from benchmarks.tasks.task import TaskError, batch_size, draw
+from benchmarks import frameworks, serving, sources
+from benchmarks.proof import compare
+from benchmarks.proof.sides import assignment
+from benchmarks.tasks import stored, weights
+from benchmarks.tasks.optimizers import SGD, Optimizer
+from benchmarks.tasks.task import TaskError, draw
 
 PLAIN = SGD(0.01)
 STEPS = 3
@@ -30,52 +29,76 @@ class ProofWorker:
 
     def __init__(self) -> None:
         self.twin: Any = None
-        self.task: Any = None
+        self.source: Any = None
+        self.batch: Any = None
+        self.loud = False
+        self.stored: dict[str, Any] = {}
 
     def open(
         self,
         *,
         framework: str,
-        made_by: str,
-        task: dict[str, Any],
+        source: dict[str, Any],
+        shapes: Mapping[str, list[int]],
         batch: int,
         seed: int,
-        folder: str,
     ) -> dict[str, Any]:
         """Build the twin and describe it; ``{"usage": line}`` where the user must mend something.
 
-        ``made_by`` is ``file.py:name`` or ``package.module:name``; ``task`` the keywords of
-        ``words.task``. ``folder`` is where relative files and modules are looked for; a ``batch``
-        of 0 takes one that no axis of the inputs can be mistaken for.
+        ``source`` is one of ``sources``; ``shapes`` those of the inputs; ``batch`` the samples.
         """
-        inspection = importlib.import_module(f"benchmarks.frameworks.{framework}.inspection")
-        inspection.set_up(framework, seed)
-        side = "PyTorch" if framework == "torch" else "Keras"
+        inspection = frameworks.part(framework, "inspection")
+        inspection.set_up(seed)
+        dialect = frameworks.facts(framework).dialect
         try:
-            self.task = words.task(**task)
-            make, loss = loaded(made_by, Path(folder), own=self.task.loss is None)
-            size = batch or batch_size(self.task)
-            self.twin = inspection.Twin(make, loss, self.task, draw(self.task, size, seed))
+            self.source = sources.load(source, dialect)
+            self.source = _at(self.source, shapes)
+            self.stored = stored.read(Path(source["weights"])) if source.get("weights") else {}
+            self.batch = draw(self.source.task, batch, seed)
+            self.twin = inspection.Twin(self.source, self.batch)
             told = self.twin.describe()
         except TaskError as error:
             return {"usage": str(error)}
         except Exception as error:
-            return {"usage": f"the {side} side, {made_by}: {_line(error)}"}
+            if "files" not in source:
+                raise
+            side, made_by = sources.SIDES[dialect], source["files"][dialect]
+            return {"usage": f"the {side} side, {made_by}: {sources.line(error)}"}
         return {"description": asdict(told)}
 
     def trace(
         self,
         *,
-        assigned: dict[str, dict[str, str]],
+        assigned: list[list[Any]],
         keys: dict[str, Any],
         seed: int,
         path: str,
         alike: bool,
+        loud: bool = False,
     ) -> dict[str, Any]:
         """Load seeded weights and write one watched pass to ``path`` (npz)."""
-        self._load(assigned, keys, seed, alike=alike)
-        _write(path, self.twin.trace())
+        with self._shouting(loud=loud):
+            self._load(assigned, keys, seed, alike=alike)
+            _write(path, self.twin.trace())
         return {"findings": list(self.twin.findings)}
+
+    def adopt(self, *, assigned: list[list[Any]], file: str, path: str) -> dict[str, Any]:
+        """Load a file of weights and write them all, canonical, to ``path`` (npz).
+
+        ``{"refused": line}`` where the file does not fit this side.
+        """
+        self.twin.load(assignment(assigned), {})
+        try:
+            held = self.twin.adopt(Path(file))
+        except TaskError as error:
+            return {"refused": str(error)}
+        _write(path, held)
+        return {"refused": None}
+
+    def keep(self, *, path: str) -> dict[str, Any]:
+        """Use the canonical weights of a file (npz) from here on."""
+        self.stored = stored.read(Path(path))
+        return {}
 
     def equalize(self, *, changes: dict[str, dict[str, float]]) -> dict[str, Any]:
         """Set constants of layers: by path, ``epsilon`` and ``momentum`` in Keras' sense."""
@@ -83,83 +106,93 @@ class ProofWorker:
         return {}
 
     def train(
-        self, *, assigned: dict[str, dict[str, str]], keys: dict[str, Any], seed: int, path: str
+        self, *, assigned: list[list[Any]], keys: dict[str, Any], seed: int, path: str
     ) -> dict[str, Any]:
         """Write weights and buffers after 3 steps of the task's optimizer and of plain SGD."""
         found: dict[str, Any] = {}
-        optimizers = (("task", self.task.optimizer), ("sgd", PLAIN)) if keys else ()
-        for name, optimizer in optimizers:
-            self._load(assigned, keys, seed, alike=False)
+        optimizers: dict[str, Optimizer] = {"task": self.source.task.optimizer, "sgd": PLAIN}
+        for name, optimizer in optimizers.items() if keys else ():
+            self._load(assigned, keys, seed)
             after = self.twin.train(optimizer, STEPS)
             found |= {f"after/{name}/{key}": held for key, held in after.items()}
         _write(path, found)
         return {"findings": list(self.twin.findings)}
 
+    def infer(
+        self, *, assigned: list[list[Any]], keys: dict[str, Any], seed: int, path: str
+    ) -> dict[str, Any]:
+        """Write the outputs of one inference pass, ``output/<name>``."""
+        self._load(assigned, keys, seed)
+        _write(path, {f"output/{name}": held for name, held in self.twin.infer().items()})
+        return {"findings": []}
+
+    def shout(self, **told: Any) -> dict[str, Any]:
+        """As ``infer``, of values ``compare.LOUD`` times as large."""
+        with self._shouting():
+            return self.infer(**told)
+
+    def reference(
+        self,
+        *,
+        assigned: list[list[Any]],
+        keys: dict[str, Any],
+        seed: int,
+        batch: int,
+        paths: dict[str, str],
+    ) -> dict[str, Any]:
+        """Write what a timed stack must compute on a batch of this size, for each of two parts.
+
+        ``inference``: ``output/<name>``. ``training``: the ``loss`` of a first step of the task's
+        optimizer, ``update/<key>`` of every trained weight and its norm before, ``size/<key>``;
+        nothing where training draws masks.
+        """
+        self.twin.feed(draw(self.source.task, batch, seed))
+        values = self._load(assigned, keys, seed)
+        _write(paths["inference"], {f"output/{n}": held for n, held in self.twin.infer().items()})
+        found: dict[str, Any] = {}
+        if keys and not self.twin.describe().drops:
+            self._load(assigned, keys, seed)
+            after = self.twin.train(self.source.task.optimizer, 1)
+            moved = [k for k, one in keys.items() if one["trainable"] and k in after]
+            found = {"loss": after["loss"]}
+            found |= {f"update/{key}": after[key] - values[key] for key in moved}
+            found |= {f"size/{key}": np.linalg.norm(values[key]) for key in moved}
+        _write(paths["training"], found)
+        return {}
+
+    def count(self) -> dict[str, Any]:
+        """FLOPs of a sample's inference by the framework's own counter, or why there are none."""
+        flops, reason = self.twin.count()
+        return {"flops": flops, "reason": reason}
+
+    @contextmanager
+    def _shouting(self, *, loud: bool = True) -> Iterator[None]:
+        """Feed and load values ``compare.LOUD`` times as large while it lasts, unless told not."""
+        kept, self.loud = self.batch, loud
+        if loud:
+            self.twin.feed(compare.louder_batch(kept))
+        try:
+            yield
+        finally:
+            self.loud = False
+            if loud:
+                self.twin.feed(kept)
+
     def _load(
-        self, assigned: dict[str, dict[str, str]], keys: dict[str, Any], seed: int, *, alike: bool
-    ) -> None:
+        self, assigned: list[list[Any]], keys: dict[str, Any], seed: int, *, alike: bool = False
+    ) -> dict[str, Any]:
         values = weights.generate(keys, seed, alike=alike)
-        self.twin.load(tuple(Assigned(p, names) for p, names in assigned.items()), values)
+        if not alike:
+            values = weights.overlaid(values, self.stored)
+        if self.loud:
+            values = compare.louder(values, keys)
+        self.twin.load(assignment(assigned), values)
+        return values
 
 
-def loaded(
-    made_by: str, folder: Path, *, own: bool
-) -> tuple[Callable[[], Any], Callable[..., Any] | None]:
-    """What builds a model, and the file's own loss where the task asks for it.
-
-    Raises:
-        TaskError: it cannot be had; the text says why.
-    """
-    place, colon, name = made_by.rpartition(":")
-    if not colon or not place or not name:
-        raise TaskError(f"{made_by!r} is not FILE.py:NAME or PACKAGE.MODULE:NAME")
-    module = _module(place, folder)
-    if not hasattr(module, name):
-        near = [n for n in vars(module) if not n.startswith("_")]
-        raise TaskError(f"{place} has no {name!r}; it has: {', '.join(near)}")
-    make = getattr(module, name)
-    if not callable(make):
-        raise TaskError(f"{made_by} is a {type(make).__name__}, not a class or a function")
-    needed = [
-        p.name
-        for p in inspect.signature(make).parameters.values()
-        if p.default is p.empty and p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD}
-    ]
-    if needed:
-        raise TaskError(
-            f"{made_by} needs {', '.join(needed)}: write a function without arguments that calls it"
-        )
-    loss = getattr(module, "loss", None) if own else None
-    if own and loss is None:
-        raise TaskError(f"{place} defines no loss(outputs, targets), which --loss own asks for")
-    return make, loss
-
-
-def _module(place: str, folder: Path) -> Any:
-    is_file = place.endswith(".py")
-    path = folder / place
-    if is_file and not path.is_file():
-        raise TaskError(f"there is no file {place}")
-    sys.path.insert(0, str(path.parent.resolve() if is_file else folder))
-    try:
-        return _executed(path) if is_file else importlib.import_module(place)
-    except Exception as error:
-        raise TaskError(f"{place} cannot be imported: {_line(error)}") from error
-
-
-def _executed(path: Path) -> Any:
-    located = importlib.util.spec_from_file_location(f"twinbench_pair_{path.stem}", path)
-    if located is None or located.loader is None:
-        raise ImportError(path.name)
-    module = importlib.util.module_from_spec(located)
-    sys.modules[located.name] = module
-    located.loader.exec_module(module)
-    return module
-
-
-def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:400]
+def _at(source: Any, shapes: Mapping[str, list[int]]) -> Any:
+    """The source with the task at the shapes asked."""
+    return replace(source, task=source.task.at(shapes))
 
 
 def _write(path: str, arrays: dict[str, Any]) -> None:

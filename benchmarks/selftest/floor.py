@@ -125,7 +125,7 @@ def _small(made: Plan) -> Selection | None:
     able: dict[str, Stack] = {}
     for stack in group.stacks:
         if not stack.label and not made.lacking(group.model, stack):
-            able.setdefault(stack.adapter, stack)
+            able.setdefault(stack.framework, stack)
     there = [p for p in group.phases() if p != COLD]
     phases = [p for p in PREFERRED if p in there] or there[:1]
     if not able or not phases:

@@ -11,7 +11,7 @@ from functools import cache
 from statistics import median
 
 from benchmarks import assembly, briefing, environment, plan, registry, worker
-from benchmarks.adapters._protocol import Settings
+from benchmarks.proof.group import handoffs
 
 MODEL, PHASE, STACK = "mlp", "forward", "torch-eager"
 WARM, CALIBRATED = 20, 50
@@ -29,14 +29,15 @@ def _prepared() -> Callable[[], object]:
     chosen = plan.Selection(models=(MODEL,), phases=(PHASE,), stacks=(STACK,))
     (group,) = plan.make(chosen).groups
     (stack,) = group.stacks
-    settings = Settings(**briefing.settings(stack, chosen, environment.usable_cores()))
-    adapter = registry.adapter(stack.adapter)(settings)
-    session = assembly.build(adapter, settings, briefing.job(group, chosen, needs_data=False))
+    (handoff,) = handoffs(group, chosen)[0].values()
+    job = briefing.job(group, chosen, stack, environment.usable_cores(), handoff)
+    device = assembly.device(stack.framework, job["settings"])
+    session = assembly.build(device, job)
     work = registry.load("phases", PHASE).prepare(session)
 
     def run() -> None:
         work.run()
-        adapter.synchronize()
+        device.synchronize()
 
     for _ in range(WARM):
         run()

@@ -65,6 +65,15 @@ class RMSprop(Optimizer):
     epsilon: float = 1e-7
 
 
+@dataclass(frozen=True, slots=True)
+class Own(Optimizer):
+    """The twins define it: PyTorch's ``optimizer(parameters)``, Keras' ``optimizer()``.
+
+    Both are taken as they are, but for Adam's epsilon: PyTorch's is set so that its step is that of
+    Keras (see ``Adam``), which is a finding.
+    """
+
+
 def named(name: str) -> Optimizer:
     """The optimizer of that name with its usual constants.
 
@@ -76,6 +85,7 @@ def named(name: str) -> Optimizer:
         "adam": Adam(),
         "adamw": Adam(weight_decay=0.004),
         "rmsprop": RMSprop(),
+        "own": Own(),
     }
     if name not in known:
         raise ValueError(f"there is no optimizer {name!r} (there: {', '.join(known)})")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -66,11 +66,37 @@ class LossPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """What one effort runs: batch, shapes of inputs that differ, samples per epoch.
+
+    ``shapes`` are by input; those that are not named keep the task's.
+    """
+
+    batch: int
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    train_samples: int | None = None
+    test_samples: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """Figures that a paper gives, as a check: parameters, and multiply-accumulates of a sample."""
+
+    parameters: int | None = None
+    macs: float | None = None
+
+
+SIZES: Mapping[str, Size] = {"quick": Size(batch=32), "standard": Size(batch=32)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """What a model computes.
 
     ``loss`` is a weighted sum of named parts; ``None`` says that each twin's file defines
-    ``loss(outputs, targets) -> {part: scalar}``, whose parts are added.
+    ``loss(outputs, targets) -> {part: scalar}``, whose parts are added. ``sizes`` has ``quick`` and
+    ``standard``. ``proof_batch`` is the number of samples of the proof; 0 takes one that no axis of
+    the inputs can be mistaken for. ``heavy`` leaves the model out of a quick run that names none.
     """
 
     inputs: Mapping[str, Input]
@@ -78,6 +104,54 @@ class Task:
     loss: tuple[LossPart, ...] | None = ()
     optimizer: Optimizer = field(default_factory=lambda: SGD(0.01, momentum=0.9))
     title: str = ""
+    reference: str = ""
+    published: Published = field(default_factory=Published)
+    sizes: Mapping[str, Size] = field(default_factory=lambda: dict(SIZES))
+    proof_batch: int = 0
+    heavy: bool = False
+
+    @property
+    def images(self) -> bool:
+        """Whether it takes images, so that their layout may matter."""
+        return any(one.kind == "image" for one in self.inputs.values())
+
+    def size(self, effort: str) -> Size:
+        """The size that an effort runs; ``release`` runs the published one of ``standard``."""
+        return self.sizes["quick" if effort == "quick" else "standard"]
+
+    def at(self, shapes: Mapping[str, Sequence[int]]) -> Task:
+        """The same task with other shapes of some inputs.
+
+        Raises:
+            TaskError: it has no such input.
+        """
+        unknown = set(shapes) - set(self.inputs)
+        if unknown:
+            known = ", ".join(self.inputs)
+            raise TaskError(f"there is no input {min(unknown)!r}; there are: {known}")
+        inputs = {
+            name: replace(one, shape=tuple(shapes.get(name, one.shape)))
+            for name, one in self.inputs.items()
+        }
+        return replace(self, inputs=inputs)
+
+    def labelled(self) -> tuple[Input, Target]:
+        """The input and the target of a task that reads labelled samples.
+
+        Raises:
+            TaskError: it has more than one input, or its target is no single class.
+        """
+        inputs, targets = tuple(self.inputs.values()), tuple(self.targets.values())
+        if (
+            len(inputs) != 1
+            or len(targets) != 1
+            or targets[0] != Target("classes", (), targets[0].count)
+        ):
+            raise TaskError(
+                "data sets hold labelled samples: only a task of one input and one class label"
+                " reads them"
+            )
+        return inputs[0], targets[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +162,76 @@ class Batch:
     targets: Arrays
 
 
+def image(height: int, width: int, channels: int) -> Input:
+    """An image of so many rows, columns and channels."""
+    return Input("image", (height, width, channels))
+
+
+def features(*shape: int) -> Input:
+    """Values of any shape: ``features(20)``, or a time series ``features(50, 4)``."""
+    return Input("features", shape)
+
+
+def tokens(length: int, vocabulary: int) -> Input:
+    """Token ids below ``vocabulary``."""
+    return Input("tokens", (length,), vocabulary)
+
+
+def mask(length: int) -> Input:
+    """True where a position counts."""
+    return Input("mask", (length,))
+
+
+def noise(*shape: int) -> Input:
+    """Standard normal values, drawn by us from the seed."""
+    return Input("noise", shape)
+
+
+def classes(count: int, *shape: int) -> Target:
+    """One of ``count`` classes, for each position of ``shape`` (steps, or height and width)."""
+    return Target("classes", shape, count)
+
+
+def values(*shape: int) -> Target:
+    """Standard normal values of a shape."""
+    return Target("values", shape)
+
+
+def labels(count: int) -> Target:
+    """``count`` labels, each there or not."""
+    return Target("labels", count=count)
+
+
+def like(source: str) -> Target:
+    """The same as an input."""
+    return Target("like", source=source)
+
+
 def check(task: Task) -> None:
     """Refuse a task whose loss could not fail, or that names what is not there.
 
     Raises:
         TaskError: the text says what is allowed.
     """
+    _check_inputs(task)
+    _check_targets(task)
+    if task.loss == ():
+        raise TaskError(
+            "a task needs a loss: a tuple of parts, or None where the twins define loss()"
+        )
+    for effort in SIZES:
+        if effort not in task.sizes:
+            raise TaskError(f"sizes: {effort!r} is missing; there must be {', '.join(SIZES)}")
+        task.at(task.size(effort).shapes)
+    for part in task.loss or ():
+        if part.target not in task.targets:
+            known = ", ".join(task.targets) or "none"
+            raise TaskError(
+                f"loss {part.name}: there is no target {part.target!r} (there: {known})"
+            )
+
+
+def _check_inputs(task: Task) -> None:
     if not task.inputs:
         raise TaskError("a task needs at least one input")
     for name, array in task.inputs.items():
@@ -101,6 +239,9 @@ def check(task: Task) -> None:
             raise TaskError(f"input {name}: tokens need a vocabulary of at least 2")
         if array.kind == "image" and len(array.shape) != 3:  # noqa: PLR2004 - height, width, channels
             raise TaskError(f"input {name}: an image is HEIGHTxWIDTHxCHANNELS")
+
+
+def _check_targets(task: Task) -> None:
     for name, target in task.targets.items():
         if target.kind == "classes" and target.count < 2:  # noqa: PLR2004 - one class is no choice
             raise TaskError(
@@ -109,12 +250,6 @@ def check(task: Task) -> None:
             )
         if target.kind == "like" and target.source not in task.inputs:
             raise TaskError(f"target {name}: there is no input {target.source!r}")
-    for part in task.loss or ():
-        if part.target not in task.targets:
-            known = ", ".join(task.targets) or "none"
-            raise TaskError(
-                f"loss {part.name}: there is no target {part.target!r} (there: {known})"
-            )
 
 
 def batch_size(task: Task) -> int:

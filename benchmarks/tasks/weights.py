@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import zlib
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from benchmarks.tasks.task import TaskError
 
 
 def generate(
@@ -35,6 +38,33 @@ def generate(
         drawn = _draw(name, shape, one["start"], rng)
         made[key] = drawn.astype(np.float32).astype(np.float64)
     return made
+
+
+def overlaid(
+    values: dict[str, NDArray[np.float64]], stored: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[np.float64]]:
+    """The values, with those that are stored in their place.
+
+    Raises:
+        TaskError: a stored one has another shape, or the model has no such weight.
+    """
+    for key, held in stored.items():
+        if key not in values:
+            raise TaskError(f"stored weights: the model has no {key}")
+        if held.shape != values[key].shape:
+            there, here = ("x".join(map(str, one.shape)) for one in (held, values[key]))
+            raise TaskError(f"stored weights: {key} is {there} there and {here} here")
+    return values | {key: held.astype(np.float64) for key, held in stored.items()}
+
+
+def digest(values: Mapping[str, NDArray[np.float64]]) -> str:
+    """SHA-256 over keys, shapes and float64 bytes, in the order of keys."""
+    sha = hashlib.sha256()
+    for key in sorted(values):
+        array = np.ascontiguousarray(values[key], dtype="<f8")
+        sha.update(f"{key}{array.shape}".encode())
+        sha.update(array.tobytes())
+    return sha.hexdigest()
 
 
 def _draw(

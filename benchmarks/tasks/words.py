@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.tasks import losses, optimizers
-from benchmarks.tasks.task import Input, LossPart, Target, Task, TaskError, check
+from benchmarks.tasks.task import SIZES, Input, LossPart, Size, Target, Task, TaskError, check
 
 INPUTS = "image:32x32x3, features:20, features:50x4, tokens:80:vocabulary=20000, mask:80, noise:100"
 TARGETS = "classes:10, classes:10:steps=5, values:1, labels:14, like:INPUT, none"
@@ -18,6 +18,7 @@ def task(
     loss: str | None = None,
     optimizer: str = "sgd",
     output: str = "output",
+    batch: int = 0,
 ) -> Task:
     """The task that the words name, checked.
 
@@ -27,6 +28,7 @@ def task(
         loss: a named loss, ``own`` (each file defines ``loss``), or ``None``: what suits it.
         optimizer: a name of ``benchmarks.tasks.optimizers.named``.
         output: the output that the loss is of.
+        batch: samples where it is timed; 0 takes the usual number.
 
     Raises:
         TaskError: a word is wrong; the text says what is allowed.
@@ -45,6 +47,7 @@ def task(
         loss=_loss(sought, loss, output),
         optimizer=chosen,
         title="pair",
+        sizes=dict.fromkeys(SIZES, Size(batch=batch)) if batch else SIZES,
     )
     check(made)
     return made

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-import inspect
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.frameworks._keras import engines, patches, watch
+from benchmarks.frameworks._keras import calls, engines, patches, watch
 from benchmarks.frameworks._keras.optimizers import make as optimizer_of
+from benchmarks.frameworks._keras.optimizers import told as optimizer_told
+from benchmarks.frameworks._keras.weights import Inventory, array, joined
+from benchmarks.frameworks.contracts import Source
 from benchmarks.frameworks.description import Arrays, Assigned, Description, Drop, Node, Weight
-from benchmarks.tasks import losses
-from benchmarks.tasks.layers import Kind, Part, Slot, attribute, kind_of
+from benchmarks.tasks import stored
 from benchmarks.tasks.optimizers import SGD, Optimizer
-from benchmarks.tasks.task import Batch, Task, TaskError
+from benchmarks.tasks.task import Batch, TaskError
 
-MODEL = "(model)"
 NOISE = 1e-12
 """Relative differences below this are the rounding of float64: no finding."""
-THREADS = 2
-"""Threads of one of TensorFlow's operations: a proof is small."""
 
 
-def set_up(engine: str, seed: int) -> None:
-    """Import Keras in float64; ``KERAS_BACKEND`` has been set to its engine."""
-    del engine
-    chosen = os.environ.get("KERAS_BACKEND")
-    if chosen == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.set_visible_devices([], "GPU")
-        tf.config.threading.set_intra_op_parallelism_threads(THREADS)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-    elif chosen == "jax":
-        os.environ.setdefault("JAX_PLATFORMS", "cpu")
-        import jax
-
-        jax.config.update("jax_enable_x64", True)  # noqa: FBT003 - JAX's own signature
+def set_up(seed: int) -> None:
+    """Import Keras in float64; its engine has been set up before."""
     import keras
 
     keras.backend.clear_session()
@@ -53,46 +37,86 @@ def set_up(engine: str, seed: int) -> None:
 class Twin:
     """A model in float64 on the CPU, with its batch; everything random in it is switched off."""
 
-    def __init__(
-        self,
-        make: Callable[[], Any],
-        loss: Callable[..., Any] | None,
-        task: Task,
-        batch: Batch,
-        extra: tuple[Path, ...] = (),
-    ) -> None:
+    def __init__(self, source: Source, batch: Batch) -> None:
         import keras
 
-        self.keras = keras
-        self.model = make()
+        with patches.restated():  # what TensorFlow lacks in float64 is needed to build it, too
+            self.model, self.source = source.make(source.task), source
         if not isinstance(self.model, keras.layers.Layer):
             given = type(self.model).__name__
             raise TaskError(f"the Keras side gives a {given}, not a keras.Model or a layer")
-        self.loss, self.task, self.extra = loss, task, extra
         self.findings: list[dict[str, Any]] = []
-        self.assigned: dict[str, dict[str, str]] = {}
-        self.size = len(next(iter(batch.inputs.values())))
-        self.inputs = {n: _tensor(a) for n, a in batch.inputs.items()}
-        self.targets = {n: _tensor(a) for n, a in batch.targets.items()}
-        self.paths: dict[int, tuple[Any, str]] = {}
-        self._call_of: Callable[[Mapping[str, Any], bool], Any] | None = None
+        self._stateful: list[Any] = []
+        self._caller = calls.Caller(self.model)
+        self.feed(batch)
         with patches.restated():
             self._call(self.inputs, training=False)
-        self.paths = dict(_paths(self.model))
+        self.held = Inventory(self.model, source.extra)
         self._refuse_other_types()
-        self.kinds = dict(self._owners())
-        self._parts = {i: self._parts_of(i) for i in self.kinds}
-        self._drops = {i: [d for p in self._parts[i] for d in p.drops] for i in self.kinds}
-        self._rates = watch.rates(list(self.paths.values()))
-        for layer, _ in self.paths.values():
+        self._drops = {i: [d for p in ps for d in p.drops] for i, ps in self.held.parts.items()}
+        layers = list(self.held.layers.values())
+        self._rates = watch.rates(layers)
+        for layer, _ in layers:
             watch.switch_off(layer)
-        scales = [patches.exact_scale(layer) for layer, _ in self.paths.values()]
+        scales = [patches.exact_scale(layer) for layer, _ in layers]
         self._note_restated({patches.SCALE: scales} if any(scales) else {})
         self._note_stateful()
 
+    def feed(self, batch: Batch) -> None:
+        """Take another batch of the same task from here on."""
+        self.size = len(next(iter(batch.inputs.values())))
+        self.inputs = {n: _tensor(a) for n, a in batch.inputs.items()}
+        self.targets = {n: _tensor(a) for n, a in batch.targets.items()}
+
+    def load(self, assigned: tuple[Assigned, ...], values: Mapping[str, Any]) -> None:
+        """Set variables from canonical values."""
+        self.held.assign(assigned)
+        self.held.load(values)
+
+    def adopt(self, path: Path) -> Arrays:
+        """Set the weights that a file holds; all, canonical.
+
+        A ``.weights.h5`` is Keras' own; in any other file the names are the paths of variables,
+        with or without the name of the model in front.
+
+        Raises:
+            TaskError: the file does not fit; one line says why.
+        """
+        if path.name.endswith(stored.KERAS):
+            try:
+                self.model.load_weights(str(path))
+            except Exception as error:
+                text = " ".join(str(error).split())[:300]
+                raise TaskError(f"{path.name} does not fit the Keras side: {text}") from None
+            return self.held.canonical()
+        own = {v.path: v for v in self.model.variables if _floating(v)}
+        held = stored.read(path)
+        if not own.keys() & held.keys():
+            own = {name.partition("/")[2]: v for name, v in own.items()}
+        stored.check(path, held, {n: tuple(v.shape) for n, v in own.items()}, "Keras")
+        for name, variable in own.items():
+            variable.assign(held[name])
+        return self.held.canonical()
+
+    def infer(self) -> Arrays:
+        """Outputs of one inference pass, by name."""
+        with patches.restated():
+            outputs = named(self._call(self.inputs, training=False))
+        return {name: array(one) for name, one in outputs.items()}
+
+    def count(self) -> tuple[float | None, str]:
+        """No counter of Keras' own."""
+        return None, "Keras counts no FLOPs"
+
+    def equalize(self, changes: Mapping[str, Mapping[str, float]]) -> None:
+        """Set ``epsilon`` and ``momentum`` of layers by path."""
+        for layer, path in self.held.layers.values():
+            for name, value in changes.get(path, {}).items():
+                setattr(layer, name, value)
+
     def describe(self) -> Description:
         """Layers in forward order, from one training-mode pass that changes nothing."""
-        kept = [_array(v) for v in self.model.variables]
+        kept = [array(v) for v in self.model.variables]
         seen = self._watched(keep=False)
         with patches.restated(), patches.draws() as random, engines.eager():
             outputs = named(seen.run(lambda: self._call(self.inputs, training=True)))
@@ -109,39 +133,29 @@ class Twin:
                 int(np.prod(t.shape)) for t in self._held(self.model.variables) if t is not None
             ),
             regularisers=len(self.model.losses),
+            optimizer=optimizer_told(self.source.optimizer()) if self.source.optimizer else {},
             random=tuple(dict.fromkeys(random)),
         )
 
     def _order(self, seen: watch.Watch) -> list[int]:
         """What owns weights, by identity: in the order of its first call, then what has none."""
         called = list(dict.fromkeys(seen.calls))
-        return [*called, *(i for i in self.kinds if i not in called)]
+        return [*called, *(i for i in self.held.kinds if i not in called)]
 
     def _all_drops(self, seen: watch.Watch) -> list[tuple[Drop, int | None]]:
         """What drops, in forward order, and its place in ``seen.drops`` where it is a layer."""
         found: list[tuple[Drop, int | None]] = [(d, i) for i, d in enumerate(seen.drops)]
         for index in self._order(seen):
             at = 1 + (seen.calls.index(index) if index in seen.calls else len(seen.calls))
-            where = self._path(index)
+            where = self.held.path(index)
             found += [
                 (Drop(what=w, rate=r, after=at, where=where), None) for w, r in self._drops[index]
             ]
         return sorted(found, key=lambda one: one[0].after)
 
-    def load(self, assigned: tuple[Assigned, ...], values: Mapping[str, Any]) -> None:
-        """Set variables from canonical values."""
-        self.assigned = {one.path: one.weights for one in assigned}
-        for path, slot, variable in self._slots():
-            key = self.assigned.get(path, {}).get(slot.name)
-            if key is None:
-                continue
-            stored = _array(variable)
-            stored[slot.index] = np.reshape(slot.back(values[key]), stored[slot.index].shape)
-            variable.assign(stored)
-
     def trace(self) -> Arrays:
         """One training-mode forward and backward pass; keys as in ``description.Arrays``."""
-        kept = [_array(v) for v in self.model.variables]
+        kept = [array(v) for v in self.model.variables]
         floats = [n for n, t in self.inputs.items() if _floating(t)]
         trained = list(self.model.trainable_variables)
         seen, found = self._watched(keep=True), Arrays()
@@ -149,13 +163,13 @@ class Twin:
         def loss(inputs: list[Any], *, watched: bool) -> Any:
             given = {**self.inputs, **dict(zip(floats, inputs, strict=True))}
             if not watched:
-                return self._total(self._losses(named(self._call(given, training=True))))
+                return self._total(self._parts(named(self._call(given, training=True))))
             outputs = named(seen.run(lambda: self._call(given, training=True)))
-            parts = self._losses(outputs)
+            parts = self._parts(outputs)
             total = self._total(parts)
-            found.update({f"output/{n}": _array(o) for n, o in outputs.items()})
-            found.update({f"loss/{n}": _array(p) for n, p in parts.items()})
-            found["loss"] = _array(total)
+            found.update({f"output/{n}": array(o) for n, o in outputs.items()})
+            found.update({f"loss/{n}": array(p) for n, p in parts.items()})
+            found["loss"] = array(total)
             return total
 
         with patches.restated() as differences:
@@ -168,42 +182,47 @@ class Twin:
             found[f"drop/{dropped[int(place)]}" if name == "drop" else key] = held
         for name, slope in zip(floats, of_inputs, strict=True):
             if slope is not None:
-                found[f"input_gradient/{name}"] = _array(engines.dense(slope))
+                found[f"input_gradient/{name}"] = array(engines.dense(slope))
         by_variable = {id(v): s for v, s in zip(trained, slopes, strict=True)}
-        for path, slot, variable in self._slots():
+        for path, slot, variable in self.held.slots():
             slope = by_variable.get(id(variable))
-            given = self.assigned.get(path, {}).get(slot.name)
+            given = self.held.key(path, slot)
             if given is not None and slope is not None:
-                held = _array(engines.dense(slope))
+                held = array(engines.dense(slope))
                 found[f"gradient/{given}"] = slot.turn(held[slot.index])
         return found
 
     def train(self, optimizer: Optimizer, steps: int) -> Arrays:
         """Canonical weights and buffers after some steps on the batch, from where they stand."""
-        start = [_array(v) for v in self.model.variables]
-        sparse = self._steps(optimizer, steps, densify=True)
-        restated = self._canonical()
+        start = [array(v) for v in self.model.variables]
+        sparse, loss = self._steps(optimizer, steps, densify=True)
+        restated = self.held.canonical()
         if sparse and not isinstance(optimizer, SGD):
-            end = [_array(v) for v in self.model.variables]
+            end = [array(v) for v in self.model.variables]
             self._put_back(start)
             self._steps(optimizer, steps, densify=False)
-            self._note_sparse(restated, self._canonical(), sparse, steps)
+            self._note_sparse(restated, self.held.canonical(), sparse, steps)
             self._put_back(end)
-        return restated
+        return restated | ({} if loss is None else {"loss": array(loss)})
 
     def _put_back(self, kept: list[Any]) -> None:
         for variable, held in zip(self.model.variables, kept, strict=True):
             variable.assign(held)
 
-    def _steps(self, optimizer: Optimizer, steps: int, *, densify: bool) -> set[int]:
-        """Train; the variables, by identity, whose gradients came as indexed rows."""
-        trained, made = list(self.model.trainable_variables), optimizer_of(optimizer)
+    def _steps(self, optimizer: Optimizer, steps: int, *, densify: bool) -> tuple[set[int], Any]:
+        """Train; the variables, by identity, whose gradients came as rows, and any last loss."""
+        trained, made = (
+            list(self.model.trainable_variables),
+            optimizer_of(optimizer, self.source.optimizer),
+        )
         made.build(trained)
-        sparse: set[int] = set()
+        sparse, last = set[int](), list[Any]()
 
         def loss(inputs: list[Any], *, watched: bool) -> Any:
-            del inputs, watched
-            return self._total(self._losses(named(self._call(self.inputs, training=True))))
+            del inputs
+            made = self._total(self._parts(named(self._call(self.inputs, training=True))))
+            last[:] = [made] if watched else last
+            return made
 
         with patches.restated():
             for _ in range(steps):
@@ -214,127 +233,20 @@ class Twin:
                     slopes = [engines.dense(s) for s in slopes]
                 pairs = [(s, v) for s, v in zip(slopes, trained, strict=True) if s is not None]
                 made.apply_gradients(pairs) if pairs else None
-        return sparse
-
-    def _canonical(self) -> Arrays:
-        found: Arrays = {}
-        for path, slot, variable in self._slots():
-            key = self.assigned.get(path, {}).get(slot.name)
-            if key is not None:
-                found[key] = slot.turn(_array(variable)[slot.index])
-        return found
-
-    def _call(self, inputs: Mapping[str, Any], *, training: bool) -> Any:
-        """The model's output, its inputs given as the model takes them."""
-        for layer, _ in self.paths.values():
-            if getattr(layer, "stateful", False):
-                layer.reset_state()
-        if self._call_of is not None:
-            return self._call_of(inputs, training)
-        tries = list(self._ways(dict(inputs)))
-        first: Exception | None = None
-        for way in tries:
-            try:
-                made = way(inputs, training)
-            except Exception as error:
-                first = first or error
-                continue
-            self._call_of = way
-            return made
-        raise first or TaskError("the Keras side takes no input")
-
-    def _ways(
-        self, inputs: Mapping[str, Any]
-    ) -> Iterator[Callable[[Mapping[str, Any], bool], Any]]:
-        model = self.model
-        if len(inputs) == 1:
-            yield lambda given, training: model(*given.values(), training=training)
-            yield lambda given, training: model(dict(given), training=training)
-            return
-        plain = inspect.signature(model.call).parameters
-        names = [n for n in plain if n not in {"training", "mask", "inputs"}]
-        if not isinstance(model, self.keras.Sequential) and set(inputs) <= set(names):
-            yield lambda given, training: model(**given, training=training)
-        elif len([n for n in names if plain[n].default is plain[n].empty]) == len(inputs):
-            yield lambda given, training: model(*given.values(), training=training)
-        yield lambda given, training: model(dict(given), training=training)
-        yield lambda given, training: model(list(given.values()), training=training)
-
-    def _losses(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
-        if self.loss is not None:
-            made = self.loss(dict(outputs), self.targets)
-            return dict(made) if isinstance(made, Mapping) else {"loss": made}
-        found = {}
-        for part in self.task.loss or ():
-            if part.output not in outputs:
-                known = ", ".join(outputs)
-                raise TaskError(f"the Keras side has no output {part.output!r}; it has: {known}")
-            loss = losses.load(part.name, self.extra)
-            value = loss.keras(outputs[part.output], self.targets[part.target], **part.options)
-            found[f"{part.output}.{part.name}"] = part.weight * value
-        return found
-
-    def _total(self, parts: Mapping[str, Any]) -> Any:
-        """All parts and what the model adds itself (regularisers)."""
-        ops = self.keras.ops
-        every = [*parts.values(), *self.model.losses]
-        return ops.sum(ops.stack([ops.reshape(one, ()) for one in every]))
-
-    def _owners(self) -> Iterator[tuple[int, Kind | None]]:
-        """Every layer that owns weights, or is of a known kind that does, by identity."""
-        inside: list[str] = []
-        for index, (layer, path) in self.paths.items():
-            if any(path.startswith(f"{outer}/") for outer in inside):
-                continue
-            kind = kind_of(layer, "keras", self.extra)
-            if kind is not None and kind.keras_parts(layer):
-                inside.append(path)
-                yield index, kind
-            elif kind is None and watch.own_variables(layer):
-                yield index, None
-
-    def _parts_of(self, index: int) -> tuple[Part, ...]:
-        layer, _ = self.paths[index]
-        kind = self.kinds[index]
-        if kind is not None:
-            return kind.keras_parts(layer)
-        slots, used = [], dict[str, int]()
-        weights = {id(v) for v in getattr(layer, "_trainable_variables", ())}  # frozen ones too
-        for place, variable in enumerate(watch.own_variables(layer)):
-            if not _array(variable).size or id(variable) not in weights:
-                continue
-            name = variable.name
-            used[name] = used.get(name, 0) + 1
-            name = name if used[name] == 1 else f"{name}_{used[name]}"
-            slots.append(Slot(name=name, attribute=f"#{place}"))
-        return (Part(slots=tuple(slots)),)
-
-    def _slots(self) -> Iterator[tuple[str, Slot, Any]]:
-        """Path of the node, slot and variable of everything that holds numbers, each once."""
-        seen = set[tuple[int, str]]()
-        for index, parts in self._parts.items():
-            layer, _ = self.paths[index]
-            for part in parts:
-                for slot in part.slots:
-                    variable = _reach(layer, slot.attribute)
-                    mark = (id(variable), str(slot.index))
-                    if variable is None or mark in seen:
-                        continue
-                    seen.add(mark)
-                    yield _joined(self._path(index), part.suffix), slot, variable
+        return sparse, last[0] if last else None
 
     def _nodes(self, index: int, seen: watch.Watch) -> list[Node]:
-        layer, _ = self.paths[index]
-        kind, trained = self.kinds[index], {id(v) for v in self.model.trainable_variables}
-        own = {(path, slot.name): v for path, slot, v in self._slots()}
+        layer, _ = self.held.layers[index]
+        kind, trained = self.held.kinds[index], {id(v) for v in self.model.trainable_variables}
+        own = {(path, slot.name): v for path, slot, v in self.held.slots()}
         made = []
-        for part in self._parts[index]:
-            path, weights = _joined(self._path(index), part.suffix), dict[str, Weight]()
+        for part in self.held.parts[index]:
+            path, weights = joined(self.held.path(index), part.suffix), dict[str, Weight]()
             for slot in part.slots:
                 variable = own.get((path, slot.name))
                 if variable is None:
                     continue
-                held = slot.turn(_array(variable)[slot.index])
+                held = slot.turn(array(variable)[slot.index])
                 weights[slot.name] = Weight(
                     shape=tuple(held.shape),
                     trainable=id(variable) in trained and not slot.buffer,
@@ -363,17 +275,25 @@ class Twin:
             )
         return made
 
-    def _watched(self, *, keep: bool) -> watch.Watch:
-        known = {i: self.kinds[i] is not None for i in self.kinds}
-        paths = {i: self._path(i) for i in self.kinds}
-        return watch.Watch(known, paths, self._rates, keep=keep)
+    def _call(self, inputs: Mapping[str, Any], *, training: bool) -> Any:
+        for layer in self._stateful:
+            layer.reset_state()
+        return self._caller(inputs, training=training)
 
-    def _path(self, index: int) -> str:
-        return self.paths[index][1] or MODEL
+    def _parts(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        return calls.parts(self.source, outputs, self.targets)
+
+    def _total(self, parts: Mapping[str, Any]) -> Any:
+        return calls.total(self.model, parts)
+
+    def _watched(self, *, keep: bool) -> watch.Watch:
+        known = {i: self.held.kinds[i] is not None for i in self.held.kinds}
+        paths = {i: self.held.path(i) for i in self.held.kinds}
+        return watch.Watch(known, paths, self._rates, keep=keep)
 
     def _held(self, variables: list[Any]) -> Iterator[Any]:
         """Variables that training moves or that would be, and no statistics or seeds."""
-        buffers = {id(v) for _, slot, v in self._slots() if slot.buffer}
+        buffers = {id(v) for _, slot, v in self.held.slots() if slot.buffer}
         for variable in variables:
             floating = "float" in str(variable.dtype)
             yield variable if floating and id(variable) not in buffers else None
@@ -386,9 +306,11 @@ class Twin:
                 self.findings.append({"name": name, "text": text, "error": max(errors)})
 
     def _note_stateful(self) -> None:
-        named = [path for layer, path in self.paths.values() if getattr(layer, "stateful", False)]
-        if named:
-            text = f"stateful layers ({', '.join(named)}) are reset before each pass of the proof"
+        found = [(x, p) for x, p in self.held.layers.values() if getattr(x, "stateful", False)]
+        self._stateful = [layer for layer, _ in found]
+        if found:
+            names = ", ".join(path for _, path in found)
+            text = f"stateful layers ({names}) are reset before each pass of the proof"
             self.findings.append({"name": "stateful", "text": text, "error": None})
 
     def _refuse_other_types(self) -> None:
@@ -397,7 +319,7 @@ class Twin:
         Raises:
             TaskError: there is one.
         """
-        for layer, path in self.paths.values():
+        for layer, path in self.held.layers.values():
             computes = str(getattr(layer, "compute_dtype", "float64"))
             if "float" in computes and computes != "float64":
                 raise TaskError(
@@ -408,8 +330,8 @@ class Twin:
     def _note_sparse(self, dense: Arrays, sparse: Arrays, tables: set[int], steps: int) -> None:
         """Tell how far the ``tables``, by identity, are apart, if they are."""
         worst = 0.0
-        for path, slot, variable in self._slots():
-            key = self.assigned.get(path, {}).get(slot.name)
+        for path, slot, variable in self.held.slots():
+            key = self.held.key(path, slot)
             if key is not None and id(variable) in tables:
                 size = float(np.linalg.norm(dense[key]))
                 apart = float(np.linalg.norm(dense[key] - sparse[key]))
@@ -427,16 +349,9 @@ class Twin:
         )
 
 
-def named(output: Any, name: str = "output") -> dict[str, Any]:
-    """Outputs by name: one tensor is ``output``, a sequence ``output_0``, …, a mapping its keys."""
-    if isinstance(output, Mapping):
-        return {str(k): _plain(v) for k, v in output.items()}
-    if isinstance(output, tuple | list):
-        found: dict[str, Any] = {}
-        for index, one in enumerate(output):
-            found |= named(one, f"{name}_{index}")
-        return found
-    return {name: _plain(output)}
+def named(output: Any) -> dict[str, Any]:
+    """Outputs by name, without the logits that Keras' softmax hangs on what it gives."""
+    return {name: _plain(one) for name, one in calls.named(output).items()}
 
 
 def _plain(output: Any) -> Any:
@@ -451,59 +366,6 @@ def _plain(output: Any) -> Any:
     return output
 
 
-def _paths(model: Any) -> Iterator[tuple[int, tuple[Any, str]]]:
-    """Identity, layer and path of the model and every layer below it, each once."""
-    seen = set[int]()
-    waiting = [(model, "")]
-    while waiting:
-        layer, path = waiting.pop(0)
-        if id(layer) in seen:
-            continue
-        seen.add(id(layer))
-        yield id(layer), (layer, path)
-        below, used = [], set[str]()
-        for child in watch.children(layer):
-            name = _name_in(layer, child)
-            while name in used:
-                name += "_"
-            used.add(name)
-            below.append((child, f"{path}/{name}" if path else name))
-        waiting = below + waiting
-
-
-def _name_in(parent: Any, child: Any) -> str:
-    """What a layer is called in the one that holds it.
-
-    In a subclassed model that is the attribute (``fc1``), with the place in a list or the key in a
-    mapping behind it (``blocks/0``); in a container, and where no attribute holds it, its own name.
-    """
-    if type(parent).__name__ not in watch.ROUTES:
-        for name, value in vars(parent).items():
-            if name.startswith("_"):
-                continue
-            if value is child:
-                return name
-            held: Any = ()
-            if isinstance(value, Mapping):
-                held = value.items()
-            elif isinstance(value, list | tuple):
-                held = enumerate(value)
-            for place, one in held:
-                if one is child:
-                    return f"{name}/{place}"
-    return str(child.name)
-
-
-def _joined(path: str, suffix: str) -> str:
-    return path + (f".{suffix}" if suffix else "")
-
-
-def _reach(layer: Any, path: str) -> Any:
-    if path.startswith("#"):
-        return watch.own_variables(layer)[int(path[1:])]
-    return attribute(layer, path)
-
-
 def _tensor(held: Any) -> Any:
     import keras
 
@@ -512,9 +374,3 @@ def _tensor(held: Any) -> Any:
 
 def _floating(tensor: Any) -> bool:
     return "float" in str(tensor.dtype)
-
-
-def _array(tensor: Any) -> Any:
-    import keras
-
-    return np.array(keras.ops.convert_to_numpy(tensor), dtype=np.float64)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from benchmarks.tasks.optimizers import SGD, Adam, Optimizer, RMSprop
+from benchmarks.tasks.optimizers import SGD, Adam, Optimizer, Own, RMSprop
 
 
-def make(asked: Optimizer) -> Any:
-    """The ``keras.optimizers.Optimizer`` asked for.
+def make(asked: Optimizer, own: Callable[[], Any] | None = None) -> Any:
+    """The ``keras.optimizers.Optimizer`` asked for; ``own`` makes the twin's.
 
     Keras clips by the global norm, decays every variable by ``w - w * decay * rate`` (biases too)
     and then updates, in the forms stated; Adam with weight decay is its AdamW.
@@ -17,6 +18,9 @@ def make(asked: Optimizer) -> Any:
         TypeError: Keras has none that computes this.
     """
     from keras import backend, config, optimizers
+
+    if own is not None and isinstance(asked, Own):
+        return own()
 
     exact = asked.clip and backend.backend() == "torch" and config.floatx() == "float64"
     of = _clipping_exactly if exact else _as_it_is
@@ -34,6 +38,21 @@ def make(asked: Optimizer) -> Any:
         case RMSprop(rho=rho, epsilon=epsilon):
             return of(optimizers.RMSprop)(rho=rho, epsilon=epsilon, **shared)
     raise TypeError(f"no Keras optimizer for {type(asked).__name__}")
+
+
+def told(made: Any) -> dict[str, Any]:
+    """What an optimizer of Keras' states, in the words of ``Description.optimizer``."""
+    stated = made.get_config()
+    return {
+        "class": type(made).__name__,
+        "learning_rate": float(made.learning_rate),
+        "weight_decay": float(stated.get("weight_decay") or 0.0),
+        "decoupled": True,
+        "momentum": stated.get("momentum"),
+        "beta_1": stated.get("beta_1"),
+        "beta_2": stated.get("beta_2"),
+        "epsilon": stated.get("epsilon"),
+    }
 
 
 def _as_it_is(kind: Any) -> Any:

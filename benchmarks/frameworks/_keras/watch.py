@@ -164,17 +164,6 @@ def own_variables(layer: Any) -> list[Any]:
     return [v for v in held if "float" in str(v.dtype)]
 
 
-def name_in(parent: Any, child: Any) -> str:
-    """What a layer is called in the one that holds it: the attribute, else its own name."""
-    if type(parent).__name__ not in ROUTES:
-        for name, value in vars(parent).items():
-            if value is child and not name.startswith("_"):
-                return name
-            if isinstance(value, list | tuple) and any(one is child for one in value):
-                return f"{name}/{next(i for i, one in enumerate(value) if one is child)}"
-    return str(child.name)
-
-
 def _first(args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
     for one in (*args, *keywords.values()):
         if isinstance(one, list | tuple) and one and hasattr(one[0], "shape"):

@@ -1,1 +1,33 @@
-"""Keras on PyTorch."""
+"""Keras 3 on PyTorch: what Keras costs shows beside the same engine without it.
+
+``compile`` is what Keras documents for this backend: ``jit_compile=True`` wraps the step that
+``fit`` calls in ``torch.compile``. (Its ``"auto"``, the default, is eager here.)
+"""
+
+from benchmarks.frameworks.contracts import Change, Facts
+from benchmarks.frameworks.torch import OUT_OF_MEMORY, SMALL
+
+FACTS = Facts(
+    packages=("torch", "keras"),
+    dialect="keras",
+    modes={"eager": False, "compile": False},
+    proof_mode="eager",
+    trainer="fit",
+    lays_out=True,
+    late=(
+        "torch._dynamo",
+        "torch._inductor.compile_fx",
+        "benchmarks.frameworks.keras_torch.device",
+        "benchmarks.frameworks.keras_torch.program",
+    ),
+    env={
+        "KERAS_BACKEND": "torch",
+        # Keras asks for a GPU when it is imported: through NVML, a fork can still use CUDA.
+        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+    },
+    # Compiled kernels are anonymous unless the compiler is told to mark them.
+    profile_env={"TORCHINDUCTOR_CPP_ENABLE_KERNEL_PROFILE": "1"},
+    cache_env=("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"),
+    out_of_memory=OUT_OF_MEMORY,
+    changes=(Change(becomes="compile", modes=("eager",), categories=SMALL),),
+)

@@ -1,4 +1,4 @@
-"""A Keras twin for the proof, on this engine: all of it is what Keras does alike everywhere."""
+"""A Keras twin for the proof, on PyTorch: all of it is what Keras does alike everywhere."""
 
 from benchmarks.frameworks._keras.inspection import Twin, set_up
 

@@ -1,1 +1,24 @@
-"""Keras on TensorFlow."""
+"""Keras 3 on TensorFlow: the functions that ``fit`` and ``predict`` compile."""
+
+from benchmarks.frameworks.contracts import Change, Facts
+
+FACTS = Facts(
+    packages=("tensorflow", "keras"),
+    dialect="keras",
+    modes={"graph": True, "xla": True, "eager": False},
+    proof_mode="eager",
+    trainer="fit",
+    late=("benchmarks.frameworks.tensorflow.device", "benchmarks.frameworks.tensorflow.program"),
+    env={
+        "KERAS_BACKEND": "tensorflow",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # or it takes the whole device from its neighbours
+    },
+    profile_env={"XLA_FLAGS": "--xla_dump_to={dump} --xla_dump_hlo_as_text"},
+    out_of_memory=("ResourceExhaustedError", "resource_exhausted"),
+    changes=(
+        Change(becomes="graph", modes=("xla",), text="tensorflow-graph, without XLA"),
+        Change(becomes="xla", modes=("graph",)),
+        Change(becomes="graph", modes=("eager",)),
+    ),
+)

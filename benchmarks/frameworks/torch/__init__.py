@@ -1,1 +1,27 @@
-"""PyTorch."""
+"""PyTorch: eager, ``torch.compile`` and TorchScript."""
+
+from benchmarks.frameworks.contracts import Change, Facts
+
+SMALL = ("framework overhead", "optimizer", "elementwise", "reduction", "fused")
+OUT_OF_MEMORY = ("OutOfMemoryError", "can't allocate memory", "alloc_failed")
+
+FACTS = Facts(
+    packages=("torch",),
+    dialect="torch",
+    modes={"eager": True, "compile": True, "script": False},
+    proof_mode="eager",
+    trainer="loop",
+    layout="channels_first",
+    lays_out=True,
+    late=(
+        "torch._dynamo",
+        "torch._inductor.compile_fx",
+        "benchmarks.frameworks.torch.device",
+        "benchmarks.frameworks.torch.program",
+    ),
+    # Compiled kernels are anonymous unless the compiler is told to mark them.
+    profile_env={"TORCHINDUCTOR_CPP_ENABLE_KERNEL_PROFILE": "1"},
+    cache_env=("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"),
+    out_of_memory=OUT_OF_MEMORY,
+    changes=(Change(becomes="compile", modes=("eager", "script"), categories=SMALL),),
+)

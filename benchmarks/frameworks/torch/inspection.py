@@ -3,86 +3,91 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.frameworks.description import Arrays, Assigned, Description, Node, Weight
-from benchmarks.frameworks.torch import layout
+from benchmarks.frameworks.contracts import Source
+from benchmarks.frameworks.description import (
+    OPTIMIZER,
+    Arrays,
+    Assigned,
+    Description,
+    Drop,
+    Node,
+    Weight,
+)
+from benchmarks.frameworks.torch import calls, layout, optimizers
 from benchmarks.frameworks.torch.optimizers import Stepper
-from benchmarks.frameworks.torch.watch import Watch, array
-from benchmarks.tasks import losses
-from benchmarks.tasks.layers import Kind, Part, Slot, attribute, kind_of
+from benchmarks.frameworks.torch.watch import Watch
+from benchmarks.frameworks.torch.weights import Inventory, array, joined, reach
+from benchmarks.tasks import stored
 from benchmarks.tasks.optimizers import Optimizer, RMSprop
-from benchmarks.tasks.task import Batch, Task, TaskError
-
-MODEL = "(model)"
-"""The path of weights that the model itself owns, not one of its layers."""
-IMAGE_RANK = 4
+from benchmarks.tasks.task import Batch, TaskError
 
 
-def set_up(engine: str, seed: int) -> None:
-    """Seed PyTorch; ``engine`` is always ``torch``."""
-    del engine
+def set_up(seed: int) -> None:
+    """Seed PyTorch."""
     torch.manual_seed(seed)
 
 
 class Twin:
     """A model in float64 on the CPU, with its batch; everything random in it is switched off."""
 
-    def __init__(
-        self,
-        make: Callable[[], Any],
-        loss: Callable[..., Any] | None,
-        task: Task,
-        batch: Batch,
-        extra: tuple[Path, ...] = (),
-    ) -> None:
-        module = make()
+    def __init__(self, source: Source, batch: Batch) -> None:
+        with _double():
+            module = source.make(source.task)
         if not isinstance(module, torch.nn.Module):
             raise TaskError(
                 f"the PyTorch side gives a {type(module).__name__}, not a torch.nn.Module"
             )
-        self.module = module.double().train()
-        self.loss, self.task, self.extra = loss, task, extra
+        self.module, self.source = module.double().train(), source
         self.findings: list[dict[str, Any]] = []
+        self.held = Inventory(self.module, source.extra)
+        self.first: tuple[str, ...] = ()
+        self.epsilon: float | None = None
+        self._call = calls.caller(self.module, list(source.task.inputs))
+        for one in self.module.modules():  # a mask inside of a layer, where no function shows it
+            if isinstance(one, torch.nn.RNNBase | torch.nn.MultiheadAttention):
+                one.dropout = 0.0
+        self.feed(batch)
+
+    def feed(self, batch: Batch) -> None:
+        """Take another batch of the same task from here on."""
         self.size = len(next(iter(batch.inputs.values())))
-        self.inputs = {n: _tensor(a, task.inputs[n].kind) for n, a in batch.inputs.items()}
-        self.targets = {n: _target(n, a, task) for n, a in batch.targets.items()}
-        self.targets_last = {n: _tensor(a, "") for n, a in batch.targets.items()}
-        self.kinds = dict(self._owners())
-        self._modules = dict(self.module.named_modules())
-        self._grids: dict[str, tuple[layout.Grid | None, layout.Grid | None]] = {}
-        self._parts = {path: self._parts_of(path) for path in self.kinds}
-        self._own = self._owned_weights()
-        self._biased = 0.0
-        for (
-            module_
-        ) in self.module.modules():  # a mask inside of a layer, where no function shows it
-            if isinstance(module_, torch.nn.RNNBase | torch.nn.MultiheadAttention):
-                module_.dropout = 0.0
+        self.inputs = calls.tensors(batch.inputs, self.source.task, torch.float64)
+        self.targets = calls.tensors(batch.targets, self.source.task, torch.float64)
 
     def describe(self) -> Description:
         """Layers in forward order, from one training-mode pass that changes nothing."""
         kept = copy.deepcopy(self.module.state_dict())
-        with torch.no_grad(), Watch(self.module, self.kinds, self.size, keep=False) as seen:
-            outputs = named(self._call())
+        with torch.no_grad(), Watch(self.module, self.held.kinds, self.size, keep=False) as seen:
+            outputs = self._outputs(seen)
         self.module.load_state_dict(kept)
-        for path in self.kinds:
-            self._grids[path] = (seen.grids.get(path), seen.layouts.grid_out.get(path))
-        drops = list(seen.drops)
+        kinds = self.held.kinds
+        for path in kinds:
+            self.held.grids[path] = (seen.grids.get(path), seen.layouts.grid_out.get(path))
+        self.first = tuple(n for n, o in outputs.items() if seen.layouts.of(o).first)
+        ends = {
+            path: joined(path, parts[-1].suffix) for path, parts in self.held.parts.items() if parts
+        }
+        drops = [replace(drop, where=ends.get(drop.where, drop.where)) for drop in seen.drops]
         nodes = []
-        for path in [*dict.fromkeys(seen.calls), *(p for p in self.kinds if p not in seen.calls)]:
+        for path in [*dict.fromkeys(seen.calls), *(p for p in kinds if p not in seen.calls)]:
             nodes += self._nodes(path, seen)
-            for part in self._parts[path]:
+            suffixes = {part.suffix for part in self.held.parts[path]}
+            for part in self.held.parts[path]:
+                if f"{part.suffix}.reverse" in suffixes:  # both directions share one mask
+                    continue
                 at = 1 + (seen.calls.index(path) if path in seen.calls else len(seen.calls))
+                where = joined(path, part.suffix)
                 for what, rate in part.drops:
-                    drops.append(_drop(what, rate, at, path))
+                    drops.append(Drop(what=what, rate=rate, after=at, where=where))
         return Description(
             nodes=tuple(nodes),
             steps=tuple(seen.steps),
@@ -91,23 +96,66 @@ class Twin:
                 n: tuple(layout.canonical(array(o), seen.layouts.of(o)).shape[1:])
                 for n, o in outputs.items()
             },
-            parameters=sum(p.numel() for p in self.module.parameters()) - self._spare(),
+            parameters=sum(p.numel() for p in self.module.parameters()) - self.held.spare(),
             random=tuple(dict.fromkeys(seen.random)),
+            first=self.first,
+            optimizer=self._own_optimizer(),
         )
+
+    def _own_optimizer(self) -> dict[str, Any]:
+        make = self.source.optimizer
+        return optimizers.told(make(list(self.module.parameters()))) if make else {}
 
     def load(self, assigned: tuple[Assigned, ...], values: Mapping[str, Any]) -> None:
         """Set weights from canonical values; a second bias that Keras has not is held at zero."""
-        self.assigned = {one.path: one.weights for one in assigned}
+        self.held.assign(assigned)
+        self.held.load(values)
+
+    def adopt(self, path: Path) -> Arrays:
+        """Set the weights that a file holds under the names of ``state_dict``; all, canonical.
+
+        Two biases of a recurrent layer become one, which is their sum.
+
+        Raises:
+            TaskError: the file does not fit; one line says why.
+        """
+        own = {
+            name: tensor
+            for name, tensor in self.module.state_dict().items()
+            if not name.endswith("num_batches_tracked")
+        }
+        held = {
+            name: array
+            for name, array in stored.read(path).items()
+            if not name.endswith("num_batches_tracked")
+        }
+        stored.check(path, held, {n: tuple(t.shape) for n, t in own.items()}, "PyTorch")
         with torch.no_grad():
-            for path, part, slot, tensor in self._slots():
-                key = self.assigned.get(path, {}).get(slot.name)
+            for name, tensor in own.items():
+                tensor.copy_(torch.from_numpy(np.ascontiguousarray(held[name])))
+            for path_, _, slot, tensor in self.held.slots():
                 if slot.spare:
-                    tensor.zero_()
-                    tensor.requires_grad_(requires_grad=False)
-                elif key is not None:
-                    stored = tensor.detach().numpy()
-                    turned = slot.back(self._arranged(part, path, slot, values[key], back=True))
-                    stored[slot.index] = np.reshape(turned, stored[slot.index].shape)
+                    layer = self.held.modules[self.held.base(path_)]
+                    reach(layer, slot.attribute.replace("bias_hh", "bias_ih")).add_(tensor)
+        return self.held.canonical("", lambda tensor: tensor)
+
+    def infer(self) -> Arrays:
+        """Outputs of one inference pass, by name."""
+        self.module.eval()
+        with torch.no_grad(), Watch(self.module, self.held.kinds, self.size, keep=False) as seen:
+            outputs = self._outputs(seen)
+        self.module.train()
+        return {n: layout.canonical(array(o), seen.layouts.of(o)) for n, o in outputs.items()}
+
+    def count(self) -> tuple[float | None, str]:
+        """FLOPs of one sample's inference, counted by PyTorch's operations."""
+        from torch.utils.flop_counter import FlopCounterMode
+
+        self.module.eval()
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            self._outputs()
+        self.module.train()
+        return counter.get_total_flops() / self.size, ""
 
     def trace(self) -> Arrays:
         """One training-mode forward and backward pass; keys as in ``description.Arrays``."""
@@ -116,10 +164,10 @@ class Twin:
         inputs = {n: t.clone() for n, t in self.inputs.items()}
         for tensor in inputs.values():
             tensor.requires_grad_(tensor.is_floating_point())
-        with Watch(self.module, self.kinds, self.size, keep=True) as seen:
-            outputs = named(self._call(inputs))
-            parts = self._losses(outputs, seen.layouts)
-        total = torch.stack([p.reshape(()) for p in parts.values()]).sum()
+        with Watch(self.module, self.held.kinds, self.size, keep=True) as seen:
+            outputs = self._outputs(seen, inputs)
+            parts = self._parts(outputs)
+        total = calls.total(parts)
         found = dict(seen.arrays)
         if total.requires_grad:
             total.backward()
@@ -133,21 +181,24 @@ class Twin:
         for name, tensor in inputs.items():
             if tensor.grad is not None:
                 held = array(tensor.grad)
-                image = self.task.inputs[name].kind == "image"
+                image = self.source.task.inputs[name].kind == "image"
                 found[f"input_gradient/{name}"] = np.moveaxis(held, 1, -1) if image else held
-        found |= self._canonical("gradient/", lambda tensor: tensor.grad, trainable=True)
+        found |= self.held.canonical("gradient/", lambda tensor: tensor.grad, trainable=True)
         return found
 
     def train(self, optimizer: Optimizer, steps: int) -> Arrays:
         """Canonical weights and buffers after some steps on the batch, from where they stand."""
         trained = [p for p in self.module.parameters() if p.requires_grad]
-        stepper = Stepper(trained, optimizer, restated=True)
+        own, epsilon = self.source.optimizer, self.epsilon
+        stepper = Stepper(trained, optimizer, restated=True, own=own, epsilon=epsilon)
+        loss = None
         with self._restated_norms() as settle:
             for _ in range(steps):
                 stepper.zero_grad()
-                with Watch(self.module, self.kinds, self.size, keep=False) as seen:
-                    parts = self._losses(named(self._call()), seen.layouts)
-                torch.stack([p.reshape(()) for p in parts.values()]).sum().backward()
+                with Watch(self.module, self.held.kinds, self.size, keep=False) as seen:
+                    outputs = self._outputs(seen)
+                loss = calls.total(self._parts(outputs))
+                loss.backward()
                 stepper.step()
                 settle()
         if isinstance(optimizer, RMSprop):
@@ -159,98 +210,38 @@ class Twin:
                     "error": None,
                 }
             )
-        return self._canonical("", lambda tensor: tensor, trainable=False)
+        moved = self.held.canonical("", lambda tensor: tensor)
+        return moved if loss is None else moved | {"loss": array(loss)}
 
     def equalize(self, changes: Mapping[str, Mapping[str, float]]) -> None:
         """Set constants of layers by path: ``epsilon``, and ``momentum`` in Keras' sense."""
-        for path, values in changes.items():
-            module = self._modules["" if path == MODEL else path]
-            if "epsilon" in values:
-                module.eps = values["epsilon"]
-            if "momentum" in values:
-                module.momentum = round(1.0 - values["momentum"], 12)
+        layers = dict(changes)
+        self.epsilon = layers.pop(OPTIMIZER, {}).get("epsilon", self.epsilon)
+        self.held.equalize(layers)
 
-    def _call(self, inputs: Mapping[str, Any] | None = None) -> Any:
-        """The model's output, its inputs given by name, by position, or as one mapping."""
-        given = dict(inputs or self.inputs)
-        if len(given) == 1:
-            return self.module(*given.values())
-        signature = inspect.signature(self.module.forward).parameters
-        if set(given) <= set(signature):
-            return self.module(**given)
-        single = [p for p in signature.values() if p.default is p.empty]
-        return self.module(given) if len(single) == 1 else self.module(*given.values())
+    def _outputs(
+        self, seen: Watch | None = None, inputs: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        given = inputs or self.inputs
+        for name, tensor in given.items() if seen is not None else ():
+            if seen is not None and self.source.task.inputs[name].kind == "image":
+                seen.layouts.put(tensor, layout.Tag(first=True))
+        with _double():
+            return calls.named(self._call(list(given.values())))
 
-    def _losses(self, outputs: Mapping[str, Any], layouts: layout.Layouts) -> dict[str, Any]:
-        """The parts of the loss. A named one is of outputs and targets channels last."""
-        if self.loss is not None:
-            made = self.loss(dict(outputs), self.targets)
-            return dict(made) if isinstance(made, Mapping) else {"loss": made}
-        found = {}
-        for part in self.task.loss or ():
-            if part.output not in outputs:
-                known = ", ".join(outputs)
-                raise TaskError(f"the PyTorch side has no output {part.output!r}; it has: {known}")
-            loss = losses.load(part.name, self.extra)
-            output = outputs[part.output]
-            if layouts.of(output).first:
-                output = output.movedim(1, -1)
-            value = loss.torch(output, self.targets_last[part.target], **part.options)
-            found[f"{part.output}.{part.name}"] = part.weight * value
-        return found
-
-    def _owners(self) -> Iterator[tuple[str, Kind | None]]:
-        """Every module that owns weights, or is of a known kind that does, by path."""
-        inside: list[str] = []
-        for path, module in self.module.named_modules():
-            if any(path.startswith(f"{outer}.") for outer in inside):
-                continue
-            kind = kind_of(module, "torch", self.extra)
-            held = isinstance(module, torch.nn.ParameterList | torch.nn.ParameterDict)
-            if kind is not None:
-                inside.append(path)
-                yield path, kind
-            elif not held and any(True for _ in _direct(module)):
-                yield path, None
-
-    def _parts_of(self, path: str) -> tuple[Part, ...]:
-        kind, module = self.kinds[path], self._modules[path]
-        if kind is not None:
-            return kind.torch_parts(module)
-        names = [name for name, _ in _direct(module)]
-        return (Part(slots=tuple(Slot(name=n, attribute=n) for n in names)),)
-
-    def _owned_weights(self) -> set[tuple[str, str, str]]:
-        """Path, suffix and name of each slot whose tensor no earlier one has: the rest are tied."""
-        owned, seen = set(), set[tuple[int, str]]()
-        for path, parts in self._parts.items():
-            for part in parts:
-                for slot in part.slots:
-                    tensor = _reach(self._modules[path], slot.attribute)
-                    mark = (id(tensor), str(slot.index))
-                    if tensor is not None and mark not in seen:
-                        seen.add(mark)
-                        owned.add((path, part.suffix, slot.name))
-        return owned
-
-    def _slots(self) -> Iterator[tuple[str, Part, Slot, Any]]:
-        """Path of the node, its part, slot and tensor of everything that holds numbers."""
-        for path, parts in self._parts.items():
-            for part in parts:
-                for slot in part.slots:
-                    if (path, part.suffix, slot.name) in self._own:
-                        tensor = _reach(self._modules[path], slot.attribute)
-                        yield _joined(path, part.suffix), part, slot, tensor
+    def _parts(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        with _double():
+            return calls.parts(self.source, outputs, self.targets, self.first)
 
     def _nodes(self, path: str, seen: Watch) -> list[Node]:
-        kind, module = self.kinds[path], self._modules[path]
+        kind, module = self.held.kinds[path], self.held.modules[path]
         made = []
-        for part in self._parts[path]:
+        for part in self.held.parts[path]:
             weights = {}
             for slot in part.slots:
-                if slot.spare or (path, part.suffix, slot.name) not in self._own:
+                if slot.spare or not self.held.owns(path, part, slot):
                     continue
-                tensor = _reach(module, slot.attribute)
+                tensor = reach(module, slot.attribute)
                 held = slot.turn(array(tensor)[slot.index])
                 weights[slot.name] = Weight(
                     shape=tuple(held.shape),
@@ -262,13 +253,13 @@ class Twin:
                 continue
             given, output = seen.shapes.get(path, (None, None))
             shapes = {name: one.shape for name, one in weights.items()}
-            grid_in, grid_out = self._grids[path]
+            grid_in, grid_out = self.held.grids[path]
             macs = None
             if kind and given is not None and output is not None:
                 macs = seen.calls.count(path) * kind.macs(shapes, part.constants, given, output)
             made.append(
                 Node(
-                    path=_joined(path, part.suffix),
+                    path=joined(path, part.suffix),
                     kind=kind.name if kind else f"?{type(module).__name__}",
                     cls=type(module).__name__,
                     weights=weights,
@@ -283,42 +274,10 @@ class Twin:
             )
         return made
 
-    def _arranged(self, part: Part, path: str, slot: Slot, held: Any, *, back: bool) -> Any:
-        """Features of a flattened channels-first map in channels-last order, or back again."""
-        base = path.removesuffix(f".{part.suffix}") if part.suffix else path
-        module_path = "" if base == MODEL else base
-        kind = self.kinds.get(module_path)
-        grid_in, grid_out = self._grids.get(module_path, (None, None))
-        turn = layout.restored if back else layout.reordered
-        if kind is not None and kind.name == "Dense":
-            if slot.name == "kernel" and grid_in:
-                held = turn(held, 0, grid_in)
-            if grid_out:
-                held = turn(held, -1, grid_out)
-        elif held.ndim == 1 and (grid_in or grid_out):
-            held = turn(held, 0, grid_in or grid_out or ())
-        return held
-
-    def _canonical(self, prefix: str, of: Callable[[Any], Any], *, trainable: bool) -> Arrays:
-        found: Arrays = {}
-        for path, part, slot, tensor in self._slots():
-            key = getattr(self, "assigned", {}).get(path, {}).get(slot.name)
-            value = of(tensor)
-            if key is None or slot.spare or value is None:
-                continue
-            if trainable and not tensor.requires_grad:
-                continue
-            held = slot.turn(array(value)[slot.index])
-            found[prefix + key] = self._arranged(part, path, slot, held, back=False)
-        return found
-
-    def _spare(self) -> int:
-        return sum(t.numel() for _, _, slot, t in self._slots() if slot.spare)
-
     def _split_recurrent(self, found: Arrays) -> None:
         """Inputs and outputs of each layer of a stacked or bidirectional recurrent module."""
-        for path, parts in self._parts.items():
-            module = self._modules[path]
+        for path, parts in self.held.parts.items():
+            module = self.held.modules[path]
             stacked = len(parts) > 1 and isinstance(module, torch.nn.RNNBase)
             if not stacked or f"node/{path}/in" not in found:
                 continue
@@ -328,8 +287,9 @@ class Twin:
                 for reverse in range(1 + module.bidirectional):
                     part = parts[index * (1 + module.bidirectional) + reverse]
                     out = _single(module, index, reverse, x)
-                    name = f"node/{_joined(path, part.suffix)}"
-                    found[f"{name}/in"], found[f"{name}/out"] = array(x), array(out)
+                    name = f"node/{joined(path, part.suffix)}"
+                    found[f"{name}/in"] = array(x)
+                    found[f"{name}/out"] = array(out.flip(1) if reverse else out)  # as they arise
                     outputs.append(out)
                 x = torch.cat(outputs, dim=-1)
             del found[f"node/{path}/in"], found[f"node/{path}/out"]
@@ -370,60 +330,15 @@ class Twin:
             )
 
 
-def named(output: Any, name: str = "output") -> dict[str, Any]:
-    """Outputs by name: one tensor is ``output``, a sequence ``output_0``, …, a mapping its keys."""
-    if isinstance(output, Mapping):
-        return {str(k): v for k, v in output.items() if isinstance(v, torch.Tensor)}
-    if isinstance(output, tuple | list):
-        found: dict[str, Any] = {}
-        for index, one in enumerate(output):
-            found |= named(one, f"{name}_{index}")
-        return found
-    return {name: output} if isinstance(output, torch.Tensor) else {}
-
-
-def _tensor(held: Any, kind: str) -> Any:
-    if kind == "image":
-        held = np.ascontiguousarray(np.moveaxis(held, -1, 1))
-    return torch.from_numpy(np.array(held)).to(
-        torch.float64
-        if held.dtype.kind == "f"
-        else torch.bool
-        if held.dtype.kind == "b"
-        else torch.int64
-    )
-
-
-def _target(name: str, held: Any, task: Task) -> Any:
-    source = task.targets[name].source
-    kind = task.inputs[source].kind if source else ""
-    return _tensor(held, kind if kind == "image" else "")
-
-
-def _direct(module: Any) -> Iterator[tuple[str, Any]]:
-    """Name and tensor of a module's own parameters, those in its lists of parameters included."""
-    yield from module.named_parameters(recurse=False)
-    for name, child in module.named_children():
-        if isinstance(child, torch.nn.ParameterList | torch.nn.ParameterDict):
-            for inner, tensor in child.named_parameters():
-                yield f"{name}.{inner}", tensor
-
-
-def _reach(module: Any, path: str) -> Any:
-    found = attribute(module, path)
-    if found is None and "." in path:
-        return dict(module.named_parameters()).get(path)
-    return found
-
-
-def _joined(path: str, suffix: str) -> str:
-    return (path or MODEL) + (f".{suffix}" if suffix else "")
-
-
-def _drop(what: str, rate: float, after: int, where: str) -> Any:
-    from benchmarks.frameworks.description import Drop
-
-    return Drop(what=what, rate=rate, after=after, where=where)
+@contextmanager
+def _double() -> Iterator[None]:
+    """Have what a model makes of numbers (a mean, a first state) be float64, as its weights are."""
+    own = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(own)
 
 
 def _single(module: Any, index: int, reverse: int, x: Any) -> Any:

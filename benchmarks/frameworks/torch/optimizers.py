@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 
-from benchmarks.tasks.optimizers import SGD, Adam, Optimizer, RMSprop
+from benchmarks.tasks.optimizers import SGD, Adam, Optimizer, Own, RMSprop
 
 
 class Stepper:
@@ -24,6 +24,8 @@ class Stepper:
         parameters: The tensors to move; those without a gradient are left alone.
         asked: The optimizer and its constants.
         restated: Whether RMSprop is computed in the stated form instead of by PyTorch's optimizer.
+        own: What makes the twin's own optimizer of the parameters, where ``asked`` is ``Own``.
+        epsilon: Keras' epsilon for an own Adam; ``None`` leaves PyTorch's.
 
     Attributes:
         optimizer: PyTorch's optimizer. It clips, decays and matches epsilon as its own ``step``
@@ -32,14 +34,25 @@ class Stepper:
     """
 
     def __init__(
-        self, parameters: Iterable[Any], asked: Optimizer, *, restated: bool = False
+        self,
+        parameters: Iterable[Any],
+        asked: Optimizer,
+        *,
+        restated: bool = False,
+        own: Callable[..., Any] | None = None,
+        epsilon: float | None = None,
     ) -> None:
         self.parameters = list(parameters)
         self.asked = asked
         self.taken = 0
         self.velocity: dict[Any, Any] = {}
+        self.epsilon = epsilon
         by_hand = restated and isinstance(asked, RMSprop)
-        self.optimizer: Any = None if by_hand else _optimizer(self.parameters, asked)
+        self.optimizer: Any = None
+        if own is not None and isinstance(asked, Own):
+            self.optimizer = own(self.parameters)
+        elif not by_hand:
+            self.optimizer = _optimizer(self.parameters, asked)
         if self.optimizer is not None:
             self.optimizer.register_step_pre_hook(self._prepare)
 
@@ -74,11 +87,18 @@ class Stepper:
         if isinstance(asked, Adam):
             # PyTorch divides by sqrt(v / (1 - b2^t)) + e, the stated form by
             # (sqrt(v) + epsilon) / sqrt(1 - b2^t). Its AdamW decays by itself.
-            for group in self.optimizer.param_groups:
-                group["eps"] = asked.epsilon / math.sqrt(1 - asked.beta_2**self.taken)
+            self._match(asked.epsilon, asked.beta_2)
+        elif isinstance(asked, Own):
+            if self.epsilon is not None:
+                self._match(self.epsilon, self.optimizer.param_groups[0]["betas"][1])
         elif asked.weight_decay and moving:
             with torch.no_grad():
                 torch._foreach_mul_(moving, 1 - asked.learning_rate * asked.weight_decay)
+
+    def _match(self, epsilon: float, beta_2: float) -> None:
+        """Give PyTorch's Adam the epsilon that makes its step the stated one."""
+        for group in self.optimizer.param_groups:
+            group["eps"] = epsilon / math.sqrt(1 - beta_2**self.taken)
 
     def _restated(self) -> None:
         """``v <- rho * v + (1 - rho) * g^2; w <- w - rate * g / sqrt(v + epsilon)``."""
@@ -94,6 +114,22 @@ class Stepper:
                 v = self.velocity[one]
                 v.mul_(asked.rho).addcmul_(one.grad, one.grad, value=1 - asked.rho)
                 one.addcdiv_(one.grad, (v + asked.epsilon).sqrt(), value=-asked.learning_rate)
+
+
+def told(made: Any) -> dict[str, Any]:
+    """What an optimizer of PyTorch's states, in the words of ``Description.optimizer``."""
+    first, kind = made.param_groups[0], type(made).__name__
+    betas = first.get("betas", (None, None))
+    return {
+        "class": kind,
+        "learning_rate": float(first["lr"]),
+        "weight_decay": float(first.get("weight_decay", 0.0)),
+        "decoupled": kind == "AdamW" or bool(first.get("decoupled_weight_decay")),
+        "momentum": first.get("momentum"),
+        "beta_1": betas[0],
+        "beta_2": betas[1],
+        "epsilon": first.get("eps"),
+    }
 
 
 def _optimizer(parameters: list[Any], asked: Optimizer) -> Any:

@@ -219,7 +219,7 @@ class Watch(TorchFunctionMode):
                 tag = Tag(first=True)
             elif tag.grid and first.ndim == FLAT:
                 self.grids[path] = tag.grid
-            self._keep(path, self._ordered(module, kind, array(first), tag))
+            self._keep(module, path, self._ordered(module, kind, array(first), tag))
 
         def after(module: Any, args: tuple[Any, ...], output: Any) -> None:
             self._inside.pop()
@@ -233,14 +233,14 @@ class Watch(TorchFunctionMode):
             if path in self.shapes and self.shapes[path][1] is None:
                 held = self._ordered(module, kind, array(made), tag)
                 self.shapes[path] = (self.shapes[path][0], held.shape[1:])
-                if self.keep:
+                if self.keep and not isinstance(module, torch.nn.RNNCellBase):
                     self.arrays[f"node/{path}/out"] = held
 
         return before, after
 
-    def _keep(self, path: str, given: Any) -> None:
+    def _keep(self, module: Any, path: str, given: Any) -> None:
         self.shapes[path] = (given.shape[1:], None)
-        if self.keep:
+        if self.keep and not isinstance(module, torch.nn.RNNCellBase):  # one step of a sequence
             self.arrays[f"node/{path}/in"] = given
 
     def _tag(self, path: str, kind: Kind | None, source: Any, made: Any) -> Tag:

@@ -41,7 +41,7 @@ def bottleneck(
 
 def body(inputs: KerasTensor) -> KerasTensor:
     """From the image (n, h, w, channels) to the last map (n, h/32, w/32, 2048)."""
-    # A dash stands for the dot in SPEC's names: Keras on PyTorch takes none.
+    # A dash stands for the dot of PyTorch's paths: Keras on PyTorch takes none.
     x = norm(conv(inputs, 64, 7, stride=2, name="conv1"), name="bn1")  # (n, h/2, w/2, 64)
     x = layers.ReLU(name="relu1")(x)
     x = layers.ZeroPadding2D(1, name="pool1_pad")(x)  # zeros do no harm after a ReLU

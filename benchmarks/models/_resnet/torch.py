@@ -5,7 +5,7 @@ from typing import Final
 
 from torch import Tensor, nn
 
-from benchmarks.models._resnet import EPSILON, EXPANSION, MOMENTUM, STAGES
+from benchmarks.models._resnet import EPSILON, EXPANSION, LAST_SCALE, MOMENTUM, STAGES
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
@@ -29,6 +29,7 @@ class Bottleneck(nn.Module):
         self.relu2 = nn.ReLU(inplace=True)
         self.conv3 = nn.Conv2d(filters, outputs, 1, bias=False)
         self.bn3 = norm(outputs)
+        nn.init.constant_(self.bn3.weight, LAST_SCALE)
         self.project = project
         if project:
             self.shortcut_conv = nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False)

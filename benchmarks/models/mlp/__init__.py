@@ -1,22 +1,15 @@
 """A multilayer perceptron, 784-512-256-10: the smallest model in which matrix products rule."""
 
-from benchmarks.models._spec import Dense, Layer, ModelSpec, Size
+from benchmarks.tasks.optimizers import SGD
+from benchmarks.tasks.task import LossPart, Published, Size, Task, classes, features
 
-
-def _layers(spec: ModelSpec) -> tuple[Layer, ...]:
-    return (
-        Dense(name="dense1", inputs=spec.input_shape[0], units=512),
-        Dense(name="dense2", inputs=512, units=256),
-        Dense(name="dense3", inputs=256, units=spec.classes),
-    )
-
-
-SPEC = ModelSpec(
+TASK = Task(
     title="MLP 784-512-256-10",
     reference="Rumelhart et al.: Learning representations by back-propagating errors, 1986",
-    kind="features",
-    input_shape=(784,),
-    classes=10,
-    architecture=_layers,
+    inputs={"features": features(784)},
+    targets={"label": classes(10)},
+    loss=(LossPart("cross_entropy", "output", "label"),),
+    optimizer=SGD(0.01, momentum=0.9),
+    published=Published(parameters=535_818, macs=535_040),
     sizes={"quick": Size(batch=64), "standard": Size(batch=128)},
 )

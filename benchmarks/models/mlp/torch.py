@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from benchmarks.models._spec import ModelSpec
+from benchmarks.tasks.task import Task
 
 
 class MLP(nn.Module):
@@ -22,6 +22,6 @@ class MLP(nn.Module):
         return self.dense3(x)  # (n, 10)
 
 
-def build(spec: ModelSpec) -> nn.Module:
+def build(task: Task) -> nn.Module:
     """The model, its weights not yet set."""
-    return MLP(spec.input_shape[0], spec.classes)
+    return MLP(task.inputs["features"].shape[0], task.targets["label"].count)

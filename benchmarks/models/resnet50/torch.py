@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from benchmarks.models._resnet.torch import body
-from benchmarks.models._spec import ModelSpec
+from benchmarks.tasks.task import Task
 
 
 class ResNet50(nn.Module):
@@ -25,6 +25,6 @@ class ResNet50(nn.Module):
         return self.dense(self.pool2(x).flatten(1))  # (n, 1000)
 
 
-def build(spec: ModelSpec) -> nn.Module:
+def build(task: Task) -> nn.Module:
     """The model, its weights not yet set."""
-    return ResNet50(spec.input_shape[2], spec.classes)
+    return ResNet50(task.inputs["image"].shape[2], task.targets["label"].count)

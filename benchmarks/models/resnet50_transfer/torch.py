@@ -5,7 +5,7 @@ from typing import Self
 from torch import Tensor, nn
 
 from benchmarks.models._resnet.torch import body
-from benchmarks.models._spec import ModelSpec
+from benchmarks.tasks.task import Task
 
 
 class TransferResNet50(nn.Module):
@@ -35,6 +35,6 @@ class TransferResNet50(nn.Module):
         return self.head2(self.head_relu(self.head1(x)))  # (n, 10)
 
 
-def build(spec: ModelSpec) -> nn.Module:
+def build(task: Task) -> nn.Module:
     """The model, its weights not yet set."""
-    return TransferResNet50(spec.input_shape[2], spec.classes)
+    return TransferResNet50(task.inputs["image"].shape[2], task.targets["label"].count)

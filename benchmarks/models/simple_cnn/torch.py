@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from benchmarks.models._spec import ModelSpec
+from benchmarks.tasks.task import Task
 
 
 class SimpleCNN(nn.Module):
@@ -24,6 +24,8 @@ class SimpleCNN(nn.Module):
         return self.dense(x.flatten(1))  # (n, 10)
 
 
-def build(spec: ModelSpec) -> nn.Module:
+def build(task: Task) -> nn.Module:
     """The model, its weights not yet set."""
-    return SimpleCNN(spec.input_shape[2], spec.layers[-1].reduction, spec.classes)
+    height, width, channels = task.inputs["image"].shape
+    features = ((height - 2) // 2 - 2) // 2 * (((width - 2) // 2 - 2) // 2) * 16
+    return SimpleCNN(channels, features, task.targets["label"].count)

@@ -89,10 +89,10 @@ class Kind:
 
 @cache
 def kinds(extra: tuple[Path, ...] = ()) -> tuple[Kind, ...]:
-    """Every kind: ours, and those of files in the ``extra`` folders, which come first."""
+    """Every kind: those of files in ``layers`` below the ``extra`` folders, and then ours."""
     found = []
     for folder in extra:
-        for path in sorted(folder.glob("[!_]*.py")):
+        for path in sorted((folder / "layers").glob("[!_]*.py")):
             location = importlib.util.spec_from_file_location(f"twinbench_kind_{path.stem}", path)
             if location is None or location.loader is None:
                 continue
@@ -109,11 +109,14 @@ def kind_of(layer: object, dialect: str, extra: tuple[Path, ...] = ()) -> Kind |
 
     The most derived class that some kind names decides; ``None`` where none does.
     """
-    by_class = {name: kind for kind in reversed(kinds(extra)) for name in getattr(kind, dialect)}
+    every, shared = kinds(extra), kinds()
+    known = {name: kind for kind in reversed(every) for name in getattr(kind, dialect)}
+    own = {name for kind in every if kind not in shared for name in getattr(kind, dialect)}
     for cls in type(layer).__mro__:
-        ours = cls.__module__.partition(".")[0] in {"torch", "keras"}
-        if cls.__name__ in by_class and (ours or extra):
-            return by_class[cls.__name__]
+        of_framework = cls.__module__.partition(".")[0] in {"torch", "keras"}
+        # A user's class that happens to be named like one of ours is not of our kind.
+        if cls.__name__ in (known if of_framework else own):
+            return known[cls.__name__]
     return None
 
 

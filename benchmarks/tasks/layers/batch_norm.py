@@ -9,7 +9,13 @@ import numpy as np
 
 from benchmarks.tasks.layers import Array, Constants, Kind, Part, Slot, Weights
 from benchmarks.tasks.layers.dense import present
-from benchmarks.tasks.layers.layer_norm import epsilon_variants, no_macs, normalized, scaled
+from benchmarks.tasks.layers.layer_norm import (
+    axis_variants,
+    epsilon_variants,
+    no_macs,
+    normalized,
+    scaled,
+)
 
 
 def _torch_parts(layer: Any) -> tuple[Part, ...]:
@@ -78,6 +84,7 @@ KIND = Kind(
     macs=no_macs,
     reference=_reference,
     variants={
+        **axis_variants(_reference),
         **epsilon_variants(_reference),
         "normalizes by its stored mean and variance (as in inference)": _inference,
         "divides the variance by n - 1": _unbiased,

@@ -109,7 +109,7 @@ def _flipped(weights: Weights, x: Array, constants: Constants) -> Array:
 
 KIND = Kind(
     name="GRU",
-    torch=("GRU",),
+    torch=("GRU", "GRUCell"),
     keras=("GRU",),
     torch_parts=_torch_parts,
     keras_parts=_keras_parts,

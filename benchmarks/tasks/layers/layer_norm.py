@@ -39,6 +39,19 @@ def scaled(x: Array, weights: Weights) -> Array:
     return y + weights["beta"] if "beta" in weights else y
 
 
+def axis_variants(reference: Reference) -> dict[str, Variant]:
+    """Give the reference with axis 1 in the place of the last one; weights that fit are applied."""
+
+    def second(weights: Weights, x: Array, constants: Constants) -> Array:
+        if x.ndim < 3:  # noqa: PLR2004 - axis 1 is the last one
+            return reference(weights, x, constants)
+        fits = all(len(held) == x.shape[1] for held in weights.values())
+        turned = reference(weights if fits else {}, np.moveaxis(x, 1, -1), constants)
+        return np.moveaxis(turned, -1, 1)
+
+    return {"takes axis=1, not the last one": second}
+
+
 def epsilon_variants(reference: Reference) -> dict[str, Variant]:
     """Give the reference with each epsilon that is in use."""
 
@@ -103,6 +116,7 @@ KIND = Kind(
     macs=no_macs,
     reference=_reference,
     variants={
+        **axis_variants(_reference),
         **epsilon_variants(_reference),
         "divides the variance by n - 1": _unbiased,
     },

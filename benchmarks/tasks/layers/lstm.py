@@ -85,7 +85,7 @@ def _inner(name: str) -> Variant:
 
 KIND = Kind(
     name="LSTM",
-    torch=("LSTM",),
+    torch=("LSTM", "LSTMCell"),
     keras=("LSTM",),
     torch_parts=_torch_parts,
     keras_parts=_keras_parts,

@@ -32,7 +32,7 @@ def blocks(array: Array, order: Sequence[int]) -> Array:
 def torch_stack(
     layer: Any, second_bias: Slot, constants: Mapping[str, Any], order: Sequence[int] = (0,)
 ) -> tuple[Part, ...]:
-    """Read a torch recurrent layer: one part per layer and direction.
+    """Read a torch recurrent layer, one part per layer and direction, or a single cell.
 
     ``order`` says which of torch's gates comes first, second, … in the canonical layout; it must be
     its own inverse. ``second_bias`` names ``bias_hh`` and says whether it is spare.
@@ -47,19 +47,21 @@ def torch_stack(
     def bias(stored: Array) -> Array:
         return blocks(stored, order)
 
-    several = layer.num_layers > 1 or layer.bidirectional
+    depths, both = getattr(layer, "num_layers", None), getattr(layer, "bidirectional", False)
+    several = (depths or 1) > 1 or both
+    rate = float(getattr(layer, "dropout", 0.0))
     parts = []
-    for depth in range(layer.num_layers):
-        for backwards in (False, True) if layer.bidirectional else (False,):
-            end = f"l{depth}_reverse" if backwards else f"l{depth}"
+    for depth in range(depths or 1):
+        for backwards in (False, True) if both else (False,):
+            end = "" if depths is None else f"_l{depth}_reverse" if backwards else f"_l{depth}"
             slots = [
-                Slot("kernel", f"weight_ih_{end}", turn, back),
-                Slot("recurrent_kernel", f"weight_hh_{end}", turn, back),
-                Slot("projection_kernel", f"weight_hr_{end}", np.transpose, np.transpose),
-                Slot("bias", f"bias_ih_{end}", bias, bias),
-                Slot(second_bias.name, f"bias_hh_{end}", bias, bias, spare=second_bias.spare),
+                Slot("kernel", f"weight_ih{end}", turn, back),
+                Slot("recurrent_kernel", f"weight_hh{end}", turn, back),
+                Slot("projection_kernel", f"weight_hr{end}", np.transpose, np.transpose),
+                Slot("bias", f"bias_ih{end}", bias, bias),
+                Slot(second_bias.name, f"bias_hh{end}", bias, bias, spare=second_bias.spare),
             ]
-            follows = layer.dropout > 0 and depth + 1 < layer.num_layers
+            follows = rate > 0 and depth + 1 < (depths or 1)
             parts.append(
                 Part(
                     slots=tuple(
@@ -68,11 +70,11 @@ def torch_stack(
                     constants={
                         "units": layer.hidden_size,
                         "go_backwards": backwards,
-                        "batch_first": bool(layer.batch_first),
+                        "batch_first": bool(getattr(layer, "batch_first", True)),
                         **constants,
                     },
                     suffix=f"{depth}{'.reverse' if backwards else ''}" if several else "",
-                    drops=(("dropout", float(layer.dropout)),) if follows else (),
+                    drops=(("dropout", rate),) if follows else (),
                 )
             )
     return tuple(parts)
@@ -105,9 +107,10 @@ def macs(
     input_shape: tuple[int, ...],
     _output_shape: tuple[int, ...],
 ) -> int:
-    """Count each kernel once for each step of (steps, in)."""
+    """Count each kernel once for each step of (steps, in), or for the one of a cell, (in,)."""
     kernels = ("kernel", "recurrent_kernel", "projection_kernel")
-    return input_shape[0] * sum(math.prod(shapes[name]) for name in kernels if name in shapes)
+    steps = input_shape[0] if len(input_shape) > 1 else 1
+    return steps * sum(math.prod(shapes[name]) for name in kernels if name in shapes)
 
 
 def scan(x: Array, start: tuple[Array, ...], step: Step, constants: Constants) -> Array:
@@ -165,7 +168,7 @@ def _turned(weights: Weights, x: Array, constants: Constants) -> Array:
 
 KIND = Kind(
     name="RNN",
-    torch=("RNN",),
+    torch=("RNN", "RNNCell"),
     keras=("SimpleRNN",),
     torch_parts=_torch_parts,
     keras_parts=_keras_parts,

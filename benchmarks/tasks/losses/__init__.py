@@ -2,7 +2,9 @@
 
 A file defines ``reference(output, target, **options) -> float`` in float64, ``torch`` and ``keras``
 with the same arguments, which give a scalar tensor, and ``SUITS``, the kinds of targets it is for.
-Any such file in a folder of the user's is a loss too, and goes before one of the same name here.
+It may define ``keras_loss(**options)``: the object that users give to ``compile``, or ``None``
+where Keras has none that computes this. Any such file in a folder ``losses`` of the user's is a
+loss too, and goes before one of the same name here.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ DEFAULTS: dict[TargetKind, str] = {
 
 
 def names(extra: tuple[Path, ...] = ()) -> tuple[str, ...]:
-    """The names of all losses: those of the folders ``extra`` and those of this one, sorted."""
+    """The names of all losses, sorted: ours, and those in ``losses`` below ``extra``."""
     return tuple(sorted(_files(extra)))
 
 
@@ -64,7 +66,7 @@ def default_for(target_kind: TargetKind) -> str:
 def _files(extra: tuple[Path, ...]) -> dict[str, Path]:
     """The file of each loss, the first folder's where two have it."""
     found: dict[str, Path] = {}
-    for folder in (*extra, HERE):
+    for folder in (*(one / "losses" for one in extra), HERE):
         for path in folder.glob("*.py"):
             if not path.name.startswith("_"):
                 found.setdefault(path.stem, path)

@@ -36,3 +36,10 @@ def keras(output: Any, target: Any) -> Any:
 
     target = like_keras(output, target)
     return keras_mean(ops.binary_crossentropy(target, output, from_logits=True))
+
+
+def keras_loss() -> Any:
+    """What ``compile`` is given."""
+    from keras import losses
+
+    return losses.BinaryCrossentropy(from_logits=True)

@@ -88,3 +88,10 @@ def keras(
         spread = keras_mean(spread if weights is None else spread * weights, axis=-1)
         lost = (1 - label_smoothing) * lost + label_smoothing * spread
     return keras_mean(lost) if counted is None else ops.sum(lost) / ops.sum(counted)
+
+
+def keras_loss(**options: Any) -> Any:
+    """What ``compile`` is given; none for the options, which Keras has not for class ids."""
+    from keras import losses
+
+    return None if options else losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -1,18 +1,12 @@
-"""One dense layer, with a twin for the null adapter alone."""
+"""One dense layer, with a twin for the null framework alone."""
 
-from benchmarks.models._spec import Dense, Layer, ModelSpec, Size
+from benchmarks.tasks.task import LossPart, Size, Task, classes, features
 
-
-def _layers(spec: ModelSpec) -> tuple[Layer, ...]:
-    return (Dense(name="dense", inputs=spec.input_shape[0], units=spec.classes),)
-
-
-SPEC = ModelSpec(
+TASK = Task(
     title="Tiny",
     reference="none: it exists for tests",
-    kind="features",
-    input_shape=(16,),
-    classes=10,
-    architecture=_layers,
+    inputs={"features": features(16)},
+    targets={"label": classes(10)},
+    loss=(LossPart("cross_entropy", "output", "label"),),
     sizes={"quick": Size(batch=4), "standard": Size(batch=8)},
 )

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import layers
 
-from benchmarks.models._spec import ModelSpec
+from benchmarks.tasks.task import Task
 from tests.wrong_twins._net import EPSILON, MOMENTUM
 
 
@@ -19,19 +19,19 @@ def gelu(x: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def build(
-    spec: ModelSpec,
+    task: Task,
     *,
     same: bool = False,
     epsilon: float = EPSILON,
     momentum: float = MOMENTUM,
 ) -> keras.Model:
     """The model, its weights not yet set; ``same`` leaves the padding to Keras."""
-    inputs = keras.Input(spec.input_shape)  # (n, 8, 8, 3)
+    inputs = keras.Input(task.inputs["image"].shape)  # (n, 8, 8, 3)
     x = inputs if same else layers.ZeroPadding2D(1)(inputs)
     padding = "same" if same else "valid"
     x = layers.Conv2D(8, 3, strides=2, padding=padding, name="conv")(x)  # (n, 4, 4, 8)
     x = layers.BatchNormalization(momentum=momentum, epsilon=epsilon, name="bn")(x)
     x = layers.Activation(gelu, name="gelu")(x)
     x = layers.Flatten(name="flatten")(x)  # (n, 128)
-    outputs = layers.Dense(spec.classes, name="dense")(x)  # (n, 10)
+    outputs = layers.Dense(task.targets["label"].count, name="dense")(x)  # (n, 10)
     return keras.Model(inputs, outputs)

@@ -4,11 +4,11 @@ from collections import OrderedDict
 
 from torch import nn
 
-from benchmarks.models._spec import ModelSpec
+from benchmarks.tasks.task import Task
 from tests.wrong_twins._net import EPSILON, MOMENTUM
 
 
-def build(spec: ModelSpec, *, gelu: str = "none") -> nn.Module:
+def build(task: Task, *, gelu: str = "none") -> nn.Module:
     """The model, its weights not yet set; ``gelu`` is the approximation, ``none`` or ``tanh``."""
     return nn.Sequential(
         OrderedDict(
@@ -16,6 +16,6 @@ def build(spec: ModelSpec, *, gelu: str = "none") -> nn.Module:
             bn=nn.BatchNorm2d(8, eps=EPSILON, momentum=1 - MOMENTUM),
             gelu=nn.GELU(approximate=gelu),
             flatten=nn.Flatten(),  # (n, 128)
-            dense=nn.Linear(128, spec.classes),  # (n, 10)
+            dense=nn.Linear(128, task.targets["label"].count),  # (n, 10)
         )
     )

@@ -2,10 +2,10 @@
 
 import keras
 
-from benchmarks.models._spec import ModelSpec
+from benchmarks.tasks.task import Task
 from tests.wrong_twins._net.keras import build as build_net
 
 
-def build(spec: ModelSpec) -> keras.Model:
+def build(task: Task) -> keras.Model:
     """The model, its weights not yet set."""
-    return build_net(spec, same=True)
+    return build_net(task, same=True)

@@ -2,10 +2,10 @@
 
 from torch import nn
 
-from benchmarks.models._spec import ModelSpec
+from benchmarks.tasks.task import Task
 from tests.wrong_twins._net.torch import build as build_net
 
 
-def build(spec: ModelSpec) -> nn.Module:
+def build(task: Task) -> nn.Module:
     """The model, its weights not yet set."""
-    return build_net(spec, gelu="tanh")
+    return build_net(task, gelu="tanh")

@@ -1,5 +1,5 @@
 """The control: nothing is wrong here, so a refusal elsewhere is due to what is."""
 
-from tests.wrong_twins._net import SPEC
+from tests.wrong_twins._net import TASK
 
-__all__ = ["SPEC"]
+__all__ = ["TASK"]

@@ -1,23 +1,12 @@
 """An LSTM that reads the cell gate where the forget gate stands, from equal weights."""
 
-from benchmarks.models._spec import LSTM, Dense, Embedding, Layer, ModelSpec, Size
+from benchmarks.tasks.task import LossPart, Size, Task, classes, tokens
 
-
-def _layers(spec: ModelSpec) -> tuple[Layer, ...]:
-    return (
-        Embedding(name="embedding", vocabulary=spec.vocabulary or 0, units=6),
-        LSTM(name="lstm", inputs=6, units=4, steps=spec.input_shape[0]),
-        Dense(name="dense", inputs=4, units=spec.classes),
-    )
-
-
-SPEC = ModelSpec(
+TASK = Task(
     title="A small LSTM",
     reference="none: it exists for tests",
-    kind="tokens",
-    input_shape=(5,),
-    classes=3,
-    vocabulary=64,
-    architecture=_layers,
+    inputs={"tokens": tokens(5, 64)},
+    targets={"label": classes(3)},
+    loss=(LossPart("cross_entropy", "output", "label"),),
     sizes={"quick": Size(batch=4), "standard": Size(batch=8)},
 )

@@ -3,13 +3,13 @@
 import keras
 from keras import layers
 
-from benchmarks.models._spec import ModelSpec
+from benchmarks.tasks.task import Task
 
 
-def build(spec: ModelSpec) -> keras.Model:
+def build(task: Task) -> keras.Model:
     """The model, its weights not yet set."""
-    inputs = keras.Input(spec.input_shape, dtype="int32")  # (n, 5) token ids
-    x = layers.Embedding(spec.vocabulary or 0, 6, name="embedding")(inputs)  # (n, 5, 6)
+    inputs = keras.Input(task.inputs["tokens"].shape, dtype="int32")  # (n, 5) token ids
+    x = layers.Embedding(task.inputs["tokens"].vocabulary, 6, name="embedding")(inputs)  # (n, 5, 6)
     x = layers.LSTM(4, name="lstm")(x)  # (n, 4)
-    outputs = layers.Dense(spec.classes, name="dense")(x)  # (n, 3)
+    outputs = layers.Dense(task.targets["label"].count, name="dense")(x)  # (n, 3)
     return keras.Model(inputs, outputs)

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from benchmarks.models._spec import ModelSpec
+from benchmarks.tasks.task import Task
 
 
 class SwappedLSTM(nn.LSTM):  # type: ignore[misc] # the checker has no types of torch
@@ -37,6 +37,6 @@ class Classifier(nn.Module):  # type: ignore[misc] # the checker has no types of
         return self.dense(last)  # (n, 3)
 
 
-def build(spec: ModelSpec) -> nn.Module:
+def build(task: Task) -> nn.Module:
     """The model, its weights not yet set."""
-    return Classifier(spec.vocabulary or 0, spec.classes)
+    return Classifier(task.inputs["tokens"].vocabulary, task.targets["label"].count)

@@ -1,1 +1,0 @@
-"""How a dialect stores what every twin has: one rule per layer type, none per model."""

@@ -1,0 +1,290 @@
+"""What a framework's folder promises: facts, and the contracts of its modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from benchmarks.frameworks.description import Arrays, Assigned, Description
+from benchmarks.tasks.optimizers import Optimizer
+from benchmarks.tasks.task import Batch, Task
+from profilers.ops.rows import Recording
+
+Array = NDArray[Any]
+Loss = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
+"""A twin's own ``loss(outputs, targets) -> {part: scalar}``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A change to a stack that may make it faster where it is slow at one category of operations.
+
+    ``categories`` are those of ``profilers.ops.taxonomy``; none given: all. ``modes`` are the modes
+    it applies to; none given: all. ``becomes`` is the mode to try instead. ``text`` names it.
+    """
+
+    becomes: str
+    modes: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What others must know of a framework without importing it.
+
+    ``packages`` must be installed. ``dialect`` names the twin's file that it runs. ``modes`` maps
+    each mode to whether it is part of a run that names no stacks; ``proof_mode`` is the one that
+    the float64 proof runs in. ``trainer`` is the one of a stack that names none. ``layout`` is that
+    of images as its users get it; ``lays_out`` says that it computes in the layout it is given,
+    where compilers choose their own. ``late`` are modules that it imports only when first used.
+    ``env`` is set before a worker starts, and ``profile_env`` beside it where steps are recorded
+    (``{dump}`` stands for a folder of its own). ``cache_env`` are variables that name the folder of
+    its compiler's cache. ``out_of_memory`` are classes of errors and, in lower case, parts of texts
+    by which it says that memory ran out. ``hidden``: not listed. ``changes``: what to try where it
+    is slow.
+    """
+
+    packages: tuple[str, ...]
+    dialect: str
+    modes: Mapping[str, bool]
+    proof_mode: str
+    trainer: str
+    layout: str = "channels_last"
+    lays_out: bool = False
+    late: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    profile_env: Mapping[str, str] = field(default_factory=dict)
+    cache_env: tuple[str, ...] = ()
+    out_of_memory: tuple[str, ...] = ()
+    hidden: bool = False
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a worker is told; a device sets each of them and reads it back.
+
+    ``device`` is ``cpu`` or ``cuda``; ``precision`` a name of ``benchmarks.rounding.ROUNDOFF``.
+    In ``bfloat16`` and ``float16`` layers compute in that precision on parameters kept in float32.
+    ``layout`` is that of images (``channels_first``, ``channels_last``), ``None`` what the
+    framework's users get.
+    """
+
+    mode: str
+    device: str = "cpu"
+    precision: str = "float32"
+    threads: int = 1
+    policy: str = "matched"
+    layout: str | None = None
+    seed: int = 0
+
+    @property
+    def storage(self) -> str:
+        """The type of parameters and batches."""
+        return "float64" if self.precision == "float64" else "float32"
+
+    @property
+    def compute(self) -> str:
+        """The type in which layers compute."""
+        return "float32" if self.precision == "tf32" else self.precision
+
+    @property
+    def mixed(self) -> bool:
+        """Whether layers compute in less than their parameters are kept in."""
+        return self.compute != self.storage
+
+    @property
+    def tf32(self) -> bool | None:
+        """Whether NVIDIA's TF32 may stand in for float32; ``None``: as the framework has it."""
+        if self.precision == "tf32" or self.policy == "best":
+            return True
+        return None if self.policy == "defaults" else False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One side of a model, loaded: its task, what builds it, its own loss and optimizer, if any.
+
+    ``extra`` are folders in which a user's own layer kinds and losses lie.
+    """
+
+    task: Task
+    make: Callable[[Task], Any]
+    loss: Loss | None = None
+    optimizer: Callable[..., Any] | None = None
+    extra: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handoff:
+    """What the proof found about one side, for a worker that times it.
+
+    ``assigned`` names the canonical key of each weight of each layer, ``keys`` how each is drawn
+    (see ``benchmarks.tasks.weights``). ``first`` are the outputs that are channels first.
+    ``changes`` are constants of layers, by path, that were set to the other side's.
+    """
+
+    assigned: tuple[Assigned, ...] = ()
+    keys: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    first: tuple[str, ...] = ()
+    changes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A batch on the device, in the timed precision and layout, in the order of the task."""
+
+    inputs: tuple[Any, ...]
+    targets: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """One pass over real data, ready to run: batches are equal and equally ordered for all stacks.
+
+    ``run`` trains one epoch from where the weights stand, evaluates, and returns training loss and
+    accuracy, test loss and accuracy, in this order.
+    """
+
+    run: Callable[[], tuple[float, float, float, float]]
+
+
+class Device(Protocol):
+    """``device.Device``: the framework, set up for one process.
+
+    The constructor takes ``Settings``, imports the framework and sets all they say; it raises
+    ``NotImplementedError`` where the framework cannot do that here.
+    """
+
+    asked: Settings
+
+    def place(self, batch: Batch, task: Task) -> Placed:
+        """The batch on the device."""
+
+    def batches(self, x: Array, y: Array, *, size: int, scale: float) -> Iterable[Placed]:
+        """Device-ready batches of labelled samples in their order, once; restartable."""
+
+    def synchronize(self) -> None:
+        """Return only when the device is idle."""
+
+    def peak_memory(self) -> int | None:
+        """The allocator's peak in bytes since the last call; ``None`` where it keeps none."""
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that could make stacks unequal, read back from the framework."""
+
+    def ceiling_work(self, size: int, copied: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        """A product of two ``size`` x ``size`` matrices, and so many numbers read and written once.
+
+        Both return before the device is done, if that is its way.
+        """
+
+
+class Program(Protocol):
+    """``program.Program(device, source, handoff, values)``: a twin that can be timed.
+
+    ``values`` are canonical weights by key. Batches are ``Placed``.
+    """
+
+    def set_training(self, *, training: bool) -> None:
+        """Switch modes before ``infer`` (inference) or the other three (training)."""
+
+    def infer(self, batch: Placed) -> Any:
+        """Inference: the outputs."""
+
+    def loss(self, batch: Placed) -> Any:
+        """Training-mode forward pass and loss, no gradient taken."""
+
+    def gradients(self, batch: Placed) -> Any:
+        """Training-mode forward pass, loss and every gradient."""
+
+    def step(self, batch: Placed) -> Any:
+        """Forward, loss, backward and update; returns the loss before the update."""
+
+    def reset(self) -> None:
+        """Weights and optimizer as after the constructor; compiled code and loss scale are kept."""
+
+    def export(self) -> Arrays:
+        """Canonical weights and buffers as they stand."""
+
+    def outputs(self, value: Any) -> Arrays:
+        """What ``infer`` or ``step`` returned, by name, float64 and channels last."""
+
+    def traced(self) -> int | None:
+        """How many graphs this process has traced or compiled; ``None`` where the mode does not."""
+
+
+class Trainer(Protocol):
+    """``trainers.<name>``: a module that drives training as users of that trainer write it."""
+
+    def fit(
+        self,
+        device: Any,
+        program: Any,
+        train: tuple[Array, Array],
+        test: tuple[Array, Array],
+        *,
+        size: int,
+        scale: float,
+    ) -> Epoch:
+        """One epoch on labelled samples (x, y) in batches of ``size``, and an evaluation.
+
+        Bytes are divided by ``scale`` to reach [0, 1].
+        """
+
+
+class Twin(Protocol):
+    """``inspection.Twin(source, batch)``: a twin in float64 on the CPU, for the proof.
+
+    Everything random in it is switched off. ``inspection.set_up(seed)`` comes before it.
+    """
+
+    findings: list[dict[str, Any]]
+
+    def describe(self) -> Description:
+        """Layers in forward order, from one pass that changes nothing."""
+
+    def load(self, assigned: tuple[Assigned, ...], values: Mapping[str, Any]) -> None:
+        """Set weights from canonical values."""
+
+    def adopt(self, path: Path) -> Arrays:
+        """Set the weights that a file holds under the twin's own names; all of them, canonical.
+
+        Raises:
+            TaskError: the file does not fit; one line says why.
+        """
+
+    def feed(self, batch: Batch) -> None:
+        """Take another batch of the same task from here on."""
+
+    def infer(self) -> Arrays:
+        """Outputs of one inference pass, by name."""
+
+    def trace(self) -> Arrays:
+        """One training-mode forward and backward pass; keys as in ``description.Arrays``."""
+
+    def train(self, optimizer: Optimizer, steps: int) -> Arrays:
+        """Canonical weights and buffers after some steps on the batch, from where they stand."""
+
+    def equalize(self, changes: Mapping[str, Mapping[str, float]]) -> None:
+        """Set constants of layers by path: ``epsilon``, and ``momentum`` in Keras' sense."""
+
+    def count(self) -> tuple[float | None, str]:
+        """FLOPs of one sample's inference by the framework's own counter, or why there are none."""
+
+
+class Recorder(Protocol):
+    """``recorder.record``: the framework's own profiler."""
+
+    def record(
+        self, device: Any, program: Any, step: Callable[[], object], steps: int, dumped: Path
+    ) -> Recording:
+        """So many steps of a program's work, as events in the common vocabulary.
+
+        ``dumped`` is where ``profile_env`` had the compiler write what it made.
+        """

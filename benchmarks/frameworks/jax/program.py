@@ -1,0 +1,120 @@
+"""A Keras model on JAX, as it is timed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.frameworks._keras.program import KerasProgram
+from benchmarks.frameworks.contracts import Placed
+from benchmarks.frameworks.description import Arrays
+
+
+class Carried:
+    """What a network's variables hold, carried from step to step outside of them."""
+
+    def __init__(self, network: Any) -> None:
+        self.network = network
+        self._state: tuple[Any, ...] | None = None
+
+    def take(self) -> tuple[Any, ...]:
+        """Trainable, other, optimizer's and metrics' values, in this order."""
+        if self._state is None:
+            self._state = tuple([v.value for v in group] for group in self._groups())
+        return self._state
+
+    def put(self, *changed: Any) -> None:
+        """Carry on with these instead of as many first ones."""
+        self._state = (*changed, *self.take()[len(changed) :])
+
+    def settle(self) -> None:
+        """Write back to the variables."""
+        for variables, values in zip(self._groups(), self._state or (), strict=False):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        self._state = None
+
+    def _groups(self) -> tuple[Any, ...]:
+        network = self.network
+        return (
+            network.trainable_variables,
+            network.non_trainable_variables,
+            network.optimizer.variables,
+            network.metrics_variables,
+        )
+
+
+class Program(KerasProgram):
+    """The stateless functions that ``fit`` and ``predict`` call."""
+
+    def prepare(self) -> None:
+        """As the base says."""
+        jax, network = self.device.jax, self.network
+        network.make_train_function()
+        network.make_predict_function()
+        self.carried = Carried(network)
+
+        def loss(state: Any, data: Any) -> Any:
+            return self._stateless(state, data, scaled=False)
+
+        def gradients(state: Any, data: Any) -> Any:
+            def of(trainable: Any) -> Any:
+                return self._stateless((trainable, *state[1:]), data, scaled=True)
+
+            return jax.value_and_grad(of, has_aux=True)(state[0])
+
+        self._loss, self._slopes = (jax.jit(self.device.counted(f)) for f in (loss, gradients))
+
+    def infer(self, batch: Placed) -> Any:
+        """As the contract says."""
+        state, given = self.carried.take()[:2], iter((self.data(batch)[:1],))
+        outputs, state = self.network.predict_function(state, given)
+        self.carried.put(*state)
+        self.device.pending.append(outputs)
+        return outputs
+
+    def loss(self, batch: Placed) -> Any:
+        """As the contract says."""
+        value, fixed = self._loss(self.carried.take(), self.data(batch))
+        return self._kept(value, fixed)
+
+    def gradients(self, batch: Placed) -> Any:
+        """As the contract says."""
+        (value, fixed), slopes = self._slopes(self.carried.take(), self.data(batch))
+        return self._kept(value, fixed), slopes
+
+    def step(self, batch: Placed) -> Any:
+        """As the contract says; after the first step since a reset, Keras gives the mean loss."""
+        logs, state = self.network.train_function(self.carried.take(), iter((self.data(batch),)))
+        self.carried.put(*state)
+        self.device.pending.append(logs)
+        return logs["loss"]
+
+    def reset(self) -> None:
+        """As the contract says."""
+        self.carried.settle()
+        super().reset()
+        self.device.jax.block_until_ready([v.value for v in self.network.variables])
+
+    def export(self) -> Arrays:
+        """As the contract says."""
+        self.carried.settle()
+        return super().export()
+
+    def to_fit(self) -> Any:
+        """As the base says, from the variables as they stand."""
+        self.carried.settle()
+        return super().to_fit()
+
+    def _kept(self, value: Any, fixed: Any) -> Any:
+        self.carried.put(self.carried.take()[0], fixed)
+        self.device.pending.append(value)
+        return value
+
+    def _stateless(self, state: Any, data: Any, *, scaled: bool) -> Any:
+        """The loss and the changed values of what is not trained, as Keras' own step takes them."""
+        trainable, fixed, optimizer, metrics = state
+        x, y = data if len(data) > 1 else (data[0], None)
+        value, (unscaled, _, fixed, _) = self.network.compute_loss_and_updates(
+            trainable, fixed, metrics, x, y, None, training=True, optimizer_variables=optimizer
+        )
+        return (value if scaled else unscaled), fixed

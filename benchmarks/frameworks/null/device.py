@@ -1,0 +1,124 @@
+"""Delays instead of a device, and the faults that can be asked for."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.frameworks.contracts import Array, Placed, Settings
+from benchmarks.tasks.task import Batch, Task
+
+CONTROL = "TWINBENCH_NULL"
+DELAY_S = 0.002
+FOREVER_S = 3600
+
+
+def _fill_stdout() -> None:
+    sys.stdout.buffer.write(b"\x1b[31mnoise\xff\n" * 100_000)
+    sys.stdout.flush()
+
+
+def _fail() -> None:
+    raise RuntimeError("the null framework was told to fail")
+
+
+def _run_out() -> None:
+    raise MemoryError("the null framework was told to run out of memory")
+
+
+FAULTS: Mapping[str, Callable[[], object]] = {
+    "segv": lambda: ctypes.string_at(0),
+    "abort": os.abort,
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "leave": lambda: os._exit(0),
+    "hang": lambda: time.sleep(FOREVER_S),
+    # A call through PyDLL keeps the interpreter lock: no Python thread can interrupt it.
+    "hang_native": lambda: ctypes.PyDLL(None).sleep(FOREVER_S),
+    "error": _fail,
+    "memory": _run_out,
+    "noise": _fill_stdout,
+    "wrong": lambda: None,
+}
+
+
+class Device:
+    """Waits instead of computing."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.asked = settings
+        control = json.loads(os.environ.get(CONTROL, "{}")) if settings.mode == "b" else {}
+        self.delay_s = DELAY_S * control.get("slow", 1.0)
+        if settings.threads == 1:
+            self.delay_s *= control.get("alone", 1.0)
+        self.loss_delays = control.get("loss", 1)
+        self.retraces, self.worked = bool(control.get("retraces")), 0
+        self.fault, self._at = control.get("fault"), control.get("at", "forward")
+
+    @property
+    def wrong(self) -> float:
+        """What results are multiplied by: 1.5 where wrong ones are asked for."""
+        return 1.5 if self.fault == "wrong" else 1.0
+
+    def place(self, batch: Batch, task: Task) -> Placed:
+        """The batch as it is."""
+        del task
+        return Placed(tuple(batch.inputs.values()), tuple(batch.targets.values()))
+
+    def batches(self, x: Array, y: Array, *, size: int, scale: float) -> Iterable[Placed]:
+        """One delay per batch."""
+        del scale
+        return _Batches(self, x, y, size)
+
+    def synchronize(self) -> None:
+        """Nothing runs elsewhere."""
+
+    def peak_memory(self) -> int | None:
+        """No device."""
+        return None
+
+    def ceiling_work(self, size: int, copied: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        """A product of NumPy's, and a copy."""
+        a = np.ones((size, size), dtype=np.float32)
+        out, source = np.empty_like(a), np.ones(copied, dtype=np.float32)
+        target = np.empty_like(source)
+        return lambda: np.matmul(a, a, out=out), lambda: np.copyto(target, source)
+
+    def settings(self) -> dict[str, Any]:
+        """What was asked."""
+        return {"threads": self.asked.threads, "precision": self.asked.precision}
+
+    def work(self, method: str, delays: float = 1) -> None:
+        """Wait, or fail where that is asked of this method."""
+        self.strike(method)
+        self.worked += 1
+        time.sleep(delays * self.delay_s)
+
+    def strike(self, method: str) -> None:
+        """Fail where that is asked of this method."""
+        if self.fault and method == self._at:
+            FAULTS[self.fault]()
+
+
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """Batches in order; every pass starts anew, where a generator would end for ever."""
+
+    device: Device
+    x: Array
+    y: Array
+    size: int
+
+    def __iter__(self) -> Iterator[Placed]:
+        for start in range(0, len(self.y) - self.size + 1, self.size):
+            self.device.work("loader")
+            part = slice(start, start + self.size)
+            yield Placed((self.x[part],), (self.y[part],))

@@ -1,0 +1,1 @@
+"""Who drives training: as on every engine of Keras."""

@@ -1,0 +1,100 @@
+"""How a PyTorch module is called with named inputs, and the task's loss of what it gives."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.frameworks.contracts import Source
+from benchmarks.tasks import losses
+from benchmarks.tasks.task import Task, TaskError
+
+
+def caller(module: Any, names: Sequence[str], runs: Any = None) -> Callable[[Sequence[Any]], Any]:
+    """What calls a module with its inputs, in the order of ``names``.
+
+    ``runs`` is called instead of the module, whose signature says how.
+
+    One input is given by position, several by name where ``forward`` has those names, as one
+    mapping where it takes a single argument, and by position otherwise.
+    """
+    run = module if runs is None else runs
+    if len(names) == 1:
+        return lambda given: run(given[0])
+    signature = inspect.signature(module.forward).parameters
+    if set(names) <= set(signature):
+        return lambda given: run(**dict(zip(names, given, strict=True)))
+    required = [p for p in signature.values() if p.default is p.empty]
+    if len(required) == 1:
+        return lambda given: run(dict(zip(names, given, strict=True)))
+    return lambda given: run(*given)
+
+
+def named(output: Any, name: str = "output") -> dict[str, Any]:
+    """Outputs by name: one tensor is ``output``, a sequence ``output_0``, …, a mapping its keys."""
+    if isinstance(output, Mapping):
+        return {str(k): v for k, v in output.items() if isinstance(v, torch.Tensor)}
+    if isinstance(output, tuple | list):
+        found: dict[str, Any] = {}
+        for index, one in enumerate(output):
+            found |= named(one, f"{name}_{index}")
+        return found
+    return {name: output} if isinstance(output, torch.Tensor) else {}
+
+
+def parts(
+    source: Source, outputs: Mapping[str, Any], targets: Mapping[str, Any], first: Collection[str]
+) -> dict[str, Any]:
+    """The parts of the loss; ``first`` names the outputs that are channels first.
+
+    Raises:
+        TaskError: the task names an output that is not there.
+    """
+    task = source.task
+    if source.loss is not None:
+        made = source.loss(dict(outputs), dict(targets))
+        return dict(made) if isinstance(made, Mapping) else {"loss": made}
+    found = {}
+    for part in task.loss or ():
+        if part.output not in outputs:
+            known = ", ".join(outputs)
+            raise TaskError(f"the PyTorch side has no output {part.output!r}; it has: {known}")
+        output, target = outputs[part.output], targets[part.target]
+        if part.output in first:
+            output = output.movedim(1, -1)
+        if _is_image(task, part.target):
+            target = target.movedim(1, -1)
+        value = losses.load(part.name, source.extra).torch(output, target, **part.options)
+        found[f"{part.output}.{part.name}"] = value if part.weight == 1 else part.weight * value
+    return found
+
+
+def total(made: Mapping[str, Any]) -> Any:
+    """The sum of all parts."""
+    every = list(made.values())
+    return every[0] if len(every) == 1 else torch.stack([p.reshape(()) for p in every]).sum()
+
+
+def tensors(arrays: Mapping[str, Any], task: Task, dtype: torch.dtype) -> dict[str, Any]:
+    """Arrays by the name of an input or target, images channels first, floats in ``dtype``."""
+    return {
+        name: _tensor(
+            np.ascontiguousarray(np.moveaxis(held, -1, 1)) if _is_image(task, name) else held, dtype
+        )
+        for name, held in arrays.items()
+    }
+
+
+def _is_image(task: Task, name: str) -> bool:
+    target = task.targets.get(name)
+    source = task.inputs.get(name if target is None else target.source)
+    return source is not None and source.kind == "image"
+
+
+def _tensor(held: Any, dtype: torch.dtype) -> Any:
+    kinds = {"f": dtype, "b": torch.bool}
+    return torch.from_numpy(np.array(held)).to(kinds.get(held.dtype.kind, torch.int64))

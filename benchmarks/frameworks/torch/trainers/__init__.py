@@ -1,0 +1,1 @@
+"""Who drives training in PyTorch, one file each."""

@@ -1,0 +1,339 @@
+"""The proof of what a run times: every framework of a group, and references for its stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks import briefing, frameworks, rounding, sources, work
+from benchmarks.plan import Group, Plan, Selection
+from benchmarks.process import WorkerError, WorkerProcess
+from benchmarks.proof import compare, prove
+from benchmarks.proof.match import Match
+from benchmarks.proof.prove import Asked, Proof
+from benchmarks.proof.sides import Sides, plain, sides
+from benchmarks.records import Finding, Parity, Stack, TimedCheck
+from benchmarks.tasks.task import Task
+
+References = dict[str, Path]
+"""Where the float64 reference of each part lies."""
+Handoff = dict[str, Any]
+"""A ``contracts.Handoff`` as it is sent to a worker."""
+AT_ONCE = 2
+COUNTED = 1e-6
+"""Relative difference up to which two counts of FLOPs are one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """What a proof leaves behind.
+
+    ``references`` are none where it failed. ``handoffs`` tell the workers of each engine which of
+    its weights is which.
+    """
+
+    parity: Parity
+    references: References
+    handoffs: Mapping[str, Handoff]
+
+
+@contextmanager
+def proof(group: Group, selection: Selection, every: Sides | None = None) -> Iterator[Proven]:
+    """Prove a group's twins; references live as long as the block.
+
+    ``every`` are workers that are there already and stay; else there are some for as long as the
+    proof takes.
+
+    Raises:
+        WorkerError: a framework could not run it, which says nothing about identity.
+        UsageError: the model's task does not fit its twins; one line says what.
+    """
+    with nullcontext(every) if every else opened(group.stacks, selection) as workers:
+        found = _proven(group, selection, workers)
+        if not every:
+            workers.end()  # what is timed must have the machine for itself
+        yield found
+
+
+def _proven(group: Group, selection: Selection, every: Sides) -> Proven:
+    asked = _asked(group, selection)
+    found = prove.proven(asked, every)
+    told, assigned, keys = found.told, found.assigned, found.match.keys
+    parity = _parity(every.names, found, group.task)
+    if found.status not in {"proven", "partial"}:
+        return Proven(parity=parity, references={}, handoffs={})
+    parity = replace(parity, findings=(*parity.findings, *_counted(every, parity)))
+    if asked.task != group.task:
+        timed = replace(asked, task=group.task)
+        told, made = prove.matched(timed, every)
+        prove.equalize(every, found.changes)
+        assigned, keys = prove.assigned_to(every.names, made), _keys(made)
+        parity = replace(parity, layers=work.layers(told[every.names[0]]))
+        parity = _at_timed_size(every, assigned, keys, selection.seed, parity)
+    parity = replace(parity, forward_flops=work.flops(parity.layers, "forward"))
+    if parity.status == "failed":
+        return Proven(parity=parity, references={}, handoffs={})
+    leader = every.names[0]
+    references = {part: every.folder / f"reference-{part}.npz" for part in rounding.PARTS}
+    every.ask(
+        "reference",
+        {
+            leader: {
+                "assigned": plain(assigned[leader]),
+                "keys": keys,
+                "seed": selection.seed,
+                "batch": group.size.batch,
+                "paths": {part: str(path) for part, path in references.items()},
+            }
+        },
+    )
+    handed = {n: _handoff(assigned[n], keys, told[n].first) for n in every.names}
+    handed[leader] |= {"changes": dict(found.changes)}
+    return Proven(parity=parity, references=references, handoffs=handed)
+
+
+def handoffs(group: Group, selection: Selection) -> tuple[dict[str, Handoff], Parity]:
+    """What workers need to load a group's weights, and the work of its layers: nothing is proven.
+
+    Raises:
+        WorkerError: a framework could not describe its twin.
+        UsageError: the sides do not match.
+    """
+    with opened(group.stacks, selection) as every:
+        asked = replace(_asked(group, selection), task=group.task)
+        told, made = prove.matched(asked, every)
+        assigned, keys = prove.assigned_to(every.names, made), _keys(made)
+        found = {n: _handoff(assigned[n], keys, told[n].first) for n in every.names}
+        leader = told[every.names[0]]
+        layers = work.layers(leader)
+    return found, Parity(status="partial", layers=layers, random=bool(leader.drops))
+
+
+@contextmanager
+def opened(stacks: Sequence[Stack], selection: Selection) -> Iterator[Sides]:
+    """The workers that prove what these stacks run, for as long as it lasts."""
+    engines = {
+        selection.engine(s): replace(s, mode=frameworks.facts(s.framework).proof_mode)
+        for s in stacks
+    }
+    pythons = {selection.engine(s): selection.variant(s).python for s in stacks}
+    with sides(engines, selection.timeout_s, pythons) as every:
+        yield every
+
+
+def _asked(group: Group, selection: Selection) -> Asked:
+    """The proof runs at the quick size, where a bigger one is timed."""
+    small = group.task.at(group.task.size("quick").shapes)
+    return Asked(
+        source=sources.of_model(group.model, selection.models_dir),
+        task=small,
+        seed=selection.seed,
+        equalize=selection.equalize,
+        policy=selection.policy,
+    )
+
+
+def _parity(names: tuple[str, ...], found: Proof, task: Task) -> Parity:
+    leader = found.told[names[0]]
+    parity = Parity(
+        status=found.status if found.status != "refused" else "failed",  # type: ignore[arg-type]
+        reason=found.reason,
+        adapters=names,
+        max_rel_error=_known(found.errors),
+        parameters=leader.parameters,
+        weights_sha256=found.sha256,
+        match=found.match.how,
+        findings=found.findings,
+        diagnosis=found.diagnosis,
+        equalized=found.equalized,
+        layers=work.layers(leader),
+        random=bool(leader.drops),
+        notes=(*_notes(leader.drops), *found.side_by_side()),
+    )
+    expected = task.published.parameters
+    if expected is not None and leader.parameters != expected and parity.status != "failed":
+        text = f"{leader.parameters:,} parameters, where {expected:,} are published"
+        return replace(parity, status="failed", reason=text)
+    return parity
+
+
+def _known(errors: Mapping[str, float]) -> dict[str, float]:
+    """The errors, and the largest after training of either optimizer."""
+    after = [e for name, e in errors.items() if name.startswith("after_steps")]
+    return dict(errors) | ({"after_steps": max(after)} if after else {})
+
+
+def _notes(drops: tuple[Any, ...]) -> tuple[str, ...]:
+    if not drops:
+        return ()
+    text = (
+        "Dropout is off where identity is proven, and compared by what drops, at what rate, and"
+        " where; where the model trains, each framework draws its own masks, so the timed check"
+        " compares inference alone."
+    )
+    return (text,)
+
+
+def _counted(every: Sides, parity: Parity) -> Iterator[Finding]:
+    """A finding for each framework whose own counter counts other FLOPs than the layers have."""
+    ours = work.flops(parity.layers, "forward")
+    if not ours:
+        return
+    for name, answer in every.ask("count", {name: {} for name in every.names}).items():
+        theirs = answer["flops"]
+        if theirs and abs(theirs - ours) > COUNTED * ours:
+            yield Finding(
+                name=f"flops_{name}",
+                text=f"{name}'s own counter counts {theirs:,.0f} FLOPs per sample, its layers with"
+                f" weights {ours:,.0f}",
+                error=abs(theirs - ours) / ours,
+            )
+
+
+def _at_timed_size(
+    every: Sides,
+    assigned: Mapping[str, Any],
+    keys: Mapping[str, Any],
+    seed: int,
+    parity: Parity,
+) -> Parity:
+    """The proof with one inference pass at the timed size, where it was made at a smaller one."""
+    leader, *others = every.names
+    if not others:
+        return parity
+    each = {name: (assigned[name], keys) for name in every.names}
+    found, _ = every.arrays("infer", each, seed=seed)
+    errors = {
+        other: compare.relative_error(held, found[other].get(key))
+        for other in others
+        for key, held in found[leader].items()
+    }
+    worst = max(errors.values())
+    parity = replace(parity, max_rel_error=parity.max_rel_error | {"output_as_timed": worst})
+    if worst <= compare.TOLERANCE:
+        return parity
+    return replace(
+        parity,
+        status="failed",
+        reason=f"at the timed size the outputs differ by {worst:.1e}, more than"
+        f" {compare.TOLERANCE:.0e}, though at the size of the proof they do not",
+    )
+
+
+def _keys(made: Mapping[str, Match]) -> dict[str, dict[str, Any]]:
+    return next(iter(made.values())).keys
+
+
+def _handoff(assigned: Any, keys: Mapping[str, Any], first: tuple[str, ...]) -> Handoff:
+    return {"assigned": plain(assigned), "keys": dict(keys), "first": list(first), "changes": {}}
+
+
+def compare_stack(
+    group: Group,
+    selection: Selection,
+    parity: Parity,
+    stack: Stack,
+    *,
+    reference: Path,
+    written: Path,
+) -> Iterator[TimedCheck]:
+    """What a stack of a group wrote, as it is timed, against a float64 reference."""
+    return rounding.timed_checks(
+        parity.layers,
+        group.task,
+        str(stack),
+        precision=rounding.timed_precision(selection.precision, selection.device, selection.policy),
+        batch=group.size.batch,
+        reference=reference,
+        written=written,
+    )
+
+
+def verified(made: Plan, threads: int) -> Iterator[tuple[str, Parity | WorkerError]]:
+    """Each model of a plan and its proof, its stacks held against it; or why there is none.
+
+    The workers of one proof make the next, until one fails.
+    """
+    with ExitStack() as stack:
+        there: dict[tuple[Stack, ...], Sides] = {}
+        for group in made.groups:
+            able = tuple(s for s in group.stacks if not made.lacking(group.model, s))
+            if not able:
+                continue
+            mine = replace(group, stacks=able)
+            try:
+                if able not in there:
+                    there[able] = stack.enter_context(opened(able, made.selection))
+                with proof(mine, made.selection, there[able]) as proven:
+                    checks = tuple(check_stacks(mine, made.selection, threads, proven))
+                yield group.model, replace(proven.parity, timed=checks)
+            except WorkerError as error:
+                there.pop(able).end()
+                yield group.model, error
+
+
+def check_stacks(
+    group: Group, selection: Selection, threads: int, proven: Proven
+) -> Iterator[TimedCheck]:
+    """Hold each stack of a group, as it would be timed, against the float64 references.
+
+    Two at a time: nothing is timed here. None where the proof failed.
+
+    Raises:
+        WorkerError: a stack could not compute them.
+    """
+    for first in range(0, len(group.stacks) if proven.references else 0, AT_ONCE):
+        stacks = group.stacks[first : first + AT_ONCE]
+        # The kernel ends a worker with the thread that spawned it, so this thread spawns them all.
+        workers = [WorkerProcess(s, python=selection.variant(s).python) for s in stacks]
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            asked = [
+                pool.submit(_checked, group, selection, threads, proven, s, w)
+                for s, w in zip(stacks, workers, strict=True)
+            ]
+            try:
+                for answer in asked:
+                    yield from answer.result()
+            except BaseException:
+                for worker in workers:
+                    worker.kill()
+                raise
+
+
+def _checked(
+    group: Group,
+    selection: Selection,
+    threads: int,
+    proven: Proven,
+    stack: Stack,
+    worker: WorkerProcess,
+) -> list[TimedCheck]:
+    found: list[TimedCheck] = []
+    parts = {part: proven.references[rounding.SAME_AS.get(part, part)] for part in _parts(stack)}
+    try:
+        worker.ask(
+            "start",
+            deadline_s=selection.timeout_s,
+            spawned=worker.spawned,
+            job=briefing.job(
+                group, selection, stack, threads, proven.handoffs[selection.engine(stack)]
+            ),
+        )
+        for part, reference in parts.items():
+            written = reference.with_name(f"{stack}-{part}.npz")
+            worker.ask("check", deadline_s=selection.timeout_s, part=part, path=str(written))
+            found += compare_stack(
+                group, selection, proven.parity, stack, reference=reference, written=written
+            )
+    finally:
+        worker.quit()
+    return found
+
+
+def _parts(stack: Stack) -> tuple[str, ...]:
+    """What a stack is checked on: one with a trainer of its own on that, too."""
+    return (*rounding.PARTS, *((rounding.FIT,) if stack.trainer else ()))

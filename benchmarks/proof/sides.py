@@ -1,0 +1,168 @@
+"""The workers of a proof, one per framework, asked at the same time."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import frameworks
+from benchmarks.frameworks.description import Assigned, Description, Drop, Node, Step, Weight
+from benchmarks.process import WorkerProcess
+from benchmarks.records import Stack
+
+WORKER = "benchmarks.proof.worker"
+AT_ONCE = 2
+Traces = dict[str, dict[str, Any]]
+"""Arrays by side and key."""
+
+
+class UsageError(ValueError):
+    """Something that the user must mend; the text is one line."""
+
+
+class Sides:
+    """A worker for each framework, by its name; they may prove one model after the other.
+
+    ``pythons`` are interpreters of those that live in another environment.
+    """
+
+    def __init__(
+        self,
+        stacks: Mapping[str, Stack],
+        folder: Path,
+        timeout_s: float,
+        pythons: Mapping[str, str | None] | None = None,
+    ) -> None:
+        self.folder, self.timeout_s = folder, timeout_s
+        self.frameworks = {name: stack.framework for name, stack in stacks.items()}
+        # The kernel ends a worker with the thread that spawned it, so this thread spawns them all.
+        self.workers = {
+            name: WorkerProcess(stack, python=(pythons or {}).get(name), program=WORKER)
+            for name, stack in stacks.items()
+        }
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All sides, the one that the others are compared with first: PyTorch where it is there."""
+        own = [n for n, f in self.frameworks.items() if frameworks.facts(f).dialect == f]
+        return tuple(dict.fromkeys([*own, *self.workers]))
+
+    def ask(self, verb: str, each: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """One question to each side named, two at a time.
+
+        Raises:
+            WorkerError: a side failed.
+            UsageError: a side says what the user must mend.
+        """
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            asked = {
+                side: pool.submit(self.workers[side].ask, verb, deadline_s=self.timeout_s, **told)
+                for side, told in each.items()
+            }
+            try:
+                answers = {side: answer.result() for side, answer in asked.items()}
+            except BaseException:  # an interrupt must not wait for the proof to end
+                self.end()
+                raise
+        for answer in answers.values():
+            if "usage" in answer:
+                raise UsageError(answer["usage"])
+        return answers
+
+    def opened(self, **told: Any) -> dict[str, Description]:
+        """Have every side build its twin and describe it."""
+        answers = self.ask(
+            "open", {name: {"framework": self.frameworks[name], **told} for name in self.names}
+        )
+        return {name: description(answers[name]["description"]) for name in self.names}
+
+    def arrays(
+        self, verb: str, each: Mapping[str, tuple[tuple[Assigned, ...], Any]], **more: Any
+    ) -> tuple[Traces, list[dict[str, Any]]]:
+        """What each side wrote when asked with its assignment and the keys, and the findings."""
+        paths = {side: self.folder / f"{verb}-{side}.npz" for side in each}
+        answers = self.ask(
+            verb,
+            {
+                side: {
+                    "assigned": plain(assigned),
+                    "keys": keys,
+                    "path": str(paths[side]),
+                    **more,
+                }
+                for side, (assigned, keys) in each.items()
+            },
+        )
+        found = {}
+        for side, path in paths.items():
+            with np.load(path) as stored:
+                found[side] = {key: stored[key] for key in stored.files}
+        return found, [f for answer in answers.values() for f in answer["findings"]]
+
+    def end(self) -> None:
+        """Let all go."""
+        for worker in self.workers.values():
+            worker.kill()
+
+
+@contextmanager
+def sides(
+    stacks: Mapping[str, Stack],
+    timeout_s: float,
+    pythons: Mapping[str, str | None] | None = None,
+) -> Iterator[Sides]:
+    """The workers, for as long as it lasts."""
+    with tempfile.TemporaryDirectory(prefix="twinbench-proof-") as folder:
+        every = Sides(stacks, Path(folder), timeout_s, pythons)
+        try:
+            yield every
+        finally:
+            every.end()
+
+
+def plain(assigned: tuple[Assigned, ...]) -> list[list[Any]]:
+    """An assignment as it is sent to a worker."""
+    return [[one.path, one.weights, one.grid_in, one.grid_out] for one in assigned]
+
+
+def assignment(sent: list[list[Any]]) -> tuple[Assigned, ...]:
+    """An assignment as a worker got it."""
+    return tuple(Assigned(p, w, _shape(i), _shape(o)) for p, w, i, o in sent)
+
+
+def description(told: Mapping[str, Any]) -> Description:
+    """A description as it came over the pipe."""
+    nodes = tuple(
+        Node(
+            **{
+                **node,
+                "weights": {
+                    name: Weight(**{**w, "shape": tuple(w["shape"]), "start": tuple(w["start"])})
+                    for name, w in node["weights"].items()
+                },
+                **{k: _shape(node[k]) for k in ("input", "output", "grid_in", "grid_out")},
+            }
+        )
+        for node in told["nodes"]
+    )
+    return Description(
+        nodes=nodes,
+        steps=tuple(Step(**one) for one in told["steps"]),
+        drops=tuple(Drop(**one) for one in told["drops"]),
+        outputs={name: tuple(one) for name, one in told["outputs"].items()},
+        parameters=told["parameters"],
+        regularisers=told["regularisers"],
+        random=tuple(told["random"]),
+        first=tuple(told["first"]),
+        optimizer=dict(told["optimizer"]),
+    )
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    return None if value is None else tuple(value)

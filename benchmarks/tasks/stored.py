@@ -1,0 +1,64 @@
+"""Weights in files: read without ever unpickling, and checked against what a model has."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.tasks.task import TaskError
+
+Arrays = dict[str, NDArray[Any]]
+FORMATS = ".safetensors, .npz or .weights.h5"
+KERAS = ".weights.h5"
+"""Keras reads its own format itself, through h5py."""
+CANONICAL = "weights.npz"
+"""A model's own weights, in its folder, by canonical key."""
+
+
+def read(path: Path) -> Arrays:
+    """The arrays of a safetensors or npz file, by name.
+
+    Raises:
+        TaskError: it cannot be read; one line says why.
+    """
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as stored:
+                return {name: stored[name] for name in stored.files}
+        if path.suffix == ".safetensors":
+            from safetensors.numpy import load_file
+
+            return dict(load_file(path))
+    except ModuleNotFoundError:
+        raise TaskError(f"{path.name}: reading it needs the package safetensors") from None
+    except (OSError, ValueError, KeyError, struct.error, EOFError) as error:
+        raise TaskError(f"{path.name} cannot be read: {type(error).__name__}: {error}") from None
+    except Exception as error:  # safetensors has an error class of its own
+        raise TaskError(f"{path.name} cannot be read: {error}") from None
+    raise TaskError(f"{path.name} is no file of weights: {FORMATS}")
+
+
+def check(path: Path, held: Arrays, shapes: Mapping[str, tuple[int, ...]], side: str) -> None:
+    """Refuse arrays that are not those of a model.
+
+    Raises:
+        TaskError: one is missing, too many, or of another shape; the first is named.
+    """
+    missing, spare = sorted(shapes.keys() - held.keys()), sorted(held.keys() - shapes.keys())
+    if missing or spare:
+        lacking = f"it lacks {missing[0]}" if missing else ""
+        more = f"the model has no {spare[0]}" if spare else ""
+        why = " and ".join(filter(None, (lacking, more)))
+        raise TaskError(f"{path.name} does not fit the {side} side: {why}")
+    for name, shape in shapes.items():
+        if tuple(held[name].shape) != tuple(shape):
+            raise TaskError(
+                f"{path.name} does not fit the {side} side: {name} is"
+                f" {'x'.join(map(str, held[name].shape))} in the file and"
+                f" {'x'.join(map(str, shape))} in the model"
+            )

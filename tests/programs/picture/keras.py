@@ -1,0 +1,15 @@
+"""From an image to an image in Keras."""
+
+import keras
+from keras import layers
+
+from benchmarks.tasks.task import Task
+
+
+def build(task: Task) -> keras.Model:
+    """The model, its weights not yet set."""
+    shape = task.inputs["image"].shape
+    channels = shape[-1 if keras.config.image_data_format() == "channels_last" else 0]
+    inputs = keras.Input(shape)
+    x = layers.Conv2D(4, 3, padding="same", activation="tanh", name="inner")(inputs)
+    return keras.Model(inputs, layers.Conv2D(channels, 3, padding="same", name="outer")(x))
