@@ -56,9 +56,16 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests; those of a framework that is not installed skip with the reason."""
+    """Run the tests; those of a framework that is not installed skip with the reason.
+
+    What starts no framework runs two files at a time; the rest one test after the other.
+    """
     session.install(*CONSTRAINTS, "-e", f".[{extras(session)}]", *groups("tests"))
-    session.run("pytest", *session.posargs)
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "not slow")
+    session.run("pytest", "-m", "slow", "--durations", "20")
 
 
 @nox.session(default=False, python=PYTHONS)

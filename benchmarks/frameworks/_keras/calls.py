@@ -61,7 +61,8 @@ class Caller:
             feeds = {"tensor": lambda given: next(iter(given.values())), "dict": dict}
         else:
             plain = inspect.signature(model.call).parameters
-            names = [n for n in plain if n not in {"training", "mask", "inputs"}]
+            ours = {"training", "mask", "inputs"} - set(inputs)  # what Keras itself gives
+            names = [n for n in plain if n not in ours]
             required = [n for n in names if plain[n].default is plain[n].empty]
             if not isinstance(model, keras.Sequential) and set(inputs) <= set(names):
                 yield None, lambda given, training: model(**given, training=training)
