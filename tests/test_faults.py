@@ -73,7 +73,7 @@ def test_a_fault_costs_one_case(
     assert done.code == done.run.exit == 3
     assert pipeline.survivors() == []
     if fault in {"segv", "abort", "error", "memory", "hang", "hang_native"}:
-        assert "in forward" in _failure(failed).stack  # it names the line that was running
+        assert "in infer" in _failure(failed).stack  # it names the line that was running
 
 
 def test_wrong_numbers_are_never_timed(pipeline: Pipeline) -> None:

@@ -144,7 +144,7 @@ def test_names() -> None:
     assert named("adam") == Adam()
     assert named("adamw") == Adam(weight_decay=0.004)
     assert named("rmsprop") == RMSprop()
-    with pytest.raises(ValueError, match=r"'adamm' \(there: sgd, adam, adamw, rmsprop\)"):
+    with pytest.raises(ValueError, match=r"'adamm' \(there: sgd, adam, adamw, rmsprop, own\)"):
         named("adamm")
 
 

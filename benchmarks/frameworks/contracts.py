@@ -188,8 +188,11 @@ class Device(Protocol):
 class Program(Protocol):
     """``program.Program(device, source, handoff, values)``: a twin that can be timed.
 
-    ``values`` are canonical weights by key. Batches are ``Placed``.
+    ``values`` are canonical weights by key. Batches are ``Placed``. ``layers`` are the model's
+    layers by canonical name, for a recorder that marks them.
     """
+
+    layers: Mapping[str, Any]
 
     def set_training(self, *, training: bool) -> None:
         """Switch modes before ``infer`` (inference) or the other three (training)."""
