@@ -58,14 +58,14 @@ def bench(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests; those of a framework that is not installed skip with the reason.
 
-    What starts no framework runs two files at a time; the rest one test after the other.
+    What takes minutes is left out: `python -m nox -s tests -- -m heavy` runs that.
     """
     session.install(*CONSTRAINTS, "-e", f".[{extras(session)}]", *groups("tests"))
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
     session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "not slow")
-    session.run("pytest", "-m", "slow", "--durations", "20")
+    session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "slow and not heavy")
 
 
 @nox.session(default=False, python=PYTHONS)

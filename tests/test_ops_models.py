@@ -27,9 +27,21 @@ CASES = [
     (HEAVY, "tensorflow-graph"),
 ]
 
+LIGHT = {
+    ("mlp", "torch-eager"),
+    ("mlp", "tensorflow-graph"),
+    ("simple_cnn", "torch-eager"),
+    ("lstm", "tensorflow-graph"),
+    ("digits_cnn", "torch-compile"),
+}
+"""One of each kind of recording; the others take as long each, and are asked for by -m heavy."""
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "stack"), CASES)
+@pytest.mark.parametrize(
+    ("model", "stack"),
+    [pytest.param(*c, marks=() if c in LIGHT else pytest.mark.heavy) for c in CASES],
+)
 def test_few_operations_of_a_train_step_have_no_category(model: str, stack: str) -> None:
     parsed = Stack.parse(stack)
     missing = framework_status(frameworks.facts(parsed.framework).packages)

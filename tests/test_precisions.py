@@ -253,6 +253,7 @@ def test_what_a_framework_cannot_do_is_unsupported_and_no_error() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_every_stack_keeps_the_bound_on_this_cpu(tmp_path: Path, precision: str) -> None:
     facts = {n: frameworks.facts(n) for n in ("torch", "tensorflow", "keras_torch", "jax")}

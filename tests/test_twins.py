@@ -171,6 +171,7 @@ def test_every_large_model_is_proven(direct: Mapping[str, Parity], model: str) -
     _assert_proven(model, direct[model], LARGE[model])
 
 
+@pytest.mark.heavy
 def test_several_engines_are_proven_at_once(tmp_path: Path) -> None:
     _skip_without("jax")
     code, found = _verified(tmp_path, "--models", "mlp,lstm", "--stacks", ",".join(FOUR))
@@ -185,6 +186,7 @@ def test_several_engines_are_proven_at_once(tmp_path: Path) -> None:
         }
 
 
+@pytest.mark.heavy
 def test_keras_on_pytorch_is_proven_where_the_names_of_layers_have_dots(tmp_path: Path) -> None:
     """Its parameters take none; and what a frozen layer puts out has no gradient."""
     stacks = ("torch-eager", "keras_torch-eager")

@@ -173,7 +173,7 @@ class KerasProgram(ABC):
         layer_of_layers = isinstance(model, self.keras.Model)
         graph = getattr(model, "inputs", None) if getattr(model, "built", False) else None
         if layer_of_layers and graph and len(graph) == 1 and len(self.names) == 1:
-            if not isinstance(model.input, dict):
+            if not isinstance(getattr(model, "input", None), dict):  # a Sequential may have none
                 return lambda given: next(iter(given.values()))
             return dict
         task = self.device.laid_out(self.source.task)
