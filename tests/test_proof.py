@@ -285,7 +285,7 @@ def test_every_framework_is_held_against_the_first_which_computes_once() -> None
     canned = _canned(_trace(), _trace(), _trace())
     assert prove.proven(ASKED, canned.sides).status == "proven"
     assert sorted(canned.asked) == sorted(
-        f"{verb} {name}" for verb in ("trace", "train", "shout") for name in canned.names
+        f"{verb} {name}" for verb in ("trace", "train", "infer_larger") for name in canned.names
     )
     found = _proof(_trace(), _trace(), _off(_trace(), "gradient/first.kernel"))
     assert found.status == "failed"

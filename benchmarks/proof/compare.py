@@ -17,12 +17,13 @@ TOLERANCE = 1e-9
 FLOOR = 1e-4
 """A tensor whose norm is below this share of the largest of its quantity is compared with that
 share: the relative error of a gradient that is zero but for rounding means nothing."""
-LOUD = 8.0
-"""By what inputs, scales and tables are multiplied where it is looked for what large values alone
-show: ReLU6 is ReLU up to 6."""
-LOUD_TOLERANCE = 1e-6
-"""Largest relative L2 error of the outputs of large values; their rounding proves nothing."""
-LOUD_WEIGHTS = ("gamma", "table")
+LARGER = 8.0
+"""How many times as large inputs, scales and tables are in the pass that looks for what only large
+values show: ReLU6 is ReLU up to 6."""
+LARGER_TOLERANCE = 1e-6
+"""Largest relative L2 error of the outputs of that pass: large values round more."""
+LARGER_WEIGHTS = ("gamma", "table")
+"""Names of the weights that are larger in it."""
 QUANTITIES = {
     "output": "output",
     "loss": "loss",
@@ -88,24 +89,24 @@ def compare(torch: Arrays, keras: Arrays, trained: Mapping[str, bool]) -> Compar
     return Compared(errors=errors, worst=worst, missing=missing, still=still)
 
 
-def louder(values: Mapping[str, Any], keys: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Canonical weights with scales and tables ``LOUD`` times as large, by their names."""
+def larger(values: Mapping[str, Any], keys: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Canonical weights with scales and tables ``LARGER`` times as large, by their names."""
     return {
-        key: held * LOUD if keys[key]["name"] in LOUD_WEIGHTS else held
+        key: held * LARGER if keys[key]["name"] in LARGER_WEIGHTS else held
         for key, held in values.items()
     }
 
 
-def louder_batch(batch: Batch) -> Batch:
-    """The same batch, its inputs that are no ids or masks ``LOUD`` times as large."""
+def larger_batch(batch: Batch) -> Batch:
+    """The same batch, its inputs that are no ids or masks ``LARGER`` times as large."""
     return Batch(
-        {n: held * LOUD if held.dtype.kind == "f" else held for n, held in batch.inputs.items()},
+        {n: held * LARGER if held.dtype.kind == "f" else held for n, held in batch.inputs.items()},
         batch.targets,
     )
 
 
-def loud_error(torch: Arrays, keras: Arrays) -> float:
-    """The largest error of an output of large values; one that overflows does not count."""
+def larger_error(torch: Arrays, keras: Arrays) -> float:
+    """The largest error of an output of larger values; one that overflows does not count."""
     pairs = [(held, keras.get(key)) for key, held in torch.items() if key.startswith("output/")]
     return max(
         (

@@ -19,10 +19,8 @@ from benchmarks.tasks.task import Batch, Task, batch_size, draw
 
 CONSTANTS = ("epsilon", "momentum")
 """Constants that ``equalize`` may change: they do not change the speed."""
-LOUD_OUTPUT = "output_of_large_values"
-"""The error that is told where large values alone show that the sides differ."""
-COUNT = 1e-6
-"""Relative difference up to which two counts of FLOPs are one."""
+LARGER_OUTPUT = "output_of_larger_values"
+"""The error that is told where only larger values show that the sides differ."""
 SECOND_BIAS = {
     True: "PyTorch's recurrent layers have a second bias, which is held at zero: trained, the sum"
     " of both would move twice as fast as the one of Keras",
@@ -148,7 +146,7 @@ def proven(asked: Asked, sides: Sides) -> Proof:
     (sides.folder / stored.CANONICAL).unlink(missing_ok=True)  # of another model
     told = sides.opened(**asked.opening())
     if not others:
-        return _alone(asked, leader, told)
+        return _alone(asked, sides, told)
     proof: Proof | None = None
     leading: _Leading | None = None
     for other in others:
@@ -192,7 +190,15 @@ def assigned_to(names: tuple[str, ...], made: Mapping[str, Match]) -> dict[str, 
     return {leader: first.torch} | {other: made[other].keras for other in others}
 
 
-def _alone(asked: Asked, leader: str, told: dict[str, Description]) -> Proof:
+def _values(asked: Asked, sides: Sides, made: Match) -> dict[str, Any]:
+    """The values of all weights: drawn, with those that are stored in their place."""
+    drawn = weights.generate(made.keys, asked.seed)
+    kept = Path(asked.source.get("weights") or sides.folder / stored.CANONICAL)
+    return weights.overlaid(drawn, stored.read(kept) if kept.is_file() else {})
+
+
+def _alone(asked: Asked, sides: Sides, told: dict[str, Description]) -> Proof:
+    (leader,) = sides.names
     made = match(told[leader], told[leader])
     return Proof(
         status="partial",
@@ -201,18 +207,21 @@ def _alone(asked: Asked, leader: str, told: dict[str, Description]) -> Proof:
         errors={},
         told=told,
         assigned={leader: made.torch},
-        sha256=weights.digest(weights.generate(made.keys, asked.seed)),
+        sha256=weights.digest(_values(asked, sides, made)),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Leading:
-    """What the leader computed, for which keys."""
+    """What the leader computed, and for which match."""
 
-    keys: dict[str, dict[str, Any]]
-    arrays: dict[str, Any]
-    findings: list[dict[str, Any]]
-    loud: dict[str, Any] = field(default_factory=dict)
+    made: Match
+    arrays: dict[str, Any] = field(default_factory=dict)
+    larger: dict[str, Any] = field(default_factory=dict)
+
+    def serves(self, made: Match) -> bool:
+        """Whether the leader would compute the same for another match."""
+        return self.made.keys == made.keys and self.made.torch == made.torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +279,7 @@ class _Pair:
             | {self.leader: made.torch, self.other: made.keras},
         )
         if not made.complete:
-            return base, _Leading({}, {}, [])
+            return base, _Leading(made)
         leading, traces, found = self._traced(made, leading)
         compared = self._compared(made, traces)
         if not compared.equal:
@@ -287,9 +296,9 @@ class _Pair:
                     reason=None,
                     assigned={**base.assigned, self.leader: made.torch, self.other: made.keras},
                 )
-        loud = 0.0 if causes or not compared.equal else self._loud(made, leading, causes)
+        larger = 0.0 if causes or not compared.equal else self._larger(made, leading, causes)
         status, reason = _verdict(causes, compared)
-        errors = dict(before.errors if before else {}) | ({LOUD_OUTPUT: loud} if loud else {})
+        errors = dict(before.errors if before else {}) | ({LARGER_OUTPUT: larger} if larger else {})
         for name, error in compared.errors.items():
             errors[name] = max(error, errors.get(name, 0.0))
         findings = {f.name: f for f in (before.findings if before else ())}
@@ -304,7 +313,7 @@ class _Pair:
             errors=errors,
             diagnosis=tuple(causes),
             findings=tuple(findings.values()),
-            sha256=weights.digest(self._values(made)),
+            sha256=weights.digest(_values(self.asked, self.sides, made)),
         )
         return proof, leading
 
@@ -312,13 +321,6 @@ class _Pair:
         theirs = {key: w.trainable for _, b in made.pairs for key, w in _by_key(made, b).items()}
         trained = {k: bool(v["trainable"]) and theirs.get(k, True) for k, v in made.keys.items()}
         return compare.compare(traces[self.leader], traces[self.other], trained)
-
-    def _values(self, made: Match) -> dict[str, Any]:
-        """The values of all weights: drawn, with those that are stored in their place."""
-        drawn = weights.generate(made.keys, self.asked.seed)
-        kept = self.asked.source.get("weights") or self.sides.folder / stored.CANONICAL
-        held = stored.read(Path(kept)) if Path(kept).is_file() else {}
-        return weights.overlaid(drawn, held)
 
     def _same_epsilon(self) -> dict[str, dict[str, float]]:
         """Have an own Adam of PyTorch's take the step of Keras', whose epsilon lies elsewhere."""
@@ -351,14 +353,14 @@ class _Pair:
     ) -> tuple[_Leading, Traces, list[dict[str, Any]]]:
         """What both sides compute; the leader's is not computed twice for the same keys."""
         each = self.each(made)
-        if leading is not None and leading.keys == made.keys:
+        if leading is not None and leading.serves(made):
             each = {self.other: each[self.other]}
         traces, found = self.sides.arrays("trace", each, alike=False, seed=self.asked.seed)
         after, more = self.sides.arrays("train", each, seed=self.asked.seed)
         for side, arrays in after.items():
             traces[side] |= arrays
         if leading is None or self.leader in traces:
-            leading = _Leading(made.keys, traces[self.leader], [])
+            leading = _Leading(made, traces[self.leader])
         traces[self.leader] = leading.arrays
         return leading, traces, [*found, *more]
 
@@ -388,7 +390,7 @@ class _Pair:
         Where a cause is ``known``, constants alone are added to it.
         """
         pair, batch = (traces[self.leader], traces[self.other]), self.asked.fed
-        values = self._values(made)
+        values = _values(self.asked, self.sides, made)
         found = list(diagnose.stated(made))
         if known:
             yield from found
@@ -407,21 +409,23 @@ class _Pair:
             found = list(diagnose.trained(*(told.optimizer for told in self.both)))
         yield from found
 
-    def _loud(self, made: Match, leading: _Leading, causes: list[Cause]) -> float:
-        """How far the outputs of large values are apart, if they are; the causes are added."""
+    def _larger(self, made: Match, leading: _Leading, causes: list[Cause]) -> float:
+        """How far the outputs of larger values are apart, if they are; the causes are added."""
         each, seed = self.each(made), self.asked.seed
-        asked = {self.other: each[self.other]} if leading.loud else each
-        outputs, _ = self.sides.arrays("shout", asked, seed=seed)
-        leading.loud.update(outputs.get(self.leader, {}))
-        error = compare.loud_error(leading.loud, outputs[self.other])
-        if error <= compare.LOUD_TOLERANCE:
+        asked = {self.other: each[self.other]} if leading.larger else each
+        outputs, _ = self.sides.arrays("infer_larger", asked, seed=seed)
+        leading.larger.update(outputs.get(self.leader, {}))
+        error = compare.larger_error(leading.larger, outputs[self.other])
+        if error <= compare.LARGER_TOLERANCE:
             return 0.0
-        traces, _ = self.sides.arrays("trace", each, alike=False, seed=seed, loud=True)
-        values = compare.louder(self._values(made), made.keys)
+        traces, _ = self.sides.arrays("trace", each, alike=False, seed=seed, larger=True)
+        values = compare.larger(_values(self.asked, self.sides, made), made.keys)
         pair = (traces[self.leader], traces[self.other])
         causes += diagnose.first_difference(made, self.both, pair, values)
         if not causes:
-            what = f"outputs differ by {error:.1e} where values are {compare.LOUD:g} times as large"
+            what = (
+                f"outputs differ by {error:.1e} where values are {compare.LARGER:g} times as large"
+            )
             causes.append(Cause(where="output", cause=what))
         return error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ class ProofWorker:
         self.twin: Any = None
         self.source: Any = None
         self.batch: Any = None
-        self.loud = False
+        self.larger = False
         self.stored: dict[str, Any] = {}
 
     def open(
@@ -74,10 +74,14 @@ class ProofWorker:
         seed: int,
         path: str,
         alike: bool,
-        loud: bool = False,
+        larger: bool = False,
     ) -> dict[str, Any]:
-        """Load seeded weights and write one watched pass to ``path`` (npz)."""
-        with self._shouting(loud=loud):
+        """Load seeded weights and write one watched pass to ``path`` (npz).
+
+        ``alike`` weights are drawn by kind and shape; ``larger`` values are those of
+        ``infer_larger``.
+        """
+        with self._larger() if larger else nullcontext():
             self._load(assigned, keys, seed, alike=alike)
             _write(path, self.twin.trace())
         return {"findings": list(self.twin.findings)}
@@ -126,9 +130,9 @@ class ProofWorker:
         _write(path, {f"output/{name}": held for name, held in self.twin.infer().items()})
         return {"findings": []}
 
-    def shout(self, **told: Any) -> dict[str, Any]:
-        """As ``infer``, of values ``compare.LOUD`` times as large."""
-        with self._shouting():
+    def infer_larger(self, **told: Any) -> dict[str, Any]:
+        """As ``infer``, of values ``compare.LARGER`` times as large."""
+        with self._larger():
             return self.infer(**told)
 
     def reference(
@@ -166,17 +170,15 @@ class ProofWorker:
         return {"flops": flops, "reason": reason}
 
     @contextmanager
-    def _shouting(self, *, loud: bool = True) -> Iterator[None]:
-        """Feed and load values ``compare.LOUD`` times as large while it lasts, unless told not."""
-        kept, self.loud = self.batch, loud
-        if loud:
-            self.twin.feed(compare.louder_batch(kept))
+    def _larger(self) -> Iterator[None]:
+        """Feed and load values ``compare.LARGER`` times as large while it lasts."""
+        self.larger = True
+        self.twin.feed(compare.larger_batch(self.batch))
         try:
             yield
         finally:
-            self.loud = False
-            if loud:
-                self.twin.feed(kept)
+            self.larger = False
+            self.twin.feed(self.batch)
 
     def _load(
         self, assigned: list[list[Any]], keys: dict[str, Any], seed: int, *, alike: bool = False
@@ -184,8 +186,8 @@ class ProofWorker:
         values = weights.generate(keys, seed, alike=alike)
         if not alike:
             values = weights.overlaid(values, self.stored)
-        if self.loud:
-            values = compare.louder(values, keys)
+        if self.larger:
+            values = compare.larger(values, keys)
         self.twin.load(assignment(assigned), values)
         return values
 
