@@ -122,7 +122,7 @@ def _terms(node: Node) -> int:
 
 
 def _steps(node: Node) -> int:
-    """The steps that a recurrent layer takes; 0 for any other."""
-    if "recurrent_kernel" not in node.weights or not node.input:
+    """The steps of (steps, in) that a recurrent layer takes; 0 for a cell and any other layer."""
+    if "recurrent_kernel" not in node.weights or node.input is None or len(node.input) < 2:  # noqa: PLR2004 - steps and features
         return 0
     return node.input[0]

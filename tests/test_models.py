@@ -121,6 +121,13 @@ def test_the_longest_sums() -> None:
     assert _layers(CELL)[0].terms == 50
 
 
+def test_a_recurrent_cell_takes_one_step_each_time_it_is_called() -> None:
+    """Its input has features and no steps: (6,), not (steps, 6)."""
+    cell = replace(CELL, input=(6,), output=(4,), calls=5)
+    (one,) = _layers(cell)
+    assert (one.terms, one.output) == (10, 20)
+
+
 def test_the_maps_that_layers_give() -> None:
     """A recurrent layer gives a state at every step, though its caller may take the last alone."""
     assert [one.output for one in _layers(CONV, NORM, HEAD, TABLE)] == [144, 144, 5, 35]

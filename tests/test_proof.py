@@ -90,12 +90,13 @@ class Canned:
         told: Mapping[str, Description] | None = None,
         counts: Mapping[str, float | None] | None = None,
         as_timed: Mapping[str, Arrays] | None = None,
+        larger: Mapping[str, Arrays] | None = None,
     ) -> None:
         self.traces, self.folder = traces, folder
         self.names = tuple(traces)
         self.frameworks = {name: name for name in traces}
         self.told = dict.fromkeys(traces, TOLD) | dict(told or {})
-        self.counts, self.as_timed = counts or {}, as_timed or {}
+        self.counts, self.as_timed, self.larger = counts or {}, as_timed or {}, larger or {}
         self.asked: list[str] = []
 
     def opened(self, **_: Any) -> dict[str, Description]:
@@ -105,6 +106,8 @@ class Canned:
         self.asked += [f"{verb} {name}" for name in each]
         if verb == "infer":
             return {name: self.as_timed[name] for name in each}, []
+        if verb == "infer_larger" and self.larger:
+            return {name: self.larger[name] for name in each}, []
         after = verb == "train"
         return {
             name: {k: v for k, v in self.traces[name].items() if k.startswith("after/") == after}
@@ -458,6 +461,61 @@ def test_parameters_other_than_published_fail_with_their_numbers(traces: int) ->
     assert found.references == {}
     right = replace(TASK, published=Published(parameters=53))
     assert _parity(_canned(*[_trace()] * traces), right)[0].status != "failed"
+
+
+@pytest.mark.parametrize(("macs", "status"), [(45, "proven"), (45.2, "proven"), (46, "failed")])
+def test_published_macs_are_a_check_at_the_published_shapes(macs: float, status: str) -> None:
+    task = replace(TASK, published=Published(macs=macs))
+    parity, found = _parity(_canned(_trace(), _trace()), task)
+    assert parity.status == status
+    if status == "failed":
+        assert parity.reason == "45 multiply-accumulates, where 46 are published"
+        assert found.references == {}
+    other = task.at({"x": (7,)})
+    assert (other.published.macs, task.at({"x": (6,)}).published.macs) == (None, macs)
+
+
+def test_the_order_of_features_that_was_proven_is_kept_at_another_size() -> None:
+    """Where the Keras side, too, flattens channels first, its rows must not be turned."""
+    proven = _proof(_trace(), _trace())
+    turned = tuple(replace(o, grid_in=(2, 3)) for o in proven.assigned["torch"])
+    kept = group._as_proven(turned, proven)
+    assert [one.grid_in for one in kept] == [None, None]
+    as_it_was = replace(proven, assigned={"torch": turned})
+    assert group._as_proven(turned, as_it_was) == turned
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"), [("matched", "held at zero"), ("defaults", "train a second bias")]
+)
+def test_a_second_bias_is_told_as_the_policy_has_it(policy: str, words: str) -> None:
+    node = replace(TOLD.nodes[0], kind="LSTM")
+    told = dict.fromkeys(("torch", "tensorflow"), replace(TOLD, nodes=(node, TOLD.nodes[1])))
+    canned = _canned(_trace(), _trace(), told=told)
+    found = prove.proven(replace(ASKED, policy=policy), canned.sides)
+    (finding,) = (f for f in found.findings if f.name == "second_bias")
+    assert words in finding.text
+
+
+def test_what_the_leader_computed_serves_no_other_assignment() -> None:
+    made = match(TOLD, TOLD)
+    turned = replace(made, torch=tuple(replace(o, grid_in=(2, 3)) for o in made.torch))
+    assert made.keys == turned.keys
+    assert prove._Leading(made).serves(made)
+    assert not prove._Leading(made).serves(turned)
+
+
+def test_what_only_larger_values_show_is_a_mismatch() -> None:
+    output = {"output/output": _trace()["output/output"]}
+    larger = {"torch": output, "tensorflow": _off(output, "output/output", 1e-3)}
+    found = prove.proven(ASKED, _canned(_trace(), _trace(), larger=larger).sides)
+    assert (found.status, found.errors["output_of_larger_values"]) == (
+        "failed",
+        pytest.approx(1e-3, rel=1e-2),
+    )
+    assert "values are 8 times as large" in (found.reason or "")
+    larger["tensorflow"] = _off(output, "output/output", 1e-7)
+    assert prove.proven(ASKED, _canned(_trace(), _trace(), larger=larger).sides).status == "proven"
 
 
 def test_a_count_of_flops_that_disagrees_is_told_with_its_numbers_and_an_unknown_one_is_not() -> (

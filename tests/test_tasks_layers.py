@@ -624,6 +624,14 @@ def test_a_users_kinds_lie_in_layers_and_go_before_ours(tmp_path: Path) -> None:
     assert kind_of(theirs(), "keras") is by_name("Dense")
 
 
+def test_a_users_class_named_like_one_of_ours_is_not_of_our_kind(tmp_path: Path) -> None:
+    extra = (_users(tmp_path / "one", "Gain", "Gain"),)
+    mine = type("RMSNorm", (), {"__module__": "twinbench_user_models_mine.torch"})
+    assert kind_of(mine(), "torch", extra) is None
+    theirs = type("RMSNorm", (), {"__module__": "torch.nn.modules.normalization"})
+    assert kind_of(theirs(), "torch", extra) is by_name("RMSNorm")
+
+
 def test_the_kinds_of_one_users_folder_are_no_others(tmp_path: Path) -> None:
     one = (_users(tmp_path / "one", "Gain", "Gain"),)
     other = (_users(tmp_path / "other", "Lift", "Gain"),)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import briefing, frameworks, rounding, sources, work
+from benchmarks.frameworks.description import Assigned
 from benchmarks.plan import Group, Plan, Selection
 from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.proof import compare, prove
@@ -17,7 +18,7 @@ from benchmarks.proof.match import Match
 from benchmarks.proof.prove import Asked, Proof
 from benchmarks.proof.sides import Sides, plain, sides
 from benchmarks.records import Finding, Parity, Stack, TimedCheck
-from benchmarks.tasks.task import Task
+from benchmarks.tasks.task import Published, Task
 
 References = dict[str, Path]
 """Where the float64 reference of each part lies."""
@@ -26,6 +27,8 @@ Handoff = dict[str, Any]
 AT_ONCE = 2
 COUNTED = 1e-6
 """Relative difference up to which two counts of FLOPs are one."""
+PUBLISHED = 0.005
+"""The same for a published count, which is given to three digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +75,11 @@ def _proven(group: Group, selection: Selection, every: Sides) -> Proven:
         told, made = prove.matched(timed, every)
         prove.equalize(every, found.changes)
         assigned, keys = prove.assigned_to(every.names, made), _keys(made)
+        assigned |= {every.names[0]: _as_proven(assigned[every.names[0]], found)}
         parity = replace(parity, layers=work.layers(told[every.names[0]]))
         parity = _at_timed_size(every, assigned, keys, selection.seed, parity)
     parity = replace(parity, forward_flops=work.flops(parity.layers, "forward"))
+    parity = _as_published(group.task.published, parity)
     if parity.status == "failed":
         return Proven(parity=parity, references={}, handoffs={})
     leader = every.names[0]
@@ -94,6 +99,24 @@ def _proven(group: Group, selection: Selection, every: Sides) -> Proven:
     handed = {n: _handoff(assigned[n], keys, told[n].first) for n in every.names}
     handed[leader] |= {"changes": dict(found.changes)}
     return Proven(parity=parity, references=references, handoffs=handed)
+
+
+def _as_proven(assigned: Sequence[Assigned], found: Proof) -> tuple[Assigned, ...]:
+    """The leader's assignment at another size, its features in the order that was proven."""
+    as_they_are = {one.path for one in found.assigned[next(iter(found.told))] if not one.grid_in}
+    return tuple(replace(o, grid_in=None) if o.path in as_they_are else o for o in assigned)
+
+
+def _as_published(published: Published, parity: Parity) -> Parity:
+    """The proof, failed where the multiply-accumulates are others than published."""
+    expected, flops = published.macs, parity.forward_flops
+    if expected is None or flops is None:
+        return parity
+    macs = flops / 2
+    if abs(macs - expected) <= PUBLISHED * expected:
+        return parity
+    text = f"{macs:,.0f} multiply-accumulates, where {expected:,.0f} are published"
+    return replace(parity, status="failed", reason=text)
 
 
 def handoffs(group: Group, selection: Selection) -> tuple[dict[str, Handoff], Parity]:

@@ -80,7 +80,11 @@ class Size:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """Figures that a paper gives, as a check: parameters, and multiply-accumulates of a sample."""
+    """Figures that a paper gives, as a check.
+
+    ``parameters``, and ``macs``: multiply-accumulates of one sample's forward pass at the task's
+    own shapes.
+    """
 
     parameters: int | None = None
     macs: float | None = None
@@ -133,7 +137,9 @@ class Task:
             name: replace(one, shape=tuple(shapes.get(name, one.shape)))
             for name, one in self.inputs.items()
         }
-        return replace(self, inputs=inputs)
+        if inputs == self.inputs:
+            return self
+        return replace(self, inputs=inputs, published=replace(self.published, macs=None))
 
     def labelled(self) -> tuple[Input, Target]:
         """The input and the target of a task that reads labelled samples.
