@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.frameworks.contracts import Samples
 from benchmarks.proof.compare import relative_error
 from benchmarks.records import LayerWork, TimedCheck
 from benchmarks.tasks.task import Task
@@ -100,11 +101,8 @@ def _fit_once(session: Session) -> float:
     session.task.labelled()
     (x,), (y,) = session.fed.inputs.values(), session.fed.targets.values()
     kept = x.astype(session.device.asked.storage) if x.dtype.kind == "f" else x
-    samples = (kept, y)
-    epoch = session.trainer.fit(
-        session.device, session.program, samples, samples, size=len(y), scale=1.0
-    )
-    loss, *_ = epoch.run()
+    samples = Samples(train=(kept, y), test=(kept, y), size=len(y))
+    loss, *_ = session.trainer.fit(session.device, session.program, samples).run()
     return float(loss)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import frameworks, inputs, registry, sources
-from benchmarks.frameworks.contracts import Handoff, Settings, Source
+from benchmarks.frameworks.contracts import Handoff, Samples, Settings, Source
 from benchmarks.frameworks.description import Assigned
 from benchmarks.inputs import Dataset
 from benchmarks.proof.sides import assignment
@@ -305,14 +305,9 @@ class Probe:
 
     def _epoch(self, device: Any, program: Any, data: Dataset, size: int) -> Any:
         trainer = registry.trainer(self.name, frameworks.facts(self.name).trainer)
-        return trainer.fit(
-            device,
-            program,
-            (data.x_train, data.y_train),
-            (data.x_test, data.y_test),
-            size=size,
-            scale=data.scale,
-        )
+        train, test = (data.x_train, data.y_train), (data.x_test, data.y_test)
+        samples = Samples(train=train, test=test, size=size, scale=data.scale)
+        return trainer.fit(device, program, samples)
 
 
 def main() -> None:

@@ -142,16 +142,16 @@ import numpy as np
 from benchmarks.frameworks.contracts import Epoch
 
 
-def fit(device, program, train, test, *, size, scale):
-    learning = device.batches(*train, size=size, scale=scale)
-    keeping = device.batches(*test, size=size, scale=scale)
+def fit(device, program, samples):
+    learning = device.batches(*samples.train, size=samples.size, scale=samples.scale)
+    keeping = device.batches(*samples.test, size=samples.size, scale=samples.scale)
 
     def run():
         program.set_training(training=True)
         lost = [program.outputs(program.{verb}(batch))["output"] for batch in learning]
         program.set_training(training=False)
         found = [program.outputs(program.infer(batch))["output"] for batch in keeping]
-        right = float((np.concatenate(found).argmax(-1) == test[1]).mean())
+        right = float((np.concatenate(found).argmax(-1) == samples.test[1]).mean())
         return float(np.mean(lost)), right, 0.0, right
 
     return Epoch(run=run)

@@ -5,26 +5,20 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import shlex
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.environment import framework_status
-from benchmarks.proof import pair, prove
-from benchmarks.proof.command import FLAGS, told
+from benchmarks.proof import prove
+from benchmarks.proof.command import told
 from benchmarks.proof.sides import Sides, UsageError
 from benchmarks.tasks.task import TaskError
-from benchmarks.terminal import Parser
+from tests.pairing import asked, cases, opened
 
 pytestmark = pytest.mark.slow
 
-PAIRS = Path(__file__).parent / "pairs"
 SAID = {
     "tabular": "proven identical in float64",
     "tabular_defaults": "nn.BatchNorm1d(…, eps=0.001, momentum=0.01), or"
@@ -47,39 +41,16 @@ SAID = {
 """What must be told of each pair."""
 
 
-def _cases(path: Path) -> dict[str, list[str]]:
-    with path.open(newline="") as lines:
-        rows = csv.reader(lines, delimiter="\t")
-        return {row[0]: row[1:] for row in rows if row and not row[0].startswith("#")}
-
-
-CASES = _cases(PAIRS / "cases.tsv")
-OWN = _cases(PAIRS / "own.tsv")
+CASES = cases("cases.tsv")
+OWN = cases("own.tsv")
 """Honest pairs: two inputs, an own loss, branches, a tower, attention, own layers, tied weights."""
-PLANTED = _cases(PAIRS / "planted.tsv")
+PLANTED = cases("planted.tsv")
 """Errors that people make, each with an honest control, and what must be told of it."""
-
-
-def _asked(torch: str, keras: str, words: str, **more: Any) -> pair.Pair:
-    parser = Parser()
-    for flag in ("--input", "--target", "--loss", "--optimizer"):
-        parser.add_argument(flag, **FLAGS[flag])
-    given = parser.parse_args(shlex.split(words))
-    task = {
-        "inputs": given.input,
-        "targets": given.target or (),
-        "loss": given.loss,
-        "optimizer": given.optimizer,
-    }
-    return pair.Pair(torch=torch, keras=keras, task=task, folder=PAIRS, **more)
 
 
 @pytest.fixture(scope="module")
 def both() -> Iterator[Sides]:
-    missing = framework_status(("torch", "tensorflow", "keras"))
-    if missing:
-        pytest.skip(missing)
-    with pair.sides("tensorflow", 300.0) as found:
+    with opened() as found:
         yield found
 
 
@@ -92,9 +63,9 @@ def test_a_pair_as_people_write_it_is_answered_rightly(both: Sides, name: str) -
     torch, keras, words, status, _ = CASES[name]
     if status.startswith("refused (exit 2)"):
         with pytest.raises((UsageError, TaskError), match=SAID[name]):
-            prove.proven(_asked(torch, keras, words).asked(), both)
+            prove.proven(asked(torch, keras, words).asked(), both)
         return
-    proof = prove.proven(_asked(torch, keras, words).asked(), both)
+    proof = prove.proven(asked(torch, keras, words).asked(), both)
     assert proof.status == status.partition(",")[0]
     assert SAID[name] in "\n".join(told(proof))
     assert (proof.reason is None) == (proof.status == "proven")
@@ -113,7 +84,7 @@ def test_a_pair_as_people_write_it_is_answered_rightly(both: Sides, name: str) -
 @pytest.mark.parametrize("name", OWN)
 def test_own_pairs_are_proven(both: Sides, name: str) -> None:
     torch, keras, words, status, _ = OWN[name]
-    proof = prove.proven(_asked(torch, keras, words).asked(), both)
+    proof = prove.proven(asked(torch, keras, words).asked(), both)
     assert (proof.status, proof.reason) == (status, None)
     assert max(proof.errors.values()) <= 1e-9
     assert proof.match.complete
@@ -122,14 +93,14 @@ def test_own_pairs_are_proven(both: Sides, name: str) -> None:
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_error_is_named_and_its_honest_control_proven(both: Sides, name: str) -> None:
     torch, keras, words, status, must = PLANTED[name]
-    proof = prove.proven(_asked(torch, keras, words).asked(), both)
+    proof = prove.proven(asked(torch, keras, words).asked(), both)
     assert proof.status == status, proof.reason
     assert must in "\n".join(told(proof))
 
 
 def test_constants_that_differ_can_be_made_equal(both: Sides) -> None:
     torch, keras, words, *_ = CASES["tabular_defaults"]
-    proof = prove.proven(_asked(torch, keras, words, equalize=True).asked(), both)
+    proof = prove.proven(asked(torch, keras, words, equalize=True).asked(), both)
     assert proof.status == "proven"
     assert proof.equalized == (
         "bn1: epsilon 1e-05, momentum 0.9 set to epsilon 0.001, momentum 0.99",
@@ -141,7 +112,7 @@ def test_the_document_names_match_parity_and_diagnosis(both: Sides) -> None:
     torch, keras, words, *_ = CASES["norm_mlp_gelu"]
     found = json.loads(
         json.dumps(
-            prove.proven(_asked(torch, keras, words).asked(), both).document(), allow_nan=False
+            prove.proven(asked(torch, keras, words).asked(), both).document(), allow_nan=False
         )
     )
     assert found["match"]["how"] == "3 of 3 layers by order"
@@ -176,9 +147,9 @@ def test_the_document_names_match_parity_and_diagnosis(both: Sides) -> None:
 def test_what_the_user_must_mend_is_one_line(
     both: Sides, torch: str, keras: str, words: str, text: str
 ) -> None:
-    asked = _asked(torch, keras, f"{words} --target y=classes:7")
+    wanted = asked(torch, keras, f"{words} --target y=classes:7")
     with pytest.raises(UsageError) as caught:
-        prove.proven(asked.asked(), both)
+        prove.proven(wanted.asked(), both)
     assert text in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -5,69 +5,41 @@
 
 from __future__ import annotations
 
-import csv
-import shlex
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from benchmarks.environment import framework_status
-from benchmarks.proof import pair, prove
-from benchmarks.proof.command import FLAGS, told
+from benchmarks.proof import prove
+from benchmarks.proof.command import told
 from benchmarks.proof.sides import Sides
-from benchmarks.terminal import Parser
+from tests.pairing import asked, cases, opened
 
 pytestmark = pytest.mark.slow
 
-PAIRS = Path(__file__).parent / "pairs"
-ENGINES = {"keras_torch": ("torch",), "jax": ("torch", "jax")}
-"""Engines beside TensorFlow, and what must be installed for each of them."""
+ENGINES = ("keras_torch", "jax")
+"""Engines beside TensorFlow."""
 REPRESENTATIVE = ("unet", "bilstm", "text_transformer", "vit", "wrong_relu6")
 """Pairs that are proven, or not, on every engine."""
 
 
-def _cases() -> dict[str, list[str]]:
-    with (PAIRS / "robust.tsv").open(newline="") as lines:
-        rows = csv.reader(lines, delimiter="\t")
-        return {row[0]: row[1:] for row in rows if row and not row[0].startswith("#")}
-
-
-CASES = _cases()
+CASES = cases("robust.tsv")
 
 
 @pytest.fixture(scope="module")
 def both() -> Iterator[Sides]:
-    missing = framework_status(("torch", "tensorflow", "keras"))
-    if missing:
-        pytest.skip(missing)
-    with pair.sides("tensorflow", 300.0) as found:
+    with opened() as found:
         yield found
 
 
 @pytest.fixture(scope="module", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Iterator[tuple[str, Sides]]:
-    name = str(request.param)
-    missing = framework_status((*ENGINES[name], "keras"))
-    if missing:
-        pytest.skip(missing)
-    with pair.sides(name, 300.0) as found:
-        yield name, found
+    with opened(request.param) as found:
+        yield request.param, found
 
 
 def _asked(name: str, engine: str = "tensorflow") -> prove.Asked:
     torch, keras, words, *_ = CASES[name]
-    parser = Parser()
-    for flag in ("--input", "--target", "--loss", "--optimizer"):
-        parser.add_argument(flag, **FLAGS[flag])
-    given = parser.parse_args(shlex.split(words))
-    task = {
-        "inputs": given.input,
-        "targets": given.target or (),
-        "loss": given.loss,
-        "optimizer": given.optimizer,
-    }
-    return pair.Pair(torch=torch, keras=keras, task=task, engine=engine, folder=PAIRS).asked()
+    return asked(torch, keras, words, engine=engine).asked()
 
 
 def _answered_rightly(proof: prove.Proof, name: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import inputs, registry
-from benchmarks.frameworks.contracts import Epoch, Placed
+from benchmarks.frameworks.contracts import Epoch, Placed, Samples
 from benchmarks.phases._protocol import Session, Work
 from benchmarks.records import Learned
 from benchmarks.tasks.task import Batch, Task
@@ -63,13 +63,11 @@ class Recorder:
 
         return Loader()
 
-    def fit(
-        self, device: Any, program: Any, train: Any, test: Any, *, size: int, scale: float
-    ) -> Epoch:
+    def fit(self, device: Any, program: Any, samples: Samples) -> Epoch:
         assert device is program is self
-        assert train == (DATA.x_train, DATA.y_train)
-        assert test == (DATA.x_test, DATA.y_test)
-        self.asked.append(("fit", size, scale))
+        assert samples.train == (DATA.x_train, DATA.y_train)
+        assert samples.test == (DATA.x_test, DATA.y_test)
+        self.asked.append(("fit", samples.size, samples.scale))
 
         def run() -> tuple[float, float, float, float]:
             self.epochs += 1

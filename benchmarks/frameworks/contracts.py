@@ -144,6 +144,19 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """Labelled samples (x, y) in the order in which they are read.
+
+    They come in whole batches of ``size``. Bytes are divided by ``scale`` to reach [0, 1].
+    """
+
+    train: tuple[Array, Array]
+    test: tuple[Array, Array]
+    size: int
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
     """One pass over real data, ready to run: batches are equal and equally ordered for all stacks.
 
@@ -167,7 +180,10 @@ class Device(Protocol):
         """The batch on the device."""
 
     def batches(self, x: Array, y: Array, *, size: int, scale: float) -> Iterable[Placed]:
-        """Device-ready batches of labelled samples in their order, once; restartable."""
+        """Device-ready batches of labelled samples in their order, once; restartable.
+
+        ``size`` and ``scale`` as in ``Samples``.
+        """
 
     def synchronize(self) -> None:
         """Return only when the device is idle."""
@@ -225,20 +241,8 @@ class Program(Protocol):
 class Trainer(Protocol):
     """``trainers.<name>``: a module that drives training as users of that trainer write it."""
 
-    def fit(
-        self,
-        device: Any,
-        program: Any,
-        train: tuple[Array, Array],
-        test: tuple[Array, Array],
-        *,
-        size: int,
-        scale: float,
-    ) -> Epoch:
-        """One epoch on labelled samples (x, y) in batches of ``size``, and an evaluation.
-
-        Bytes are divided by ``scale`` to reach [0, 1].
-        """
+    def fit(self, device: Any, program: Any, samples: Samples) -> Epoch:
+        """One epoch on the samples to train on, and an evaluation on those to test on."""
 
 
 class Twin(Protocol):

@@ -1,5 +1,6 @@
 """A whole epoch on real data: training as each framework's users write it, then evaluation."""
 
+from benchmarks.frameworks.contracts import Samples
 from benchmarks.phases._protocol import Session, Work
 from benchmarks.records import Learned
 
@@ -9,14 +10,13 @@ NEEDS_DATA = True
 def prepare(session: Session) -> Work:
     """One iteration is one epoch from the initial weights; only a first pass is discarded."""
     data = session.real_data()
-    epoch = session.trainer.fit(
-        session.device,
-        session.program,
-        (data.x_train, data.y_train),
-        (data.x_test, data.y_test),
+    samples = Samples(
+        train=(data.x_train, data.y_train),
+        test=(data.x_test, data.y_test),
         size=session.batch_size,
         scale=data.scale,
     )
+    epoch = session.trainer.fit(session.device, session.program, samples)
     learned: list[Learned] = []
 
     def run() -> None:

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from benchmarks.frameworks._keras.recording import named
 from profilers.ops import hlo
 from profilers.ops.rows import Recording
 from profilers.ops.xplane import STEP, Model, Raw, normalise
-
-
-def record(
-    device: Any, program: Any, step: Callable[[], object], steps: int, dumped: Path
-) -> Recording:
-    """As ``contracts.Recorder`` says; layers are named as in the PyTorch twin."""
-    return named(recorded, device, program, step, steps, dumped)
 
 
 def recorded(
@@ -41,6 +34,10 @@ def recorded(
                     synchronize()
         raw = [event for path in Path(folder).rglob("*.xplane.pb") for event in read(path)]
     return normalise(raw, Model(layers=layers, made=hlo.read(dumped) if dumped else {}))
+
+
+record = partial(named, recorded)
+"""As ``contracts.Recorder`` says; layers are named as in the PyTorch twin."""
 
 
 def read(path: Path) -> Iterator[Raw]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,6 @@ from profilers.ops.xplane import STEP, Model, Raw, nanoseconds, normalise
 
 HOST_LEVEL = 2
 """Of the host tracer: operations, and not every call of the runtime."""
-
-
-def record(
-    device: Any, program: Any, step: Callable[[], object], steps: int, dumped: Path
-) -> Recording:
-    """As ``contracts.Recorder`` says; layers are named as in the PyTorch twin."""
-    return named(recorded, device, program, step, steps, dumped)
 
 
 def recorded(
@@ -59,6 +53,10 @@ def recorded(
         raw = [event for path in Path(folder).rglob("*.xplane.pb") for event in read(path)]
     made = hlo.read(dumped) if dumped else {}
     return normalise(raw, Model(layers=layers, made=made))
+
+
+record = partial(named, recorded)
+"""As ``contracts.Recorder`` says; layers are named as in the PyTorch twin."""
 
 
 def read(path: Path) -> Iterator[Raw]:

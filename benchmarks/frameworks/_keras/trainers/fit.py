@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.frameworks.contracts import Array, Epoch
+from benchmarks.frameworks.contracts import Epoch, Samples
 
 
-def fit(
-    device: Any,
-    program: Any,
-    train: tuple[Array, Array],
-    test: tuple[Array, Array],
-    *,
-    size: int,
-    scale: float,
-) -> Epoch:
+def fit(device: Any, program: Any, samples: Samples) -> Epoch:
     """As ``contracts.Trainer`` says."""
     learning, keeping = (
-        device.feed(device.images(x), y, size=size, scale=scale) for x, y in (train, test)
+        device.feed(device.images(x), y, size=samples.size, scale=samples.scale)
+        for x, y in (samples.train, samples.test)
     )
     network = program.to_fit()
 

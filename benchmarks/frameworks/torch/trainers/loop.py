@@ -6,21 +6,14 @@ from typing import Any
 
 import torch
 
-from benchmarks.frameworks.contracts import Array, Epoch
+from benchmarks.frameworks.contracts import Epoch, Samples
 
 
-def fit(
-    device: Any,
-    program: Any,
-    train: tuple[Array, Array],
-    test: tuple[Array, Array],
-    *,
-    size: int,
-    scale: float,
-) -> Epoch:
+def fit(device: Any, program: Any, samples: Samples) -> Epoch:
     """As ``contracts.Trainer`` says."""
-    learning = device.batches(*train, size=size, scale=scale)
-    keeping = device.batches(*test, size=size, scale=scale)
+    size, scale = samples.size, samples.scale
+    learning = device.batches(*samples.train, size=size, scale=scale)
+    keeping = device.batches(*samples.test, size=size, scale=scale)
 
     def run() -> tuple[float, float, float, float]:
         totals = torch.zeros(2, device=device.asked.device)
@@ -32,14 +25,14 @@ def fit(
             program.backward(loss)
             program.update()
             totals += _score(outputs.detach(), batch.targets[0], loss.detach())
-        learned = (totals / len(train[1])).tolist()
+        learned = (totals / len(samples.train[1])).tolist()
         totals = torch.zeros(2, device=device.asked.device)
         program.set_training(training=False)
         with program.inference():
             for batch in keeping:
                 outputs = program.forward(batch)
                 totals += _score(outputs, batch.targets[0], program.loss_of(outputs, batch))
-        kept = (totals / len(test[1])).tolist()
+        kept = (totals / len(samples.test[1])).tolist()
         return learned[0], learned[1], kept[0], kept[1]
 
     return Epoch(run=run)
