@@ -24,10 +24,10 @@ from benchmarks import (
     registry,
     terminal,
 )
+from benchmarks.pair import command as pairs
+from benchmarks.pair.files import prove
 from benchmarks.process import WorkerError
-from benchmarks.proof import command as pairs
 from benchmarks.proof.group import verified
-from benchmarks.proof.pair import prove
 from benchmarks.records import Exit, Parity, Run, Stack, to_json
 from benchmarks.selection import DEVICES
 from benchmarks.selftest import detection, floor, settling

@@ -13,8 +13,8 @@ import pytest
 
 from benchmarks import frameworks
 from benchmarks.environment import framework_status
-from benchmarks.proof import pair
-from benchmarks.proof.command import FLAGS
+from benchmarks.pair import files
+from benchmarks.pair.command import FLAGS
 from benchmarks.proof.sides import Sides
 from benchmarks.terminal import Parser
 
@@ -28,7 +28,7 @@ def cases(table: str) -> dict[str, list[str]]:
         return {row[0]: row[1:] for row in rows if row and not row[0].startswith("#")}
 
 
-def asked(torch: str, keras: str, words: str, **more: Any) -> pair.Pair:
+def asked(torch: str, keras: str, words: str, **more: Any) -> files.Pair:
     """The pair that a row asks for; ``more`` are other fields of ``Pair``."""
     parser = Parser()
     for flag in ("--input", "--target", "--loss", "--optimizer"):
@@ -40,7 +40,7 @@ def asked(torch: str, keras: str, words: str, **more: Any) -> pair.Pair:
         "loss": given.loss,
         "optimizer": given.optimizer,
     }
-    return pair.Pair(torch=torch, keras=keras, task=task, folder=PAIRS, **more)
+    return files.Pair(torch=torch, keras=keras, task=task, folder=PAIRS, **more)
 
 
 @contextmanager
@@ -49,5 +49,5 @@ def opened(engine: str = "tensorflow") -> Iterator[Sides]:
     missing = framework_status(("torch", *frameworks.facts(engine).packages))
     if missing:
         pytest.skip(missing)
-    with pair.sides(engine, 300.0) as found:
+    with files.sides(engine, 300.0) as found:
         yield found

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.pair.command import told
 from benchmarks.proof import prove
-from benchmarks.proof.command import told
 from benchmarks.proof.sides import Sides, UsageError
 from benchmarks.tasks.task import TaskError
 from tests.pairing import asked, cases, opened

@@ -14,8 +14,8 @@ import pytest
 from benchmarks import registry
 from benchmarks.__main__ import main
 from benchmarks.environment import framework_status
-from benchmarks.proof import folder
-from benchmarks.proof.pair import Pair
+from benchmarks.pair import folder
+from benchmarks.pair.files import Pair
 from benchmarks.records import read_run
 from benchmarks.tasks import stored, weights
 from benchmarks.tasks.task import TaskError

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.pair.command import told
 from benchmarks.proof import prove
-from benchmarks.proof.command import told
 from benchmarks.proof.sides import Sides
 from tests.pairing import asked, cases, opened
 

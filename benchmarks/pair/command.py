@@ -9,9 +9,9 @@ from typing import Any
 
 from benchmarks import frameworks, options
 from benchmarks.environment import framework_status
+from benchmarks.pair import folder
+from benchmarks.pair.files import Pair
 from benchmarks.progress import cause_lines
-from benchmarks.proof import folder
-from benchmarks.proof.pair import Pair
 from benchmarks.proof.prove import Proof
 from benchmarks.proof.sides import UsageError
 from benchmarks.records import Exit, Stack

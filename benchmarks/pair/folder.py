@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.proof.pair import Pair
+from benchmarks.pair.files import Pair
 from benchmarks.tasks.stored import CANONICAL
 from benchmarks.tasks.task import TaskError
 
