@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchmarks import frameworks, sources
 from benchmarks.environment import framework_status
 from benchmarks.plan import Selection
-from benchmarks.proof import group, prove
+from benchmarks.proof import group, outcome, prove
 from benchmarks.proof.sides import plain
 from benchmarks.records import Stack
 from benchmarks.tasks import weights
@@ -72,7 +72,7 @@ def handoffs() -> dict[str, dict[str, Any]]:
     with group.opened(stacks, Selection()) as every:
         for model in (*probe.SHIPPED, *probe.OWN):
             source = sources.of_model(model, probe.folder_of(model))
-            asked = prove.Asked(source=source, task=probe.task_of(model), batch=probe.BATCH)
+            asked = outcome.Asked(source=source, task=probe.task_of(model), batch=probe.BATCH)
             told, made = prove.matched(asked, every)
             assigned = prove.assigned_to(every.names, made)
             found[model] = {

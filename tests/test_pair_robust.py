@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.pair.command import told
-from benchmarks.proof import prove
+from benchmarks.proof import outcome, prove
 from benchmarks.proof.sides import Sides
 from tests.pairing import asked, cases, opened
 
@@ -37,12 +37,12 @@ def engine(request: pytest.FixtureRequest) -> Iterator[tuple[str, Sides]]:
         yield request.param, found
 
 
-def _asked(name: str, engine: str = "tensorflow") -> prove.Asked:
+def _asked(name: str, engine: str = "tensorflow") -> outcome.Asked:
     torch, keras, words, *_ = CASES[name]
     return asked(torch, keras, words, engine=engine).asked()
 
 
-def _answered_rightly(proof: prove.Proof, name: str) -> None:
+def _answered_rightly(proof: outcome.Proof, name: str) -> None:
     *_, status, must = CASES[name]
     assert proof.status == status, "\n".join(told(proof))
     assert must in "\n".join(told(proof))

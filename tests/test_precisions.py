@@ -21,7 +21,7 @@ from benchmarks.frameworks.contracts import Placed, Settings
 from benchmarks.phases._protocol import Session
 from benchmarks.plan import Selection, SelectionError
 from benchmarks.process import WorkerError, WorkerProcess
-from benchmarks.proof import group, prove
+from benchmarks.proof import group, outcome, prove
 from benchmarks.records import LayerWork, Parity, Stack, from_json
 from benchmarks.tasks import weights
 from benchmarks.tasks.task import draw
@@ -96,7 +96,7 @@ def described() -> dict[tuple[str, str], tuple[LayerWork, ...]]:
         for model, effort in itertools.product(registry.names("models"), EFFORTS):
             task = registry.task(model)
             shaped = task.at(task.size(effort).shapes)
-            asked = prove.Asked(source=sources.of_model(model), task=shaped, batch=2)
+            asked = outcome.Asked(source=sources.of_model(model), task=shaped, batch=2)
             told, _ = prove.matched(asked, every)
             found[model, effort] = work.layers(told["torch"])
     return found

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks import plan, rounding, work
 from benchmarks.frameworks.description import Description, Drop, Node, Step, Weight
-from benchmarks.proof import compare, group, prove
+from benchmarks.proof import compare, comparison, group, outcome, prove
 from benchmarks.proof.match import Match, Prints, ambiguous, match
 from benchmarks.proof.sides import Sides, UsageError, assignment, description, plain
 from benchmarks.records import LayerWork, Parity, Stack, TimedCheck, from_json, to_json
@@ -127,10 +127,10 @@ def _canned(*traces: Arrays, **more: Any) -> Canned:
     return Canned(dict(zip(("torch", "tensorflow", "jax"), traces, strict=False)), **more)
 
 
-ASKED = prove.Asked(source={}, task=TASK, batch=4)
+ASKED = outcome.Asked(source={}, task=TASK, batch=4)
 
 
-def _proof(*traces: Arrays, **more: Any) -> prove.Proof:
+def _proof(*traces: Arrays, **more: Any) -> outcome.Proof:
     return prove.proven(ASKED, _canned(*traces, **more).sides)
 
 
@@ -501,8 +501,8 @@ def test_what_the_leader_computed_serves_no_other_assignment() -> None:
     made = match(TOLD, TOLD)
     turned = replace(made, torch=tuple(replace(o, grid_in=(2, 3)) for o in made.torch))
     assert made.keys == turned.keys
-    assert prove._Leading(made).serves(made)
-    assert not prove._Leading(made).serves(turned)
+    assert comparison.Leading(made).serves(made)
+    assert not comparison.Leading(made).serves(turned)
 
 
 def test_what_only_larger_values_show_is_a_mismatch() -> None:

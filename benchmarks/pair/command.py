@@ -12,7 +12,7 @@ from benchmarks.environment import framework_status
 from benchmarks.pair import folder
 from benchmarks.pair.files import Pair
 from benchmarks.progress import cause_lines
-from benchmarks.proof.prove import Proof
+from benchmarks.proof.outcome import Proof
 from benchmarks.proof.sides import UsageError
 from benchmarks.records import Exit, Stack
 from benchmarks.selection import Selection

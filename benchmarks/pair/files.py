@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import frameworks, sources
-from benchmarks.proof import prove as proving
 from benchmarks.proof import sides as workers
-from benchmarks.proof.prove import Proof
+from benchmarks.proof.outcome import Asked, Proof
+from benchmarks.proof.prove import proven
 from benchmarks.proof.sides import Sides
 from benchmarks.records import Stack
 from benchmarks.tasks import stored
@@ -33,14 +33,14 @@ class Pair:
     equalize: bool = False
     weights: Path | None = None
 
-    def asked(self) -> proving.Asked:
+    def asked(self) -> Asked:
         """The same for the proof.
 
         Raises:
             TaskError: the task's words are wrong.
         """
         source = sources.of_files(self.torch, self.keras, self.task, self.folder)
-        return proving.Asked(
+        return Asked(
             source=source,
             task=sources.task_of(source),
             batch=self.batch,
@@ -69,7 +69,7 @@ def prove(pair: Pair, keep: Path | None = None) -> Proof:
         WorkerError: a side crashed or took too long.
     """
     with sides(pair.engine, pair.timeout_s) as both:
-        proof = proving.proven(pair.asked(), both)
+        proof = proven(pair.asked(), both)
         canonical = both.folder / stored.CANONICAL
         if keep and canonical.is_file():
             keep.parent.mkdir(parents=True, exist_ok=True)

@@ -13,9 +13,9 @@ from benchmarks import briefing, frameworks, rounding, sources, work
 from benchmarks.frameworks.description import Assigned
 from benchmarks.plan import Group, Plan, Selection
 from benchmarks.process import WorkerError, WorkerProcess
-from benchmarks.proof import compare, prove
+from benchmarks.proof import compare, comparison, prove
 from benchmarks.proof.match import Match
-from benchmarks.proof.prove import Asked, Proof
+from benchmarks.proof.outcome import Asked, Proof
 from benchmarks.proof.sides import Sides, plain, sides
 from benchmarks.records import Finding, Parity, Stack, TimedCheck
 from benchmarks.tasks.task import Published, Task
@@ -73,7 +73,7 @@ def _proven(group: Group, selection: Selection, every: Sides) -> Proven:
     if asked.task != group.task:
         timed = replace(asked, task=group.task)
         told, made = prove.matched(timed, every)
-        prove.equalize(every, found.changes)
+        comparison.equalize(every, found.changes)
         assigned, keys = prove.assigned_to(every.names, made), _keys(made)
         assigned |= {every.names[0]: _as_proven(assigned[every.names[0]], found)}
         parity = replace(parity, layers=work.layers(told[every.names[0]]))
