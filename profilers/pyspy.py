@@ -121,6 +121,7 @@ class Recorder:
                 stderr=subprocess.STDOUT,
                 bufsize=0,  # what is read ahead would be lost to ``communicate``
                 start_new_session=True,  # an interrupt at the terminal is for the parent
+                preexec_fn=_interruptible,  # noqa: PLW1509 - it calls nothing that takes a lock
             )
         except OSError as error:
             reason = f"py-spy cannot be started: {error.strerror or error}"
@@ -158,6 +159,14 @@ class Recorder:
             return Recording(stacks=folded.read(self._written.read_text("utf-8", "replace")))
         except (OSError, folded.FoldedError) as error:
             return Recording(stacks=None, reason=f"py-spy wrote no stacks: {error}")
+
+
+def _interruptible() -> None:
+    """Let an interrupt end the process, though a job in the background ignores it, and so it would.
+
+    What is ignored stays ignored in a child.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def find() -> tuple[str, ...] | None:

@@ -8,6 +8,7 @@ import platform
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,15 @@ def test_k_selects_cases_and_a_failed_case_is_not_stored(tmp_path: Path) -> None
 def test_an_interrupt_ends_it_with_the_code_for_that(tmp_path: Path) -> None:
     hanging = os.environ | {"TWINBENCH_NULL": json.dumps({"fault": "hang", "at": "forward"})}
     asked = [*command(tmp_path), "--timeout", "60"]
-    with subprocess.Popen(asked, cwd=ROOT, env=hanging, stdout=subprocess.DEVNULL) as running:
+    # A job in the background ignores interrupts, and so would its child.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        asked,
+        cwd=ROOT,
+        env=hanging,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=heard,  # noqa: PLW1509 - it calls nothing that takes a lock
+    ) as running:
         until(lambda: any((tmp_path / "results").glob("2*/journal.ndjson")))
         running.send_signal(signal.SIGINT)
         assert running.wait(60) == Exit.INTERRUPTED
