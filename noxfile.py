@@ -15,14 +15,15 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
+EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
 CONSTRAINTS = ("-c", "constraints.txt")
-STACK_OF = {
-    "torch": "torch-eager",
-    "tensorflow": "tensorflow-graph",
-    "tensorflow-cpu": "tensorflow-graph",
-    "keras": "tensorflow-graph",
-}
-"""The stack that a package's releases are compared in."""
+COMPARED = """
+import sys
+from benchmarks import registry
+stack, names = registry.compared(sys.argv[1])
+print(stack, *names)
+"""
+"""Prints the stack in which a package's releases are compared, and all names of the package."""
 
 
 def device() -> str:
@@ -31,10 +32,16 @@ def device() -> str:
     return os.environ.get("TWINBENCH_DEVICE") or ("cuda" if found else "cpu")
 
 
+def by_framework() -> dict[str, str]:
+    """The extra that installs each framework for the device."""
+    parts = {extra: extra.partition("-") for extra in EXTRAS}
+    return {name: extra for extra, (name, _, on) in parts.items() if on in {"", device()}}
+
+
 def extras(session: nox.Session) -> str:
     """The frameworks to install; TWINBENCH_FRAMEWORKS=torch,tensorflow,jax adds JAX."""
     asked = os.environ.get("TWINBENCH_FRAMEWORKS", "torch,tensorflow").split(",")
-    named = {"torch": "torch", "tensorflow": f"tensorflow-{device()}", "jax": f"jax-{device()}"}
+    named = by_framework()
     chosen = [name.strip() for name in asked if name.strip()]
     for name in chosen:
         if name not in named:
@@ -115,12 +122,15 @@ def versions(session: nox.Session) -> None:
     stacks: list[str] = []
     for spec in specs:
         package, _, version = spec.partition("==")
-        if package not in STACK_OF:
-            session.error(f"no stack is known for {package!r}; there are: {', '.join(STACK_OF)}")
+        told = session.run("python", "-c", COMPARED, package, silent=True, stderr=None)
+        stack, *same = str(told).split()
         label = version if f"@{version}" not in "".join(stacks) else f"{version}_{len(stacks)}"
-        python = environment(session, spec, package, label)
+        extra = by_framework()[stack.partition("-")[0]]
+        others = [re.split("[<>=!~; ]", r)[0] for r in EXTRAS[extra]]
+        wanted = [spec, *(o for o in others if o.partition("[")[0] not in same)]
+        python = environment(session, wanted, package, label)
         flags += ["--python", f"{label}={python}"]
-        stacks.append(f"{STACK_OF[package]}@{label}")
+        stacks.append(f"{stack}@{label}")
     session.run("python", "-m", "benchmarks", "run", "--stacks", ",".join(stacks), *flags)
 
 
@@ -133,15 +143,13 @@ def unpinned(pins: str, package: str) -> str:
     return "".join(line for line in pins.splitlines(keepends=True) if named(line) != named(package))
 
 
-def environment(session: nox.Session, spec: str, package: str, label: str) -> Path:
-    """A virtual environment with one release of a package, all else as pinned."""
+def environment(session: nox.Session, wanted: list[str], package: str, label: str) -> Path:
+    """A virtual environment with what is wanted, all but one package as pinned."""
     folder = Path(session.create_tmp()).parent / f"{package}-{label}"
     python = folder / "bin" / "python"
     pins = folder.with_suffix(".txt")
     pins.write_text(unpinned(Path("constraints.txt").read_text(), package))
     session.run("python", "-m", "venv", str(folder))
-    others = [] if package == "torch" else [f"tensorflow-{device()}", "keras"]
-    wanted = [spec, *(o for o in others if not o.startswith(package))]
     pip = [str(python), "-m", "pip", "install", "-q", "-c", str(pins), "-e", "."]
     session.run(*pip, *wanted, external=True)
     return python.absolute()

@@ -20,29 +20,27 @@ from typing import Any, TypeVar
 
 import psutil
 
+from benchmarks import frameworks
 from benchmarks.fairness import fairness
 from profilers import host, neighbours, nvml
 
-__all__ = ["describe", "fairness", "framework_status", "noise", "usable_cores"]
+__all__ = ["describe", "fairness", "framework_status", "noise", "packages", "usable_cores"]
 
 Value = TypeVar("Value")
 
 ROOT = Path(__file__).resolve().parent.parent
 GIB = 1024**3
-PACKAGES: dict[str, tuple[str, ...]] = {
-    "torch": ("torch",),
-    "tensorflow": ("tensorflow", "tensorflow-cpu"),  # one framework, two names
-    "keras": ("keras",),
-    "jax": ("jax",),
-    "numpy": ("numpy",),
-    "scipy": ("scipy",),
-    "scikit-learn": ("scikit-learn",),
-    "nvidia-ml-py": ("nvidia-ml-py",),
-    "psutil": ("psutil",),
-    "py-spy": ("py-spy",),
-    "pytest-benchmark": ("pytest-benchmark",),
-    "twinbench": ("twinbench",),
-}
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "nvidia-ml-py",
+    "psutil",
+    "py-spy",
+    "pytest-benchmark",
+    "twinbench",
+)
+"""What a run records the versions of, beside what the frameworks need."""
 BUSY_LOAD = 0.25  # of the cores
 BUSY_PRESSURE_PERCENT = 5.0
 BUSY_STEAL = 0.02  # of the cores
@@ -76,10 +74,16 @@ def describe(threads: int | None = None) -> dict[str, Any]:
         "os": _os(),
         "kernel": platform.release(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "versions": {name: _version(names) for name, names in PACKAGES.items()},
+        "versions": {name: _version(names) for name, names in packages().items()},
         **{name: reading.value for name, reading in readings.items()},
         "reasons": {name: reading.reason for name, reading in readings.items() if reading.reason},
     }
+
+
+def packages() -> dict[str, tuple[str, ...]]:
+    """What a run records the versions of, each with the names that it may be installed by."""
+    needed = {name: package.names for name, package in frameworks.packages().items()}
+    return needed | {name: (name,) for name in PACKAGES}
 
 
 def usable_cores(proc: Path = host.PROC, sys: Path = host.SYS) -> int:

@@ -178,6 +178,20 @@ def plain_stacks() -> tuple[Stack, ...]:
     return tuple(first.values())
 
 
+def compared(package: str) -> tuple[Stack, tuple[str, ...]]:
+    """The stack in which releases of a package are compared, and all names it is installed by.
+
+    Raises:
+        UnknownNameError: no framework needs it.
+    """
+    for name, found in frameworks.every().items():
+        for need in found.needs:
+            if package in need.names:
+                return Stack(name, next(iter(found.modes))), need.names
+    there = (name for need in frameworks.packages().values() for name in need.names)
+    raise UnknownNameError(f"no stack is known for {package!r}; there are: {', '.join(there)}")
+
+
 def unsupported(stack: Stack, device: str, python: str | None = None) -> str | None:
     """Why a stack cannot run here, or in the environment of another interpreter, or ``None``."""
     requires = frameworks.facts(stack.framework).packages

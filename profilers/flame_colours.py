@@ -5,45 +5,39 @@ A test holds the contrast of the text on each of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from profilers import folded
 
-LABELS = {
-    "model": "model code",
-    "harness": "harness",
-    "torch": "torch",
-    "tensorflow": "tensorflow",
-    "keras": "keras",
-    "jax": "jax",
-    "numpy": "numpy",
-    "other": "other",
-}
-_PACKAGES = {
-    "torch": "torch",
-    "torchvision": "torch",
-    "functorch": "torch",
-    "tensorflow": "tensorflow",
-    "keras": "keras",
-    "jax": "jax",
-    "jaxlib": "jax",
-    "numpy": "numpy",
-    "benchmarks": "harness",
-    "profilers": "harness",
-    "models": "model",
-}
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose code a frame may be.
+
+    ``folders`` are the first folders of its files; ``light`` and ``dark`` its colour, ``#rrggbb``,
+    by theme; ``label`` what a legend calls it, its name unless given.
+    """
+
+    name: str
+    folders: tuple[str, ...]
+    light: str
+    dark: str
+    label: str = ""
+
+
+OTHER = Owner("other", (), "#e4e8ec", "#2d3640")
+OWNERS = (
+    Owner("model", ("models",), "#f2b8d5", "#83456a", "model code"),
+    Owner("harness", ("benchmarks", "profilers"), "#d1d8df", "#46515d"),
+    Owner("numpy", ("numpy",), "#b9b4ea", "#544c9c"),
+    OTHER,
+)
+"""Those of every picture; a caller adds the frameworks'."""
 LIGHT = {
     "surface": "#ffffff",
     "ink": "#1b2026",
     "muted": "#57606a",
-    "model": "#f2b8d5",
-    "harness": "#d1d8df",
-    "torch": "#8fc7ea",
-    "tensorflow": "#f7b287",
-    "keras": "#f5d76e",
-    "jax": "#8ed8b8",
-    "numpy": "#b9b4ea",
-    "other": "#e4e8ec",
     "more1": "#fbdcd8",
     "more2": "#f6b5ad",
     "more3": "#ef8d82",
@@ -58,14 +52,6 @@ DARK = {
     "surface": "#12161b",
     "ink": "#eef1f4",
     "muted": "#a3adb8",
-    "model": "#83456a",
-    "harness": "#46515d",
-    "torch": "#1f5f8b",
-    "tensorflow": "#96491a",
-    "keras": "#75600f",
-    "jax": "#1c6b4c",
-    "numpy": "#544c9c",
-    "other": "#2d3640",
     "more1": "#55302f",
     "more2": "#77332f",
     "more3": "#97362f",
@@ -78,24 +64,27 @@ DARK = {
 }
 
 
-def category(frame: str) -> str:
-    """A key of ``LABELS``: whose code a frame is, by its file."""
+def owner(frame: str, owners: Sequence[Owner]) -> Owner:
+    """Whose code a frame is, by its file; ``OTHER`` where it is none of theirs."""
     file = folded.parts(frame)[1]
+    folder, inside, _ = file.partition("/")
     if file.startswith("benchmarks/models/"):
-        return "model"
-    return _PACKAGES.get(file.partition("/")[0], "other") if "/" in file else "other"
+        folder = "models"
+    return next((o for o in owners if inside and folder in o.folders), OTHER)
 
 
-def style() -> str:
+def style(owners: Sequence[Owner]) -> str:
     """The rules of a picture, for a light and for a dark theme."""
+    light = LIGHT | {owner.name: owner.light for owner in owners}
+    dark = DARK | {owner.name: owner.dark for owner in owners}
 
     def variables(colours: Mapping[str, str]) -> str:
         return "".join(f"--{name}:{value};" for name, value in colours.items())
 
-    used = "".join(f".{k}{{fill:var(--{k})}}" for k in LIGHT if k not in {"ink", "muted"})
+    used = "".join(f".{k}{{fill:var(--{k})}}" for k in light if k not in {"ink", "muted"})
     return (
-        f":root{{background:var(--surface);{variables(LIGHT)}}}"
-        f"@media (prefers-color-scheme:dark){{:root{{{variables(DARK)}}}}}"
+        f":root{{background:var(--surface);{variables(light)}}}"
+        f"@media (prefers-color-scheme:dark){{:root{{{variables(dark)}}}}}"
         f"{used}.all{{fill:var(--other)}}"
         ".box{stroke:var(--surface);stroke-width:1px}"
         "text{font:12px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;fill:var(--ink)}"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from profilers.flame_colours import LABELS, category, style
+from profilers.flame_colours import OWNERS, Owner, owner, style
 from profilers.folded import Difference, Stack
 
 ROW = 18
@@ -87,17 +87,23 @@ def layout(root: Node) -> list[Box]:
     return boxes
 
 
-def shares(stacks: Mapping[Stack, float]) -> dict[str, float]:
-    """The part of the time that each category's own code took, largest first."""
+def shares(stacks: Mapping[Stack, float], owners: Sequence[Owner] = OWNERS) -> dict[Owner, float]:
+    """The part of the time that each owner's own code took, largest first."""
     total = sum(stacks.values())
-    found: dict[str, float] = {}
+    found: dict[Owner, float] = {}
     for stack, value in stacks.items():
-        kind = category(stack[-1])
-        found[kind] = found.get(kind, 0.0) + value / total
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+        whose = owner(stack[-1], owners)
+        found[whose] = found.get(whose, 0.0) + value / total
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0].name)))
 
 
-def draw(stacks: Mapping[Stack, float], title: str, notes: Sequence[str], unit: str) -> str:
+def draw(
+    stacks: Mapping[Stack, float],
+    title: str,
+    notes: Sequence[str],
+    unit: str,
+    libraries: Sequence[Owner] = (),
+) -> str:
     """The flame graph of one profile.
 
     Args:
@@ -105,15 +111,21 @@ def draw(stacks: Mapping[Stack, float], title: str, notes: Sequence[str], unit: 
         title: the first line.
         notes: lines under it.
         unit: what the values are.
+        libraries: whose code frames may be beside ``OWNERS``.
     """
+    owners = (*OWNERS, *libraries)
     stacks = dict(sorted(stacks.items()))  # a sum of floats depends on its order
     root = tree(Difference(stack, value, 0.0) for stack, value in stacks.items())
-    legend = [(k, f"{LABELS[k]} {v:.1%}") for k, v in shares(stacks).items()] if root.a else []
+    parts = shares(stacks, owners) if root.a else {}
+    legend = [(whose.name, f"{whose.label or whose.name} {v:.1%}") for whose, v in parts.items()]
 
     def told(node: Node) -> str:
         return f"{amount(node.a, unit)}, {node.a / root.a:.1%}; own {node.own / root.a:.1%}"
 
-    return _document(title, notes, legend, root, lambda node: category(node.name), told)
+    def colour(node: Node) -> str:
+        return owner(node.name, owners).name
+
+    return _document(title, notes, legend, root, colour, told, owners)
 
 
 def draw_difference(
@@ -176,6 +188,7 @@ def _document(
     root: Node,
     colour: Callable[[Node], str],
     told: Callable[[Node], str],
+    owners: Sequence[Owner] = OWNERS,
 ) -> str:
     boxes = [box for box in layout(root) if box.width >= SHOWN]
     lines = [*notes, *([] if boxes else ["Nothing was seen: the profile is empty."])]
@@ -190,7 +203,7 @@ def _document(
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} {label}>',
-            f"<style>{style()}</style>",
+            f"<style>{style(owners)}</style>",
             '<rect class="surface" width="100%" height="100%"/>',
             *head,
             *keys,

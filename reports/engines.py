@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from benchmarks import frameworks
 from reports import text
 from reports.sections import Cell, Column, Table, matchup_cells
 from reports.verdicts import Outcome, Pair, outcome
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmarks.records import MatchupResult, Run
-
-BARE = "torch"
-THROUGH_KERAS = ("keras_torch", "tensorflow", "jax")
 
 
 def costs(run: Run) -> Table | None:
@@ -42,19 +40,20 @@ def costs(run: Run) -> Table | None:
 
 def sentences(result: MatchupResult) -> Iterator[tuple[str, str]]:
     """What differs in a pair of a matchup, ``Keras`` or ``engine``, and what it costs."""
-    stacks = [case.stack for case in result.cases]
-    for stack in stacks:
-        framework, _, mode = stack.partition("-")
-        bare = f"{BARE}-{mode}"
-        if framework == "keras_torch" and bare in stacks:
+    facts = {c.stack: frameworks.known(_framework(c.stack)) for c in result.cases}
+    engines = {stack: found.engine for stack, found in facts.items() if found and found.engine}
+    for stack, engine in engines.items():
+        bare = f"{engine}-{stack.partition('-')[2]}"
+        if bare in facts:
             yield "Keras", _keras(_found(result, bare, stack), bare, stack)
-    if not any(stack.startswith("keras_torch-") for stack in stacks):
-        return
-    by_framework = {stack: stack.partition("-")[0] for stack in stacks}
-    keras = [stack for stack in stacks if by_framework[stack] in THROUGH_KERAS]
-    for one, other in combinations(keras, 2):
-        if by_framework[one] != by_framework[other]:
+    keras = [stack for stack, found in facts.items() if found and found.dialect == "keras"]
+    for one, other in combinations(keras if engines else [], 2):
+        if _framework(one) != _framework(other):
             yield "engine", _engine(_found(result, one, other), one, other)
+
+
+def _framework(stack: str) -> str:
+    return stack.partition("-")[0]
 
 
 def _found(result: MatchupResult, a: str, b: str) -> Outcome | None:
@@ -72,12 +71,13 @@ def _keras(found: Outcome | None, bare: str, through: str) -> str:
     ends = found.ratio, *found.ci95
     # Time with Keras over time without: the record may hold it the other way round.
     ratio, low, high = ends if found.pair.a == bare else (1 / ends[0], 1 / ends[2], 1 / ends[1])
+    plain = _framework(bare)
     figures = f"{through} / {bare} = {text.factor(ratio)} {text.interval(low, high)}"
     if found.word == "no call":
-        return f"no call on what Keras costs over torch on the same engine ({figures})"
+        return f"no call on what Keras costs over {plain} on the same engine ({figures})"
     if ratio < 1:
         return f"Keras is no cost: it saves {text.share(1 - ratio)} on the same engine ({figures})"
-    return f"Keras costs {text.share(ratio - 1)} over torch on the same engine ({figures})"
+    return f"Keras costs {text.share(ratio - 1)} over {plain} on the same engine ({figures})"
 
 
 def _engine(found: Outcome | None, one: str, other: str) -> str:

@@ -48,7 +48,6 @@ EXITS = {
     4: "a proof failed",
     130: "interrupted",
 }
-_GLYPHS = {"torch": "●○", "tensorflow": "■□", "jax": "▲△", "keras": "◆◇", "other": "▼▽"}
 
 
 class Mark(NamedTuple):
@@ -111,9 +110,10 @@ def render(run: Run) -> str:
 
 
 def _style() -> str:
-    light, dark = (f":root{{{palette.variables(c)}}}" for c in (palette.LIGHT, palette.DARK))
+    light, dark = (f":root{{{palette.variables(c)}}}" for c in (palette.light(), palette.dark()))
     rules = (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    return f"{light}\n@media screen and (prefers-color-scheme:dark){{{dark}}}\n{rules}"
+    themes = f"{light}\n@media screen and (prefers-color-scheme:dark){{{dark}}}"
+    return f"{themes}\n{rules}\n{palette.rules()}\n"
 
 
 def _facts(run: Run) -> dict[str, Any]:
@@ -123,6 +123,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "withheld": verdicts.withheld(run),
         "machine": machine.machine(run),
         "versions": machine.versions(run),
+        "main_versions": machine.main_versions(run),
         "gpu_reason": machine.gpu_reason(run),
         "fairness": machine.checks(run, "fairness"),
         "noise": machine.checks(run, "noise"),
@@ -212,8 +213,7 @@ def _mark(outcome: Outcome, target: str, *, tagged: bool) -> Mark:
         return Mark("=", "no call", note, "nocall", tag, title, target)
     drawn = look(outcome.winner)
     head = f"{short(outcome.pair, outcome.winner)} {text.times(ratio)}"
-    glyph = _GLYPHS[drawn.role][drawn.hollow]
-    return Mark(glyph, head, f"faster {range_}", drawn.role, tag, title, target)
+    return Mark(drawn.glyph, head, f"faster {range_}", drawn.role, tag, title, target)
 
 
 def short(pair: Pair, stack: str) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from benchmarks import frameworks
 from reports import text
 from reports.load import number
 
 if TYPE_CHECKING:
     from benchmarks.records import Run
 
-_FIRST = ("torch", "tensorflow", "keras", "jax", "numpy")
 _CAUSES = {
     "taken": "others on the cores",
     "stolen": "cores taken by the hypervisor",
@@ -89,8 +89,17 @@ def versions(run: Run) -> tuple[tuple[str, str], ...]:
     stored = run.environment.get("versions")
     found = {str(k): str(v) for k, v in stored.items() if v} if isinstance(stored, Mapping) else {}
     python = run.environment.get("python")
-    ranked = sorted(found, key=lambda n: _FIRST.index(n) if n in _FIRST else len(_FIRST))
+    ranked = dict.fromkeys(n for n in (*_main(), *found) if n in found)
     return (*((n, found[n]) for n in ranked), *([("Python", str(python))] if python else []))
+
+
+def main_versions(run: Run) -> tuple[tuple[str, str], ...]:
+    """Those of ``versions`` that times depend on most."""
+    return tuple((n, version) for n, version in versions(run) if n in {*_main(), "Python"})
+
+
+def _main() -> tuple[str, ...]:
+    return (*frameworks.packages(), "numpy")
 
 
 def ceiling(run: Run) -> str:

@@ -1,12 +1,18 @@
 """The colours of page and charts, and how a stack is told apart: by hue, and always by shape too.
 
+Each framework says how it is drawn; one that is not known here is drawn as ``other``.
+
 Okabe and Ito's colours, which stay apart for colour-blind readers; the dark set is lightened until
 it reaches the same contrast. A test computes every contrast.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
+
+from benchmarks import frameworks
+from benchmarks.frameworks.about import Appearance
 
 # Every light value is unique: charts are drawn with it, and the page swaps it for its variable.
 LIGHT = {
@@ -16,13 +22,7 @@ LIGHT = {
     "muted": "#57606a",
     "rule": "#d1d8df",
     "band": "#e4e8ec",
-    "torch": "#0072b2",
-    "tensorflow": "#d55e00",
-    "jax": "#00875f",
-    "keras": "#b4558c",
     "other": "#6a6f75",
-    "torch-text": "#00629b",
-    "tensorflow-text": "#a84300",
     "bad-text": "#b3261e",
     "link": "#0a5aa8",
 }
@@ -33,26 +33,39 @@ DARK = {
     "muted": "#a3adb8",
     "rule": "#37404a",
     "band": "#262e37",
-    "torch": "#56b4e9",
-    "tensorflow": "#f0893e",
-    "jax": "#33c29a",
-    "keras": "#dd8fbd",
     "other": "#9aa3ad",
-    "torch-text": "#7cc5ef",
-    "tensorflow-text": "#f5a468",
     "bad-text": "#ff9d94",
     "link": "#7cc0f5",
 }
-TEXT = ("ink", "muted", "torch-text", "tensorflow-text", "bad-text", "link")
-MARKS = ("torch", "tensorflow", "jax", "keras", "other")
+TEXT = ("ink", "muted", "bad-text", "link")
 
-_PLAIN_MODES = {"eager", "graph"}
-_FAMILIES = {"torch": "torch", "tensorflow": "tensorflow", "jax": "jax", "keras_torch": "keras"}
-_MARKERS = {"torch": "o", "tensorflow": "s", "jax": "^", "keras": "D", "other": "v"}
+
+class Shape(NamedTuple):
+    """A marker as text, filled and hollow, and how a square becomes it in CSS."""
+
+    glyphs: str
+    css: str = ""
+
+
+SHAPES = {
+    "o": Shape("●○", "border-radius:50%"),
+    "s": Shape("■□"),
+    "^": Shape("▲△", "clip-path:polygon(50% 0,100% 100%,0 100%)"),
+    "D": Shape("◆◇", "transform:rotate(45deg)"),
+    "<": Shape("◀◁", "clip-path:polygon(0 50%,100% 0,100% 100%)"),
+    ">": Shape("▶▷", "clip-path:polygon(100% 50%,0 100%,0 0)"),
+    "v": Shape("▼▽"),
+}
+"""By Matplotlib's name."""
+OTHER = "v"
+"""The shape of ``other``."""
 
 
 class Look(NamedTuple):
-    """How a stack is drawn: its colour's role, its marker, and hollow for a compiled mode."""
+    """How a stack is drawn: its colour's role, its marker, and hollow for a compiled mode.
+
+    The role is the framework's name or ``other``. A mode that is not known is drawn hollow, too.
+    """
 
     role: str
     marker: str
@@ -61,15 +74,59 @@ class Look(NamedTuple):
     @property
     def color(self) -> str:
         """The light value of the role."""
-        return LIGHT[self.role]
+        facts = frameworks.known(self.role)
+        return facts.appearance.mark[0] if facts and facts.appearance else LIGHT[self.role]
+
+    @property
+    def glyph(self) -> str:
+        """The marker as text."""
+        return SHAPES[self.marker].glyphs[self.hollow]
 
 
 def look(stack: str) -> Look:
     """How to draw a stack named ``framework-mode``."""
     framework, _, mode = stack.partition("-")
-    role = _FAMILIES.get(framework, "other")
-    plain = mode.partition("+")[0] in _PLAIN_MODES
-    return Look(role, _MARKERS[role], hollow=not plain)
+    facts = frameworks.known(framework)
+    hollow = facts is None or mode.partition("+")[0] not in facts.plain
+    if facts is None or facts.appearance is None:
+        return Look("other", OTHER, hollow)
+    return Look(framework, facts.appearance.marker, hollow)
+
+
+def light() -> dict[str, str]:
+    """``LIGHT`` and the colours of the frameworks."""
+    return LIGHT | _of_frameworks(0)
+
+
+def dark() -> dict[str, str]:
+    """``DARK`` and the colours of the frameworks."""
+    return DARK | _of_frameworks(1)
+
+
+def rules() -> str:
+    """The style rules of the frameworks: the shape before a stack, the edge of a verdict."""
+    lines = []
+    for name, drawn in _drawn():
+        css = SHAPES[drawn.marker].css
+        lines.append(f".stack.{name}::before{{background:var(--{name});{css}}}")
+        lines.append(f".mark.{name}{{border-color:var(--{name})}}")
+        if drawn.text:
+            lines.append(f".mark.{name} b{{color:var(--{name}-text)}}")
+    return "\n".join(lines)
+
+
+def _drawn() -> Iterator[tuple[str, Appearance]]:
+    for name, facts in frameworks.every().items():
+        if facts.appearance:
+            yield name, facts.appearance
+
+
+def _of_frameworks(theme: int) -> dict[str, str]:
+    """``NAME`` for marks and ``NAME-text`` for words."""
+    found = dict(_drawn())
+    marks = {name: drawn.mark[theme] for name, drawn in found.items()}
+    words = {f"{name}-text": drawn.text[theme] for name, drawn in found.items() if drawn.text}
+    return marks | words
 
 
 def variables(colors: dict[str, str]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from benchmarks import frameworks
 from benchmarks.stats import estimate
 from reports.files import append, write
 from reports.load import NAMES, LoadError, NoRunError, load_run, number, sound
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
     from benchmarks.records import Case, Launch, Run, Verdict
 
 INDEX = ".history.ndjson"
-FORMAT = 1  # of a line; the next number makes every line anew
+FORMAT = 2  # of a line; the next number makes every line anew
 BATCH = 200  # so that an interrupt keeps what was read
-VERSIONED = ("torch", "tensorflow", "keras", "numpy", "twinbench")
 
 _SEAL = b',"sum":"%08x"}'
 _SEAL_BYTES = len(_SEAL % 0)
@@ -144,7 +144,8 @@ def versions(run: Run) -> dict[str, str]:
     """The versions whose changes a history marks."""
     found = run.environment.get("versions")
     found = found if isinstance(found, dict) else {}
-    return {name: str(found[name]) for name in VERSIONED if found.get(name)}
+    marked = (*frameworks.packages(), "numpy", "twinbench")
+    return {name: str(found[name]) for name in marked if found.get(name)}
 
 
 def _case_point(case: dict[str, Any]) -> Point:

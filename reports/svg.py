@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from reports.palette import LIGHT
+from reports.palette import LIGHT, light
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,6 @@ _SETTINGS: dict[Any, Any] = {  # the stub types its keys as literals
     "axes.facecolor": "none",
     "legend.frameon": False,
 }
-_VARIABLES = {value: f"var(--{role})" for role, value in LIGHT.items()}
 _DROPPED = {"font-family", "font-style", "white-space"}  # the page chooses its fonts
 _LONG = re.compile(r"-?\d+\.\d{3,}")
 
@@ -100,8 +99,9 @@ def inline(figure: Figure, key: str, label: str) -> str:
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(buffer, format="svg", dpi=DPI, facecolor="none", metadata=nothing)
     root = ET.fromstring(buffer.getvalue())  # noqa: S314  written by matplotlib a moment ago
+    variables = {value: f"var(--{role})" for role, value in light().items()}
     for element in root.iter():
-        _adapt(element, key)
+        _adapt(element, key, variables)
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag == "style":
@@ -112,7 +112,7 @@ def inline(figure: Figure, key: str, label: str) -> str:
     return ET.tostring(root, encoding="unicode", short_empty_elements=True)
 
 
-def _adapt(element: ET.Element, key: str) -> None:
+def _adapt(element: ET.Element, key: str, variables: dict[str, str]) -> None:
     element.tag = element.tag.rpartition("}")[2]  # HTML needs no namespaces
     old = dict(element.attrib)
     element.attrib.clear()
@@ -123,10 +123,10 @@ def _adapt(element: ET.Element, key: str) -> None:
         attribute = raw.rpartition("}")[2]
         if attribute in _DROPPED or (attribute == "id" and element.tag == "g"):
             continue
-        element.set(attribute, _value(attribute, value, key))
+        element.set(attribute, _value(attribute, value, key, variables))
 
 
-def _value(attribute: str, value: str, key: str) -> str:
+def _value(attribute: str, value: str, key: str, variables: dict[str, str]) -> str:
     if attribute == "id":
         return f"{key}-{value}"
     if attribute == "href":
@@ -134,7 +134,7 @@ def _value(attribute: str, value: str, key: str) -> str:
     if value.startswith("url(#"):
         return f"url(#{key}-{value[5:]}"
     if attribute in {"fill", "stroke"}:
-        return _VARIABLES.get(value, value)
+        return variables.get(value, value)
     if attribute in {"d", "x", "y", "width", "height", "transform", "points"}:
         return " ".join(_LONG.sub(lambda number: f"{float(number[0]):.2f}", value).split())
     return value

@@ -15,7 +15,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from benchmarks.environment import PACKAGES
+from benchmarks import environment, registry
 from tests.pipeline import ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -104,7 +104,7 @@ def test_neither_framework_is_a_dependency_of_everyone() -> None:
 
 def test_the_versions_that_a_run_records_are_of_packages_that_we_declare() -> None:
     declared = {canonicalize_name(requirement.name) for requirement in (*CORE, *EXTRAS)}
-    recorded = {canonicalize_name(name) for names in PACKAGES.values() for name in names}
+    recorded = {canonicalize_name(n) for names in environment.packages().values() for n in names}
     assert recorded - declared <= {"jax", "twinbench"}
 
 
@@ -114,11 +114,42 @@ def test_the_checkout_is_what_an_editable_install_puts_on_the_path() -> None:
     assert hatch["targets"]["wheel"]["bypass-selection"] is True
 
 
+@pytest.mark.parametrize(
+    ("package", "stack", "names"),
+    [
+        ("torch", "torch-eager", ("torch",)),
+        ("tensorflow", "tensorflow-graph", ("tensorflow", "tensorflow-cpu")),
+        ("tensorflow-cpu", "tensorflow-graph", ("tensorflow", "tensorflow-cpu")),
+        ("keras", "tensorflow-graph", ("keras",)),
+        ("jax", "jax-xla", ("jax",)),
+    ],
+)
+def test_releases_of_a_package_are_compared_in_a_plain_stack_that_needs_it(
+    package: str, stack: str, names: tuple[str, ...]
+) -> None:
+    found, all_names = registry.compared(package)
+    assert (str(found), all_names) == (stack, names)
+
+
+def test_a_package_that_no_framework_needs_is_answered_with_those_that_one_does() -> None:
+    with pytest.raises(registry.UnknownNameError, match=r"'numpy'; there are: torch, tensorflow,"):
+        registry.compared("numpy")
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_every_framework_has_an_extra_for_the_device(
+    device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noxfile = pytest.importorskip("noxfile", reason="nox is not installed", exc_type=ImportError)
+    monkeypatch.setenv("TWINBENCH_DEVICE", device)
+    named = {"torch": "torch", "tensorflow": f"tensorflow-{device}", "jax": f"jax-{device}"}
+    assert noxfile.by_framework() == named
+
+
 @pytest.mark.parametrize("package", ["torch", "tensorflow-cpu", "keras"])
 def test_releases_that_are_compared_are_free_of_their_pin_and_of_no_other(package: str) -> None:
     noxfile = pytest.importorskip("noxfile", reason="nox is not installed", exc_type=ImportError)
     whole = CONSTRAINTS.read_text()
-    assert package in noxfile.STACK_OF
     left = noxfile.unpinned(whole, package)
     (gone,) = set(whole.splitlines()) - set(left.splitlines())
     assert canonicalize_name(Requirement(gone).name) == package

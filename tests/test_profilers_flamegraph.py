@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.profiling import flame
 from profilers import flame_colours, flamegraph, folded
 from profilers.folded import Difference, Stack
 
+LIBRARIES = flame._libraries()
+OWNERS = (*flame_colours.OWNERS, *LIBRARIES)
 SVG = "{http://www.w3.org/2000/svg}"
 STACKS = st.dictionaries(
     st.lists(st.sampled_from("abcd<&"), min_size=1, max_size=6).map(tuple),
@@ -34,7 +37,7 @@ def _number(element: ET.Element, name: str) -> float:
 
 
 def _draw(stacks: dict[Stack, int]) -> str:
-    return flamegraph.draw(folded.scaled(stacks), "torch-eager", ["a note"], "share")
+    return flamegraph.draw(folded.scaled(stacks), "torch-eager", ["a note"], "share", LIBRARIES)
 
 
 @given(STACKS)
@@ -112,7 +115,7 @@ def test_a_name_that_xml_cannot_hold_is_mended() -> None:
     ],
 )
 def test_the_file_of_a_frame_says_whose_code_it_is(frame: str, kind: str) -> None:
-    assert flame_colours.category(frame) == kind
+    assert flame_colours.owner(frame, OWNERS).name == kind
     assert f'class="box {kind}"' in _draw({(frame,): 1})
 
 
@@ -147,13 +150,21 @@ def test_a_difference_shows_what_only_one_of_them_has() -> None:
 
 def test_light_and_dark_have_every_colour_and_readable_text() -> None:
     assert set(flame_colours.LIGHT) == set(flame_colours.DARK)
-    for colours in (flame_colours.LIGHT, flame_colours.DARK):
-        for name, colour in colours.items():
+    light, dark = ({o.name: (o.light, o.dark)[i] for o in OWNERS} for i in (0, 1))
+    for colours, owned in ((flame_colours.LIGHT, light), (flame_colours.DARK, dark)):
+        for name, colour in (colours | owned).items():
             if name not in {"ink", "muted", "surface"}:
                 assert _contrast(colours["ink"], colour) >= 4.5, name
         assert _contrast(colours["muted"], colours["surface"]) >= 4.5
     assert "@media (prefers-color-scheme:dark)" in _draw({("f",): 1})
-    assert set(re.findall(r"\.(\w+)\{fill:var", _draw({}))) >= set(flame_colours.LABELS)
+    names = {"model", "harness", "torch", "tensorflow", "keras", "jax", "numpy", "other"}
+    assert set(re.findall(r"\.(\w+)\{fill:var", _draw({}))) >= names
+
+
+def test_the_legend_names_whose_code_took_the_time() -> None:
+    svg = _draw({("f (models/net/torch.py)",): 3, ("f (jaxlib/x.so)",): 1})
+    assert ">model code 75.0%<" in svg
+    assert ">jax 25.0%<" in svg
 
 
 def _contrast(first: str, second: str) -> float:

@@ -72,11 +72,11 @@ def test_a_phase_is_found_by_its_file(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 NEW_FRAMEWORK = """
-from benchmarks.frameworks.contracts import Facts
+from benchmarks.frameworks.about import Facts, Package
 
 FACTS = Facts(
-    packages=("mxnet",), dialect="mxnet", modes={"eager": True, "odd": False}, proof_mode="eager",
-    trainer="loop",
+    needs=(Package(module="mxnet"),), dialect="mxnet", modes={"eager": True, "odd": False},
+    proof_mode="eager", trainer="loop",
 )
 """
 
@@ -84,7 +84,7 @@ FACTS = Facts(
 def test_a_framework_is_found_by_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in (*frameworks.names(), "mxnet"):
+    for name in (*frameworks.every(), "mxnet"):  # ours are imported from where they really lie
         (tmp_path / name).mkdir()
         ours = frameworks.HERE / name / "__init__.py"
         (tmp_path / name / "__init__.py").write_text(

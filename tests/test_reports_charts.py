@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 import matplotlib as mpl
 import pytest
 
+from benchmarks import frameworks
 from benchmarks.records import Launch
 from reports import charts, forest, palette, svg
 from tests import report_samples as samples
@@ -20,12 +21,12 @@ def _png_size(data: bytes) -> tuple[int, int]:
     return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
 
 
-@pytest.mark.parametrize("theme", [palette.LIGHT, palette.DARK])
+@pytest.mark.parametrize("theme", [palette.light(), palette.dark()])
 def test_contrast_reaches_the_guidelines(theme: dict[str, str]) -> None:
-    for role in palette.TEXT:
+    for role in {*palette.TEXT, *(role for role in theme if role.endswith("-text"))}:
         for ground in ("surface", "raised"):
             assert palette.contrast(theme[role], theme[ground]) >= 4.5, (role, ground)
-    for role in palette.MARKS:
+    for role in ("other", *(name for name in frameworks.names() if name in theme)):
         for ground in ("surface", "band"):
             assert palette.contrast(theme[role], theme[ground]) >= 3, (role, ground)
 
@@ -36,8 +37,14 @@ def test_contrast_is_that_of_wcag() -> None:
 
 
 def test_both_themes_have_the_same_roles_and_light_colours_are_unique() -> None:
-    assert set(palette.LIGHT) == set(palette.DARK)
-    assert len(set(palette.LIGHT.values())) == len(palette.LIGHT)
+    assert set(palette.light()) == set(palette.dark())
+    assert len(set(palette.light().values())) == len(palette.light())
+
+
+def test_no_two_frameworks_share_a_shape() -> None:
+    markers = [f.appearance.marker for f in frameworks.every().values() if f.appearance]
+    assert len({*markers, palette.OTHER}) == len(markers) + 1
+    assert set(markers) < set(palette.SHAPES)
 
 
 def test_a_stack_is_told_by_shape_as_well_as_hue() -> None:
@@ -45,10 +52,12 @@ def test_a_stack_is_told_by_shape_as_well_as_hue() -> None:
     assert palette.look("torch-compile") == ("torch", "o", True)
     assert palette.look("tensorflow-graph") == ("tensorflow", "s", False)
     assert palette.look("tensorflow-xla").hollow
-    assert palette.look("keras_torch-eager").role == "keras"
-    assert palette.look("</script>").role == "other"
-    assert palette.LIGHT["torch"] == "#0072b2"
-    assert palette.LIGHT["tensorflow"] == "#d55e00"
+    assert palette.look("keras_torch-eager") == ("keras_torch", "D", False)
+    assert palette.look("jax-xla") == ("jax", "^", True)
+    assert palette.look("</script>") == ("other", "v", True)
+    assert palette.look("torch-eager").color == palette.light()["torch"] == "#0072b2"
+    assert palette.look("tensorflow-graph").color == palette.light()["tensorflow"] == "#d55e00"
+    assert palette.look("unheard-of").color == palette.light()["other"]
 
 
 def test_the_forest_has_a_marker_and_a_band_for_every_comparable_matchup() -> None:

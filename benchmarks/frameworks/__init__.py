@@ -1,8 +1,9 @@
 """Frameworks, one folder each: facts that are read without importing it, and five contracts.
 
-A folder's ``__init__`` defines ``FACTS`` and imports nothing of the framework. Beside it lie
-``device.py``, ``program.py``, ``inspection.py``, ``recorder.py`` and ``trainers/<name>.py``, which
-define what ``contracts`` says. To add a framework, add a folder; nothing else is edited.
+A folder's ``__init__`` defines ``FACTS``, described in ``about``, and imports nothing of the
+framework. Beside it lie ``device.py``, ``program.py``, ``inspection.py``, ``recorder.py`` and
+``trainers/<name>.py``, which define what ``contracts`` says. To add a framework, add a folder;
+nothing else is edited.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks.frameworks.contracts import Facts
+from benchmarks.frameworks.about import Facts, Package
 
 HERE = Path(__file__).parent
 
@@ -33,6 +34,29 @@ def facts(name: str) -> Facts:
         raise ValueError(f"there is no framework {name!r}; there are: {', '.join(names())}")
     found: Facts = importlib.import_module(f"{__name__}.{name}").FACTS
     return found
+
+
+def known(name: str) -> Facts | None:
+    """The facts of a framework that a stored run names; ``None`` where it is not one of ours."""
+    try:
+        return facts(name)
+    except ValueError:
+        return None
+
+
+def every() -> dict[str, Facts]:
+    """The facts of all frameworks, by name.
+
+    Those in a run that names no stacks come first, and among equals those with their own dialect.
+    """
+    found = [(name, facts(name)) for name in names()]
+    found.sort(key=lambda item: (not any(item[1].modes.values()), item[1].dialect != item[0]))
+    return dict(found)
+
+
+def packages() -> dict[str, Package]:
+    """What frameworks need, by the name of the module, in the order of ``every``."""
+    return {need.module: need for found in every().values() for need in found.needs}
 
 
 def part(name: str, what: str) -> ModuleType:

@@ -1,4 +1,4 @@
-"""What a framework's folder promises: facts, and the contracts of its modules."""
+"""What the modules of a framework's folder promise."""
 
 from __future__ import annotations
 
@@ -17,52 +17,6 @@ from profilers.ops.rows import Recording
 Array = NDArray[Any]
 Loss = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
 """A twin's own ``loss(outputs, targets) -> {part: scalar}``."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A change to a stack that may make it faster where it is slow at one category of operations.
-
-    ``categories`` are those of ``profilers.ops.taxonomy``; none given: all. ``modes`` are the modes
-    it applies to; none given: all. ``becomes`` is the mode to try instead. ``text`` names it.
-    """
-
-    becomes: str
-    modes: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What others must know of a framework without importing it.
-
-    ``packages`` must be installed. ``dialect`` names the twin's file that it runs. ``modes`` maps
-    each mode to whether it is part of a run that names no stacks; ``proof_mode`` is the one that
-    the float64 proof runs in. ``trainer`` is the one of a stack that names none. ``layout`` is that
-    of images as its users get it; ``lays_out`` says that it computes in the layout it is given,
-    where compilers choose their own. ``late`` are modules that it imports only when first used.
-    ``env`` is set before a worker starts, and ``profile_env`` beside it where steps are recorded
-    (``{dump}`` stands for a folder of its own). ``cache_env`` are variables that name the folder of
-    its compiler's cache. ``out_of_memory`` are classes of errors and, in lower case, parts of texts
-    by which it says that memory ran out. ``hidden``: not listed. ``changes``: what to try where it
-    is slow.
-    """
-
-    packages: tuple[str, ...]
-    dialect: str
-    modes: Mapping[str, bool]
-    proof_mode: str
-    trainer: str
-    layout: str = "channels_last"
-    lays_out: bool = False
-    late: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
-    profile_env: Mapping[str, str] = field(default_factory=dict)
-    cache_env: tuple[str, ...] = ()
-    out_of_memory: tuple[str, ...] = ()
-    hidden: bool = False
-    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

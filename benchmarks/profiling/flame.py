@@ -12,13 +12,13 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import conduct, plan
+from benchmarks import conduct, frameworks, plan
 from benchmarks.process import ROOT, WorkerError, WorkerProcess
 from benchmarks.profiling._command import emit
 from benchmarks.profiling._files import folder_of
 from benchmarks.profiling._subject import Subject, ask, prepared
 from benchmarks.records import Exit, Stack
-from profilers import flamegraph, folded, pyspy
+from profilers import flame_colours, flamegraph, folded, pyspy
 
 HELP = "flame graphs of running workers (py-spy), and the difference of two"
 SECONDS = 5.0
@@ -207,10 +207,20 @@ def _written(profile: Profile, folder: Path) -> Profile:
     paths["speedscope"] = folder / f"{profile.stem}.speedscope.json"
     made = Profile(**(_fields(profile) | {"files": {k: str(p) for k, p in paths.items()}}))
     conduct.store(paths["folded"], folded.write(stacks))
-    conduct.store(paths["svg"], flamegraph.draw(values, profile.name, notes, unit))
+    drawn = flamegraph.draw(values, profile.name, notes, unit, _libraries())
+    conduct.store(paths["svg"], drawn)
     conduct.store(paths["speedscope"], json.dumps(folded.speedscope(whole)))
     conduct.store(paths["json"], json.dumps(made.record() | {"files": {}}))
     return made
+
+
+def _libraries() -> tuple[flame_colours.Owner, ...]:
+    """The code of the frameworks, as each of them says that it is drawn."""
+    return tuple(
+        flame_colours.Owner(name, (name, *package.also), *package.frames)
+        for name, package in frameworks.packages().items()
+        if package.frames
+    )
 
 
 def _in_unit(profile: Profile, *, timed: bool) -> tuple[str, dict[folded.Stack, float]]:

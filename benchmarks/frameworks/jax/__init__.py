@@ -4,14 +4,18 @@ They are stateless: variables go in, are donated, and come out anew. As in ``fit
 one step goes into the next, and returns to the variables only when someone looks at them.
 """
 
-from benchmarks.frameworks.contracts import Facts
+from benchmarks.frameworks._keras import KERAS
+from benchmarks.frameworks.about import Appearance, Facts, Package
+
+JAX = Package(module="jax", also=("jaxlib",), frames=("#8ed8b8", "#1c6b4c"))
 
 FACTS = Facts(
-    packages=("jax", "keras"),
+    needs=(JAX, KERAS),
     dialect="keras",
     modes={"xla": False},
     proof_mode="xla",
     trainer="fit",
+    appearance=Appearance(mark=("#00875f", "#33c29a"), marker="^"),
     late=("benchmarks.frameworks.jax.device", "benchmarks.frameworks.jax.program"),
     env={
         "KERAS_BACKEND": "jax",

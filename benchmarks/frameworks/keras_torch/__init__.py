@@ -4,15 +4,18 @@
 ``fit`` calls in ``torch.compile``. (Its ``"auto"``, the default, is eager here.)
 """
 
-from benchmarks.frameworks.contracts import Change, Facts
-from benchmarks.frameworks.torch import OUT_OF_MEMORY, SMALL
+from benchmarks.frameworks._keras import KERAS
+from benchmarks.frameworks.about import Appearance, Change, Facts
+from benchmarks.frameworks.torch import OUT_OF_MEMORY, SMALL, TORCH
 
 FACTS = Facts(
-    packages=("torch", "keras"),
+    needs=(TORCH, KERAS),
     dialect="keras",
     modes={"eager": False, "compile": False},
     proof_mode="eager",
     trainer="fit",
+    engine="torch",
+    appearance=Appearance(mark=("#b4558c", "#dd8fbd"), marker="D"),
     lays_out=True,
     late=(
         "torch._dynamo",

@@ -8,10 +8,10 @@ of ``device.FAULTS``) and ``at`` (the method in which the fault strikes, ``forwa
 ``prove`` is the proof of either mode).
 """
 
-from benchmarks.frameworks.contracts import Facts
+from benchmarks.frameworks.about import Facts
 
 FACTS = Facts(
-    packages=(),
+    needs=(),
     dialect="null",
     modes={"a": False, "b": False},
     proof_mode="a",

@@ -1,13 +1,22 @@
 """Keras 3 on TensorFlow: the functions that ``fit`` and ``predict`` compile."""
 
-from benchmarks.frameworks.contracts import Change, Facts
+from benchmarks.frameworks._keras import KERAS
+from benchmarks.frameworks.about import Appearance, Change, Facts, Package
+
+TENSORFLOW = Package(
+    module="tensorflow",
+    distributions=("tensorflow", "tensorflow-cpu"),
+    frames=("#f7b287", "#96491a"),
+)
 
 FACTS = Facts(
-    packages=("tensorflow", "keras"),
+    needs=(TENSORFLOW, KERAS),
     dialect="keras",
     modes={"graph": True, "xla": True, "eager": False},
     proof_mode="eager",
     trainer="fit",
+    plain=("graph", "eager"),
+    appearance=Appearance(mark=("#d55e00", "#f0893e"), text=("#a84300", "#f5a468"), marker="s"),
     late=("benchmarks.frameworks.tensorflow.device", "benchmarks.frameworks.tensorflow.program"),
     env={
         "KERAS_BACKEND": "tensorflow",
