@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -63,70 +64,106 @@ def first_difference(
             continue
         inputs = [torch.get(f"node/{a.path}/in"), keras.get(f"node/{b.path}/in")]
         if functions.same(inputs[0], inputs[1]) or _padded(inputs[0], inputs[1]):
-            yield from _inside(a, b, inputs, outputs, mine, values)
+            yield _inside(Layers(a, b, inputs, outputs, mine[1:], values))
         else:
-            at = (position[a.path] - 1, place[b.path] - 1)
-            yield from _between(a.path, inputs, descriptions, traces, at)
+            steps = _steps(descriptions, (position[a.path] - 1, place[b.path] - 1))
+            yield _between(Gap(a.path, inputs, steps, traces))
         return
-    at = (len(descriptions[0].nodes), len(descriptions[1].nodes))
     ends = [next((v for k, v in side.items() if k.startswith("output/")), None) for side in traces]
     if not functions.same(ends[0], ends[1]):
-        yield from _between("output", ends, descriptions, traces, at)
+        steps = _steps(descriptions, (len(position), len(place)))
+        yield _between(Gap("output", ends, steps, traces))
 
 
-def _inside(
-    a: Node,
-    b: Node,
-    inputs: Sequence[Any],
-    outputs: Sequence[Any],
-    mine: Sequence[Any],
-    values: Mapping[str, Array],
-) -> Iterator[Cause]:
-    """The layer itself is to blame: try its kind's variants, and a function fused into it."""
-    fused = b.constants.get("activation")
-    if fused not in {None, "linear"}:
-        before = outputs[0]
-        here = next((f for one in mine[1:] if (f := functions.named(before, one))), None)
-        there = functions.named(before, outputs[1])
-        if here and there and here not in {"no function at all", there}:
-            yield _functions(a.path, (here, there))
-            return
-        if functions.same(outputs[1], functions.applied(str(fused), before)):
-            yield Cause(
-                where=a.path,
-                cause=f"{fused} before the loss on the Keras side"
-                if fused == "softmax"
-                else f"{fused} behind {a.path} on the Keras side alone",
-                torch=f"no {fused}",
-                keras=f"{b.path}: activation={fused!r}",
-                fix=f"leave activation={fused!r} out of {b.path}: the loss takes logits"
-                if fused == "softmax"
-                else "",
-            )
-            return
+def _steps(
+    descriptions: tuple[Description, Description], after: tuple[int, int]
+) -> list[list[Step]]:
+    """The steps of each side that come after so many of its layers, and before the next."""
+    return [
+        [step for step in told.steps if step.after == index]
+        for told, index in zip(descriptions, after, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Two layers that take the same and give something else.
+
+    ``behind`` is what PyTorch's steps behind its layer give; ``values`` are canonical weights.
+    """
+
+    torch: Node
+    keras: Node
+    inputs: Sequence[Any]
+    outputs: Sequence[Any]
+    behind: Sequence[Any]
+    values: Mapping[str, Array]
+
+
+def _inside(layers: Layers) -> Cause:
+    """The layer itself is to blame."""
+    causes = (one(layers) for one in (_other_fused, _fused_alone, _padding))
+    return next((cause for cause in causes if cause), None) or _form(layers)
+
+
+def _other_fused(layers: Layers) -> Cause | None:
+    """The Keras layer applies another function than the one behind the PyTorch layer."""
+    if layers.keras.constants.get("activation") in {None, "linear"}:
+        return None
+    before = layers.outputs[0]
+    here = next((f for one in layers.behind if (f := functions.named(before, one))), None)
+    there = functions.named(before, layers.outputs[1])
+    if here and there and here not in {"no function at all", there}:
+        return _functions(layers.torch.path, (here, there))
+    return None
+
+
+def _fused_alone(layers: Layers) -> Cause | None:
+    """The Keras layer applies a function where the PyTorch side has none."""
+    fused, at = layers.keras.constants.get("activation"), layers.torch.path
+    if not functions.same(layers.outputs[1], functions.applied(str(fused), layers.outputs[0])):
+        return None
+    cause, fix = f"{fused} behind {at} on the Keras side alone", ""
+    if fused == "softmax":
+        cause = "softmax before the loss on the Keras side"
+        fix = f"leave activation='softmax' out of {layers.keras.path}: the loss takes logits"
+    written = f"{layers.keras.path}: activation={fused!r}"
+    return Cause(where=at, cause=cause, torch=f"no {fused}", keras=written, fix=fix)
+
+
+def _padding(layers: Layers) -> Cause | None:
+    """A convolution pads, or a transposed one crops, other amounts."""
+    a = layers.torch
+    padding = [n.constants.get("padding") for n in (a, layers.keras)]
+    if padding[0] == padding[1] or "padding" not in a.constants:
+        return None
+    what, fix = f"{a.kind}: the padding differs", ""
+    if a.kind == "ConvTranspose":
+        what = "ConvTranspose: the crop differs"
+    elif "same" in padding:
+        what = "Conv: padding='same' pads one more at the end where the stride is 2"
+        fix = "layers.ZeroPadding2D(…) and padding='valid', as PyTorch pads alike on both sides"
+    told = [f"padding {one}" for one in padding]
+    return Cause(where=a.path, cause=what, torch=told[0], keras=told[1], fix=fix)
+
+
+def _form(layers: Layers) -> Cause:
+    """Which of the known forms of its kind each side computes."""
+    told = _forms(layers)
+    cause = f"the {layers.torch.kind} computes something else: " + " against ".join(told)
+    return Cause(where=layers.torch.path, cause=cause, torch=told[0], keras=told[1])
+
+
+def _forms(layers: Layers) -> list[str]:
+    a = layers.torch
     kind = next((k for k in kinds() if k.name == a.kind), None)
-    weights = {n: values[f"{a.path}.{n}"] for n in a.weights if f"{a.path}.{n}" in values}
-    told = []
-    for node, given, made in ((a, inputs[0], outputs[0]), (b, inputs[1], outputs[1])):
-        told.append(_variant(kind, node, weights, given, made))
-    padding = [n.constants.get("padding") for n in (a, b)]
-    if padding[0] != padding[1] and "padding" in a.constants:
-        told = [f"padding {padding[0]}", f"padding {padding[1]}"]
-        what = f"{a.kind}: the padding differs"
-        fix = ""
-        if a.kind == "ConvTranspose":
-            what = "ConvTranspose: the crop differs"
-        elif "same" in padding:
-            what = "Conv: padding='same' pads one more at the end where the stride is 2"
-            fix = "layers.ZeroPadding2D(…) and padding='valid', as PyTorch pads alike on both sides"
-        yield Cause(where=a.path, cause=what, torch=told[0], keras=told[1], fix=fix)
-        return
-    yield Cause(
-        where=a.path,
-        cause=f"the {a.kind} computes something else: " + " against ".join(told),
-        torch=told[0],
-        keras=told[1],
-    )
+    named = {n: f"{a.path}.{n}" for n in a.weights}
+    weights = {n: layers.values[key] for n, key in named.items() if key in layers.values}
+    nodes = (a, layers.keras)
+    return [
+        _variant(kind, node, weights, given, made)
+        for node, given, made in zip(nodes, layers.inputs, layers.outputs, strict=True)
+    ]
 
 
 def _variant(kind: Any, node: Node, weights: Any, given: Any, made: Any) -> str:
@@ -143,62 +180,141 @@ def _variant(kind: Any, node: Node, weights: Any, given: Any, made: Any) -> str:
     return "none of the known forms"
 
 
-def _between(
-    where: str,
-    ends: Sequence[Any],
-    descriptions: tuple[Description, Description],
-    traces: tuple[Arrays, Arrays],
-    at: tuple[int, int],
-) -> Iterator[Cause]:
-    """Something without weights is to blame: find the first step whose output the other lacks."""
-    steps = [
-        [s for s in told.steps if s.after == index]
-        for told, index in zip(descriptions, at, strict=True)
-    ]
-    made = [[traces[i].get(f"step/{s.key}/out") for s in steps[i]] for i in (0, 1)]
-    nodes = [[v for k, v in t.items() if k.startswith("node/")] for t in traces]
-    for i, name in ((0, "PyTorch"), (1, "Keras")):
-        for step, out in zip(steps[i], made[i], strict=True):
-            others = [*made[1 - i], ends[1 - i]]
-            if out is None or any(functions.same(out, other) for other in (*others, *nodes[1 - i])):
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What lies between two layers, of the PyTorch and of the Keras side.
+
+    ``where`` is the layer behind it, by its path in PyTorch, and ``ends`` is what it takes.
+    """
+
+    where: str
+    ends: Sequence[Any]
+    steps: Sequence[Sequence[Step]]
+    traces: tuple[Arrays, Arrays]
+
+    def made(self, side: int) -> list[Any]:
+        """What the steps of a side give."""
+        return [self.traces[side].get(f"step/{step.key}/out") for step in self.steps[side]]
+
+    def others(self, side: int) -> list[Any]:
+        """What the other side has here: what its steps give, and what its layer takes."""
+        return [*self.made(1 - side), self.ends[1 - side]]
+
+    def caused(self, cause: str, fix: str = "", nothing: str = "nothing") -> Cause:
+        """A cause that tells the steps of both sides."""
+        torch, keras = (", ".join(map(_step, side)) or nothing for side in self.steps)
+        return Cause(where=self.where, cause=cause, torch=torch, keras=keras, fix=fix)
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A step of ``side`` (0 PyTorch, 1 Keras) whose output the other side lacks.
+
+    ``here`` names the function that it computes, ``there`` the one that the other side computes of
+    the same; ``None`` where none is known.
+    """
+
+    gap: Gap
+    side: int
+    step: Step
+    given: Any
+    made: Any
+    here: str | None
+    there: str | None
+
+    @property
+    def name(self) -> str:
+        """What its side is called."""
+        return ("PyTorch", "Keras")[self.side]
+
+    def ordered(self, mine: Any, other: Any) -> tuple[Any, Any]:
+        """Something of this side and of the other, PyTorch's first."""
+        return (mine, other) if self.side == 0 else (other, mine)
+
+
+def _between(gap: Gap) -> Cause:
+    """Something without weights is to blame: the first step whose output the other side lacks."""
+    stray = next(_strays(gap), None)
+    if stray is None:
+        return _unseen(gap)
+    causes = (one(stray) for one in (_softmax, _settings, _pools, _other_function, _flattened))
+    return next((cause for cause in causes if cause), None) or gap.caused(
+        f"{_step(stray.step)} on the {stray.name} side has no counterpart"
+    )
+
+
+def _strays(gap: Gap) -> Iterator[Stray]:
+    for side in (0, 1):
+        others = gap.others(side)
+        known = [*others, *(v for k, v in gap.traces[1 - side].items() if k.startswith("node/"))]
+        for step, made in zip(gap.steps[side], gap.made(side), strict=True):
+            if made is None or any(functions.same(made, other) for other in known):
                 continue
-            given = traces[i].get(f"step/{step.key}/in")
-            mine = functions.named(given, out)
-            theirs = next((f for o in others if (f := functions.named(given, o))), None)
-            sides = [", ".join(map(_step, s)) or "nothing" for s in steps]
-            bare = theirs in {None, "no function at all"}
-            if mine == "softmax" and bare and where == "output":
-                cause = f"softmax before the loss on the {name} side"
-                fix = "leave the softmax out: the loss takes logits"
-                yield Cause(where=where, cause=cause, torch=sides[0], keras=sides[1], fix=fix)
-                return
-            twin = next((s for s in steps[1 - i] if s.name == step.name), None)
-            if step.name in SETTINGS and twin is not None:
-                both = (step, twin) if i == 0 else (twin, step)
-                yield _settings(where, both)
-                return
-            other = next((s for s in steps[1 - i] if s.name in POOLS and s.name != step.name), None)
-            if step.name in POOLS and other is not None:
-                names = (POOLS[step.name], POOLS[other.name])
-                names = names if i == 0 else names[::-1]
-                cause = f"{names[0]} on the PyTorch side, {names[1]} on the Keras side"
-                yield Cause(where=where, cause=cause, torch=sides[0], keras=sides[1])
-                return
-            if mine and theirs and mine != theirs:
-                yield _functions(where, (mine, theirs) if i == 0 else (theirs, mine))
-                return
-            cause = f"{_step(step)} on the {name} side has no counterpart"
-            if given is not None and _turned(out, others):
-                cause = f"{FLATTENED}: {name} flattens the axes in another order"
-            yield Cause(where=where, cause=cause, torch=sides[0], keras=sides[1])
-            return
-    sides = [", ".join(map(_step, s)) or "nothing that we can see" for s in steps]
-    yield Cause(
-        where=where,
-        cause="what lies between the layers differs"
-        + (": the same numbers in another order" if _turned(ends[0], [ends[1]]) else ""),
-        torch=sides[0],
-        keras=sides[1],
+            given = gap.traces[side].get(f"step/{step.key}/in")
+            there = next((f for o in others if (f := functions.named(given, o))), None)
+            yield Stray(gap, side, step, given, made, functions.named(given, made), there)
+
+
+def _softmax(stray: Stray) -> Cause | None:
+    """A softmax at the end, whose output a loss takes for logits."""
+    bare = stray.there in {None, "no function at all"}
+    if stray.here != "softmax" or not bare or stray.gap.where != "output":
+        return None
+    fix = "leave the softmax out: the loss takes logits"
+    return stray.gap.caused(f"softmax before the loss on the {stray.name} side", fix)
+
+
+def _settings(stray: Stray) -> Cause | None:
+    """The same step on both sides, and something else computed."""
+    steps = stray.gap.steps[1 - stray.side]
+    twin = next((s for s in steps if s.name == stray.step.name), None)
+    if stray.step.name not in SETTINGS or twin is None:
+        return None
+    torch, keras = stray.ordered(stray.step, twin)
+    cause, fix = f"{torch.name}: its settings differ", ""
+    if torch.name == "avgpool" and torch.constants.get("padding"):
+        counted = torch.constants.get("count_include_pad", True)
+        cause = "average pool: the padding counts on the PyTorch side alone"
+        fix = "nn.AvgPool2d(…, count_include_pad=False)"
+        cause = cause if counted else "average pool: the padding differs"
+    elif torch.name == "interpolate" and torch.constants.get("align_corners"):
+        cause = "bilinear resize: align_corners=True on the PyTorch side, half pixels on the Keras"
+        fix = "F.interpolate(…, align_corners=False)"
+    told = (_step(torch), _step(keras))
+    return Cause(where=stray.gap.where, cause=cause, torch=told[0], keras=told[1], fix=fix)
+
+
+def _pools(stray: Stray) -> Cause | None:
+    """A pool on one side, a pool of another kind on the other."""
+    steps = stray.gap.steps[1 - stray.side]
+    other = next((s for s in steps if s.name in POOLS and s.name != stray.step.name), None)
+    if stray.step.name not in POOLS or other is None:
+        return None
+    torch, keras = stray.ordered(POOLS[stray.step.name], POOLS[other.name])
+    return stray.gap.caused(f"{torch} on the PyTorch side, {keras} on the Keras side")
+
+
+def _other_function(stray: Stray) -> Cause | None:
+    """A function on one side, another one on the other."""
+    if not stray.here or not stray.there or stray.here == stray.there:
+        return None
+    return _functions(stray.gap.where, stray.ordered(stray.here, stray.there))
+
+
+def _flattened(stray: Stray) -> Cause | None:
+    """The same numbers on both sides, in another order."""
+    if stray.given is None or not _turned(stray.made, stray.gap.others(stray.side)):
+        return None
+    return stray.gap.caused(f"{FLATTENED}: {stray.name} flattens the axes in another order")
+
+
+def _unseen(gap: Gap) -> Cause:
+    """No step differs: what does was not seen."""
+    turned = _turned(gap.ends[0], [gap.ends[1]])
+    return gap.caused(
+        "what lies between the layers differs"
+        + (": the same numbers in another order" if turned else ""),
+        nothing="nothing that we can see",
     )
 
 
@@ -212,22 +328,6 @@ POOLS = {
 """Steps that may stand for one another by mistake, and what they are called."""
 SETTINGS = {"avgpool", "maxpool", "interpolate"}
 """Steps whose settings are what differs where both sides have one."""
-
-
-def _settings(where: str, both: tuple[Step, Step]) -> Cause:
-    """The same step on both sides, and something else computed."""
-    torch, keras = both
-    cause, fix = f"{torch.name}: its settings differ", ""
-    if torch.name == "avgpool" and torch.constants.get("padding"):
-        counted = torch.constants.get("count_include_pad", True)
-        cause = "average pool: the padding counts on the PyTorch side alone"
-        fix = "nn.AvgPool2d(…, count_include_pad=False)"
-        cause = cause if counted else "average pool: the padding differs"
-    elif torch.name == "interpolate" and torch.constants.get("align_corners"):
-        cause = "bilinear resize: align_corners=True on the PyTorch side, half pixels on the Keras"
-        fix = "F.interpolate(…, align_corners=False)"
-    told = (_step(torch), _step(keras))
-    return Cause(where=where, cause=cause, torch=told[0], keras=told[1], fix=fix)
 
 
 def losses(
