@@ -43,7 +43,7 @@ def _asked(name: str, engine: str = "tensorflow") -> outcome.Asked:
 
 
 def _answered_rightly(proof: outcome.Proof, name: str) -> None:
-    *_, status, must = CASES[name]
+    *_, status, must, line = CASES[name]
     assert proof.status == status, "\n".join(told(proof))
     assert must in "\n".join(told(proof))
     assert (proof.reason is None) == (status == "proven")
@@ -55,6 +55,7 @@ def _answered_rightly(proof: outcome.Proof, name: str) -> None:
     else:
         assert proof.diagnosis[0].where
         assert proof.diagnosis[0].cause
+        assert proof.diagnosis[0].fix == line
 
 
 def test_there_are_honest_pairs_and_wrong_ones() -> None:

@@ -56,19 +56,19 @@ BLAMED = {
         "conv",
         "Conv: padding='same' pads one more at the end where the stride is 2",
         ("padding [[1, 1], [1, 1]]", "padding same"),
-        "layers.ZeroPadding2D(…) and padding='valid', as PyTorch pads alike on both sides",
+        'layers.ZeroPadding2D(1) before conv, and padding="valid" in it',
     ),
     "gelu_form": (
         "dense",
         "GELU: tanh against erf",
         ("GELU (tanh)", "GELU (erf)"),
-        "keras.activations.gelu(x, approximate=True)",
+        "keras.activations.gelu(x, approximate=True) behind bn",
     ),
     "swapped_gates": (
         "lstm",
         "the LSTM computes something else",
         ("gates", "as the kind is defined"),
-        "",
+        "input, forget, cell, output = gates.chunk(4, -1), the order of nn.LSTM and layers.LSTM",
     ),
 }
 """Where each wrong twin is wrong, why, what each side says, and the line to write."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.frameworks.description import Arrays, Description, Node, Step
-from benchmarks.proof import functions
+from benchmarks.proof import functions, lines
 from benchmarks.proof.compare import Compared, relative_error
 from benchmarks.proof.match import Match
 from benchmarks.records import Cause
@@ -20,6 +20,7 @@ from benchmarks.tasks.layers import kinds
 Array = NDArray[Any]
 FLATTENED = "flatten order"
 """How the cause begins where a side flattens the axes in another order."""
+DEFINED = "as the kind is defined"
 
 
 def gradients(match: Match, compared: Compared) -> Iterator[Cause]:
@@ -67,12 +68,12 @@ def first_difference(
             yield _inside(Layers(a, b, inputs, outputs, mine[1:], values))
         else:
             steps = _steps(descriptions, (position[a.path] - 1, place[b.path] - 1))
-            yield _between(Gap(a.path, inputs, steps, traces))
+            yield _between(Gap((a.path, b.path), inputs, steps, traces))
         return
     ends = [next((v for k, v in side.items() if k.startswith("output/")), None) for side in traces]
     if not functions.same(ends[0], ends[1]):
         steps = _steps(descriptions, (len(position), len(place)))
-        yield _between(Gap("output", ends, steps, traces))
+        yield _between(Gap(("output", "output"), ends, steps, traces))
 
 
 def _steps(
@@ -123,18 +124,19 @@ def _fused_alone(layers: Layers) -> Cause | None:
     fused, at = layers.keras.constants.get("activation"), layers.torch.path
     if not functions.same(layers.outputs[1], functions.applied(str(fused), layers.outputs[0])):
         return None
-    cause, fix = f"{fused} behind {at} on the Keras side alone", ""
+    cause = f"{fused} behind {at} on the Keras side alone"
+    fix = f"leave activation={fused!r} out of {layers.keras.path}"
     if fused == "softmax":
         cause = "softmax before the loss on the Keras side"
-        fix = f"leave activation='softmax' out of {layers.keras.path}: the loss takes logits"
+        fix = f"{fix}: the loss takes logits"
     written = f"{layers.keras.path}: activation={fused!r}"
     return Cause(where=at, cause=cause, torch=f"no {fused}", keras=written, fix=fix)
 
 
 def _padding(layers: Layers) -> Cause | None:
     """A convolution pads, or a transposed one crops, other amounts."""
-    a = layers.torch
-    padding = [n.constants.get("padding") for n in (a, layers.keras)]
+    a, b = layers.torch, layers.keras
+    padding = [n.constants.get("padding") for n in (a, b)]
     if padding[0] == padding[1] or "padding" not in a.constants:
         return None
     what, fix = f"{a.kind}: the padding differs", ""
@@ -142,16 +144,18 @@ def _padding(layers: Layers) -> Cause | None:
         what = "ConvTranspose: the crop differs"
     elif "same" in padding:
         what = "Conv: padding='same' pads one more at the end where the stride is 2"
-        fix = "layers.ZeroPadding2D(…) and padding='valid', as PyTorch pads alike on both sides"
+    if set(_forms(layers)) == {DEFINED}:  # else it is not the padding alone
+        fix = lines.crop(a, b) if "crop" in what else lines.padding(a, b, layers.inputs)
     told = [f"padding {one}" for one in padding]
     return Cause(where=a.path, cause=what, torch=told[0], keras=told[1], fix=fix)
 
 
 def _form(layers: Layers) -> Cause:
     """Which of the known forms of its kind each side computes."""
-    told = _forms(layers)
-    cause = f"the {layers.torch.kind} computes something else: " + " against ".join(told)
-    return Cause(where=layers.torch.path, cause=cause, torch=told[0], keras=told[1])
+    a, told = layers.torch, _forms(layers)
+    cause = f"the {a.kind} computes something else: " + " against ".join(told)
+    fix = lines.variant(a, layers.keras, told, DEFINED)
+    return Cause(where=a.path, cause=cause, torch=told[0], keras=told[1], fix=fix)
 
 
 def _forms(layers: Layers) -> list[str]:
@@ -169,13 +173,13 @@ def _forms(layers: Layers) -> list[str]:
 def _variant(kind: Any, node: Node, weights: Any, given: Any, made: Any) -> str:
     if kind is None or kind.reference is None or given is None:
         return "no reference is known"
-    tries = {"as the kind is defined": kind.reference, **kind.variants}
+    tries = {DEFINED: kind.reference, **kind.variants}
     for name, function in tries.items():
         try:
             found = function(weights, given, node.constants)
         except Exception:  # noqa: S112 - a candidate that does not apply to these shapes
             continue
-        if functions.same(found, made) or (found.ndim == 3 and functions.same(found[:, -1], made)):  # noqa: PLR2004 - steps
+        if functions.same(found, made):
             return str(name)
     return "none of the known forms"
 
@@ -184,10 +188,10 @@ def _variant(kind: Any, node: Node, weights: Any, given: Any, made: Any) -> str:
 class Gap:
     """What lies between two layers, of the PyTorch and of the Keras side.
 
-    ``where`` is the layer behind it, by its path in PyTorch, and ``ends`` is what it takes.
+    ``where`` is the path of the layer behind it, and ``ends`` is what that takes.
     """
 
-    where: str
+    where: tuple[str, str]
     ends: Sequence[Any]
     steps: Sequence[Sequence[Step]]
     traces: tuple[Arrays, Arrays]
@@ -200,10 +204,14 @@ class Gap:
         """What the other side has here: what its steps give, and what its layer takes."""
         return [*self.made(1 - side), self.ends[1 - side]]
 
+    def given(self, side: int, step: Step) -> Any:
+        """What a step of a side takes."""
+        return self.traces[side].get(f"step/{step.key}/in")
+
     def caused(self, cause: str, fix: str = "", nothing: str = "nothing") -> Cause:
         """A cause that tells the steps of both sides."""
         torch, keras = (", ".join(map(_step, side)) or nothing for side in self.steps)
-        return Cause(where=self.where, cause=cause, torch=torch, keras=keras, fix=fix)
+        return Cause(where=self.where[0], cause=cause, torch=torch, keras=keras, fix=fix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,9 +246,7 @@ def _between(gap: Gap) -> Cause:
     if stray is None:
         return _unseen(gap)
     causes = (one(stray) for one in (_softmax, _settings, _pools, _other_function, _flattened))
-    return next((cause for cause in causes if cause), None) or gap.caused(
-        f"{_step(stray.step)} on the {stray.name} side has no counterpart"
-    )
+    return next((cause for cause in causes if cause), None) or _alone(stray)
 
 
 def _strays(gap: Gap) -> Iterator[Stray]:
@@ -250,7 +256,7 @@ def _strays(gap: Gap) -> Iterator[Stray]:
         for step, made in zip(gap.steps[side], gap.made(side), strict=True):
             if made is None or any(functions.same(made, other) for other in known):
                 continue
-            given = gap.traces[side].get(f"step/{step.key}/in")
+            given = gap.given(side, step)
             there = next((f for o in others if (f := functions.named(given, o))), None)
             yield Stray(gap, side, step, given, made, functions.named(given, made), there)
 
@@ -258,7 +264,7 @@ def _strays(gap: Gap) -> Iterator[Stray]:
 def _softmax(stray: Stray) -> Cause | None:
     """A softmax at the end, whose output a loss takes for logits."""
     bare = stray.there in {None, "no function at all"}
-    if stray.here != "softmax" or not bare or stray.gap.where != "output":
+    if stray.here != "softmax" or not bare or stray.gap.where[0] != "output":
         return None
     fix = "leave the softmax out: the loss takes logits"
     return stray.gap.caused(f"softmax before the loss on the {stray.name} side", fix)
@@ -271,17 +277,21 @@ def _settings(stray: Stray) -> Cause | None:
     if stray.step.name not in SETTINGS or twin is None:
         return None
     torch, keras = stray.ordered(stray.step, twin)
-    cause, fix = f"{torch.name}: its settings differ", ""
+    cause = f"{torch.name}: its settings differ"
+    fix = lines.pooling(torch, stray.gap.traces[0])
     if torch.name == "avgpool" and torch.constants.get("padding"):
-        counted = torch.constants.get("count_include_pad", True)
-        cause = "average pool: the padding counts on the PyTorch side alone"
-        fix = "nn.AvgPool2d(…, count_include_pad=False)"
-        cause = cause if counted else "average pool: the padding differs"
+        cause = "average pool: the padding differs"
+        if torch.constants.get("count_include_pad", True):
+            cause = "average pool: the padding counts on the PyTorch side alone"
+            same = keras.constants.get("padding") == "same" and torch.constants.get("stride") == 1
+            fix = (
+                f"nn.AvgPool{np.ndim(stray.given) - 2}d(…, count_include_pad=False)" if same else ""
+            )
     elif torch.name == "interpolate" and torch.constants.get("align_corners"):
         cause = "bilinear resize: align_corners=True on the PyTorch side, half pixels on the Keras"
         fix = "F.interpolate(…, align_corners=False)"
     told = (_step(torch), _step(keras))
-    return Cause(where=stray.gap.where, cause=cause, torch=told[0], keras=told[1], fix=fix)
+    return Cause(where=stray.gap.where[0], cause=cause, torch=told[0], keras=told[1], fix=fix)
 
 
 def _pools(stray: Stray) -> Cause | None:
@@ -290,22 +300,41 @@ def _pools(stray: Stray) -> Cause | None:
     other = next((s for s in steps if s.name in POOLS and s.name != stray.step.name), None)
     if stray.step.name not in POOLS or other is None:
         return None
-    torch, keras = stray.ordered(POOLS[stray.step.name], POOLS[other.name])
-    return stray.gap.caused(f"{torch} on the PyTorch side, {keras} on the Keras side")
+    torch, keras = stray.ordered(stray.step, other)
+    return stray.gap.caused(
+        f"{POOLS[torch.name]} on the PyTorch side, {POOLS[keras.name]} on the Keras side",
+        lines.pooling(torch, stray.gap.traces[0]),
+    )
 
 
 def _other_function(stray: Stray) -> Cause | None:
     """A function on one side, another one on the other."""
     if not stray.here or not stray.there or stray.here == stray.there:
         return None
-    return _functions(stray.gap.where, stray.ordered(stray.here, stray.there))
+    cause = _functions(stray.gap.where[0], stray.ordered(stray.here, stray.there))
+    return replace(cause, fix=lines.placed(cause.fix, stray.gap.traces[1], stray.given))
 
 
 def _flattened(stray: Stray) -> Cause | None:
     """The same numbers on both sides, in another order."""
     if stray.given is None or not _turned(stray.made, stray.gap.others(stray.side)):
         return None
-    return stray.gap.caused(f"{FLATTENED}: {stray.name} flattens the axes in another order")
+    gap, cause = stray.gap, f"{FLATTENED}: {stray.name} flattens the axes in another order"
+    return gap.caused(cause, lines.permuted(gap.steps[1], gap.traces[1], gap.ends[0]))
+
+
+def _alone(stray: Stray) -> Cause:
+    """The other side has no such step; known to be so where it goes on with what this one takes."""
+    gap, other, fix = stray.gap, 1 - stray.side, ""
+    taken = [gap.ends[other], *(gap.given(other, step) for step in gap.steps[other])]
+    if any(functions.same(stray.given, one) for one in taken):
+        fix = f"leave {stray.step.name} out of the {stray.name} side"
+        if stray.side == 0:
+            line = functions.IN_KERAS.get(stray.here or "") or lines.pooling(
+                stray.step, gap.traces[0]
+            )
+            fix = lines.placed(line, gap.traces[1], stray.given) or fix
+    return gap.caused(f"{_step(stray.step)} on the {stray.name} side has no counterpart", fix)
 
 
 def _unseen(gap: Gap) -> Cause:
@@ -314,6 +343,7 @@ def _unseen(gap: Gap) -> Cause:
     return gap.caused(
         "what lies between the layers differs"
         + (": the same numbers in another order" if turned else ""),
+        (lines.joined(gap.ends) if turned else "") or lines.fed(gap.where, gap.ends, gap.traces),
         nothing="nothing that we can see",
     )
 
@@ -345,21 +375,27 @@ def losses(
         a, b = (float(side[key]) for side in traces)
         if relative_error(np.array(a), np.array(b)) <= functions.CLOSE:
             continue
-        part = key.removeprefix("loss/")
+        part, values = key.removeprefix("loss/"), {"torch": f"{a:.9g}", "keras": f"{b:.9g}"}
         for size, words in sizes.items():
             for factor, side in ((a / b if b else 0.0, "PyTorch"), (b / a if a else 0.0, "Keras")):
                 if size > 1 and math.isclose(factor, size, rel_tol=functions.CLOSE):
                     cause = f"the loss is summed instead of averaged on the {side} side ({words})"
-                    yield Cause(where=part, cause=cause, torch=f"{a:.9g}", keras=f"{b:.9g}")
+                    mean = "mean" if side == "PyTorch" else "sum_over_batch_size"
+                    fix = f'reduction="{mean}" on the {side} side'
+                    yield Cause(where=part, cause=cause, **values, fix=fix)
                     return
         told = [_smoothed(value, outputs, targets) for value in (a, b)]
         if all(told) and told[0] != told[1]:
             cause = f"label smoothing {told[0]} against {told[1]}"
-            yield Cause(where=part, cause=cause, torch=f"{a:.9g}", keras=f"{b:.9g}")
+            fix = (
+                f"F.cross_entropy(…, label_smoothing={told[1]}), or, of one-hot targets,"
+                f" keras.losses.CategoricalCrossentropy(…, label_smoothing={told[0]})"
+            )
+            yield Cause(where=part, cause=cause, **values, fix=fix)
             return
         ratio = a / b if b else math.inf
         cause = f"the loss {part} differs, by a factor of {ratio:.6g}, where the outputs agree"
-        yield Cause(where=part, cause=cause, torch=f"{a:.9g}", keras=f"{b:.9g}")
+        yield Cause(where=part, cause=cause, **values)
         return
 
 
@@ -403,13 +439,15 @@ def masked(
                         found = sense
             told.append(found)
         if all(told) and told[0] != told[1]:
+            name, _, sense = str(told[1]).partition(" true ")
+            hidden = f"{'~' * (sense == 'attends')}{name}"
             yield Cause(
                 where=a.path,
                 cause=f"attention mask: {told[0]} on the PyTorch side, {told[1]} on the Keras side",
                 torch=str(told[0]),
                 keras=str(told[1]),
-                fix="nn.MultiheadAttention hides where key_padding_mask is true, Keras attends"
-                " where attention_mask is",
+                fix=f"key_padding_mask={hidden} in PyTorch, which hides where it is true; Keras"
+                " attends where attention_mask is",
             )
 
 
@@ -430,15 +468,8 @@ def _functions(where: str, told: tuple[str, str]) -> Cause:
     if all(one.startswith("GELU") for one in told):
         forms = [one.partition("(")[2].rstrip(")") for one in told]
         cause = f"GELU: {forms[0]} against {forms[1]}"
-    fix = _gelu(told) or functions.IN_KERAS.get(told[0], "")
+    fix = functions.IN_KERAS.get(told[0], f"leave {told[1]} out of the Keras side")
     return Cause(where=where, cause=cause, torch=told[0], keras=told[1], fix=fix)
-
-
-def _gelu(told: Sequence[str]) -> str:
-    if not all(t.startswith("GELU") for t in told):
-        return ""
-    exact = told[0] == "GELU (erf)"
-    return f"keras.activations.gelu(x, approximate={not exact})"
 
 
 def _turned(out: Any, others: Sequence[Any]) -> bool:

@@ -59,26 +59,28 @@ FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {
     "no function at all": lambda x: x,
 }
 IN_KERAS = {
+    "GELU (erf)": "keras.activations.gelu(x, approximate=False)",
+    "GELU (tanh)": "keras.activations.gelu(x, approximate=True)",
     "ReLU": 'activation="relu"',
     "ReLU6": "layers.ReLU(max_value=6)",
     "SiLU": 'activation="silu"',
+    "sigmoid": 'activation="sigmoid"',
+    "tanh": 'activation="tanh"',
+    "softmax": 'activation="softmax"',
+    "log-softmax": 'activation="log_softmax"',
     "ELU": 'activation="elu"',
+    "softplus": 'activation="softplus"',
     "SELU": 'activation="selu"',
     "Mish": 'activation="mish"',
     "Hardswish": 'activation="hard_silu"',
+    "hard sigmoid": 'activation="hard_sigmoid"',
+    "hard tanh": 'activation="hard_tanh"',
+    "softsign": 'activation="softsign"',
     "leaky ReLU (0.01)": "layers.LeakyReLU(negative_slope=0.01)",
     "leaky ReLU (0.2)": "layers.LeakyReLU(negative_slope=0.2)",
     "leaky ReLU (0.3)": "layers.LeakyReLU(negative_slope=0.3)",
 }
 """How Keras writes what PyTorch computes, by the names of ``FUNCTIONS``."""
-KERAS_NAMES = {
-    "softmax": "softmax",
-    "relu": "ReLU",
-    "tanh": "tanh",
-    "sigmoid": "sigmoid",
-    "silu": "SiLU",
-}
-"""What Keras calls some of them where a layer names its activation."""
 
 
 def named(given: Any, made: Any) -> str | None:
@@ -91,8 +93,8 @@ def named(given: Any, made: Any) -> str | None:
 
 def applied(activation: str, x: Any) -> Any:
     """What an activation of Keras', by its name there, makes of a tensor; ``None``: not known."""
-    function = FUNCTIONS.get(KERAS_NAMES.get(activation, ""))
-    return None if function is None else function(x)
+    name = next((n for n, line in IN_KERAS.items() if line == f'activation="{activation}"'), None)
+    return FUNCTIONS[name](x) if name else None
 
 
 def same(a: Any, b: Any) -> bool:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchmarks.frameworks.description import Description, Drop, Node
+from benchmarks.frameworks.description import Description, Drop, Node, Weight
 from benchmarks.proof.match import Match
 from benchmarks.records import Cause
 
@@ -19,32 +19,37 @@ STATED = (
     "reset_after",
     "groups",
     "dilation",
+    "strides",
     "recurrent_activation",
     "heads",
     "head_dim",
 )
 """Constants that both dialects state in one sense."""
 RECURRENT = ("RNN", "LSTM", "GRU")
-LINES = {
-    "BatchNorm": (
-        "nn.BatchNorm{rank}d(…, eps={epsilon:g}, momentum={turned:g})",
-        "layers.BatchNormalization(epsilon={epsilon:g}, momentum={momentum:g})",
-    ),
-    "LayerNorm": (
-        "nn.LayerNorm(…, eps={epsilon:g})",
-        "layers.LayerNormalization(epsilon={epsilon:g})",
-    ),
-    "GroupNorm": (
-        "nn.GroupNorm(…, eps={epsilon:g})",
-        "layers.GroupNormalization(…, epsilon={epsilon:g})",
-    ),
-    "GRU": ("nn.GRU has reset_after=True alone", "layers.GRU(…, reset_after=True)"),
-    "MultiHeadAttention": (
-        "nn.MultiheadAttention(…, num_heads={heads})",
-        "layers.MultiHeadAttention(num_heads={heads}, key_dim={head_dim})",
-    ),
-    "RMSNorm": ("nn.RMSNorm(…, eps={epsilon:g})", "layers.RMSNormalization(epsilon={epsilon:g})"),
+KEYWORDS = {
+    "epsilon": ("eps", "epsilon"),
+    "momentum": ("momentum", "momentum"),
+    "groups": ("groups", "groups"),
+    "dilation": ("dilation", "dilation_rate"),
+    "strides": ("stride", "strides"),
+    "heads": ("num_heads", "num_heads"),
+    "head_dim": ("", "key_dim"),
 }
+"""What each dialect calls a constant: PyTorch, Keras; empty where the others decide it."""
+COMPLETE = ("BatchNorm", "LayerNorm", "RMSNorm", "MultiHeadAttention")
+"""Kinds that Keras needs no other argument for."""
+KERAS_ALONE = ("reset_after", "recurrent_activation", "activation", "go_backwards")
+"""Constants that PyTorch's layers have no argument for."""
+DROPPED = {
+    "dropout": "layers.Dropout({:g}) behind {}",
+    "alpha dropout": "layers.AlphaDropout({:g}) behind {}",
+    "gaussian dropout": "layers.GaussianDropout({:g}) behind {}",
+    "gaussian noise": "layers.GaussianNoise({:g}) behind {}",
+    "input dropout": "dropout={:g} in {}",
+    "recurrent dropout": "recurrent_dropout={:g} in {}",
+    "attention dropout": "dropout={:g} in {}",
+}
+"""How Keras writes what drops, at a rate and a layer."""
 
 
 def constants(match: Match) -> Iterator[Cause]:
@@ -73,7 +78,7 @@ def constants(match: Match) -> Iterator[Cause]:
             cause=f"{a.kind} {' and '.join(differing)} differ",
             torch=told[0],
             keras=told[1],
-            fix=_lines(a, b),
+            fix=_lines(a, b, differing),
         )
 
 
@@ -94,6 +99,7 @@ def structure(match: Match, torch: Description, keras: Description) -> Iterator[
             + (": one side has a layer too many" if not _both(match) else ""),
             torch=", ".join(match.unmatched_torch) or "nothing is left over",
             keras=", ".join(match.unmatched_keras) or "nothing is left over",
+            fix=_spare(match, left, right),
         )
     for side, told in (("PyTorch", torch), ("Keras", keras)):
         if told.regularisers:
@@ -109,6 +115,7 @@ def structure(match: Match, torch: Description, keras: Description) -> Iterator[
                 where="model",
                 cause=f"the {side} twin draws random numbers ({', '.join(told.random)}) that cannot"
                 " be switched off: make them an input",
+                fix="noise(…) among the inputs of the task (--input NAME=noise:SHAPE of pair)",
             )
     yield from _frozen(match)
     yield from dropped(match, torch.drops, keras.drops)
@@ -164,7 +171,25 @@ def dropped(match: Match, torch: Sequence[Drop], keras: Sequence[Drop]) -> Itera
         )
     else:
         what = "dropout: " + " against ".join(told)
-    yield Cause(where=(ones or others)[0][2], cause=what, torch=told[0], keras=told[1])
+    fix = _dropping(match, ones, others)
+    yield Cause(where=(ones or others)[0][2], cause=what, torch=told[0], keras=told[1], fix=fix)
+
+
+def _dropping(
+    match: Match, ones: Sequence[tuple[str, float, str]], others: Sequence[tuple[str, float, str]]
+) -> str:
+    """How Keras drops what ``ones`` are, and no ``others``; empty where it is not known."""
+    paths = {a.path: b.path for a, b in match.pairs} | {"": "the input"}
+    if any(what not in DROPPED or where not in paths for what, _, where in (*ones, *others)):
+        return ""
+    kept = [DROPPED[what].format(rate, paths[where]) for what, rate, where in ones]
+    places = {(what, where) for what, _, where in ones}
+    out = [
+        "no " + DROPPED[what].format(rate, paths[where])
+        for what, rate, where in others
+        if (what, where) not in places
+    ]
+    return ", and ".join([*kept, *out])
 
 
 def _drop(drop: tuple[str, float, str], kinds_of: Mapping[str, str]) -> str:
@@ -184,11 +209,17 @@ def _frozen(match: Match) -> Iterator[Cause]:
         sides = [any(w.trainable for w in n.weights.values()) for n in (a, b)]
         if sides[0] != sides[1]:
             side = "Keras" if sides[0] else "PyTorch"
+            fix = f"{a.path}.requires_grad_(False) on the PyTorch side"
+            if side == "PyTorch":
+                fix = f"{b.path}.trainable = False on the Keras side"
+            if a.kind == "BatchNorm":
+                fix += f", and {a.path}.eval() in PyTorch: Keras keeps its statistics then"
             yield Cause(
                 where=a.path,
                 cause=f"{a.path} is frozen on the {side} side alone",
                 torch="trained" if sides[0] else "frozen",
                 keras="trained" if sides[1] else "frozen",
+                fix=fix,
             )
 
 
@@ -204,7 +235,9 @@ def optimizers(torch: Mapping[str, Any], keras: Mapping[str, Any]) -> Iterator[C
             " decoupled in Keras (taken off the weight)",
             torch=f"{torch['class']}(weight_decay={decays[0]:g})",
             keras=f"{keras['class']}(weight_decay={decays[1]:g})",
-            fix=f"torch.optim.AdamW(…, weight_decay={decays[1]:g})",
+            fix=f"torch.optim.AdamW(…, weight_decay={decays[1]:g})"
+            if torch["class"] == "Adam"
+            else "weight_decay=0 on both sides",
         )
         return
     for name, stated in torch.items():
@@ -212,11 +245,18 @@ def optimizers(torch: Mapping[str, Any], keras: Mapping[str, Any]) -> Iterator[C
         if name in {"class", "decoupled", "epsilon"} or stated is None or other is None:
             continue
         if not math.isclose(stated, other, rel_tol=FLOAT32):
+            fix = f"keras.optimizers.{keras['class']}(…, {name}={stated:g})"
+            given = f"{'lr' if name == 'learning_rate' else name}={other:g}"
+            if name.startswith("beta"):
+                given = f"betas=({keras['beta_1']:g}, {keras['beta_2']:g})"
+            if name != "weight_decay" or torch["decoupled"]:  # else it would not be the same decay
+                fix = f"torch.optim.{torch['class']}(…, {given}), or {fix}"
             yield Cause(
                 where="optimizer",
                 cause=f"the optimizers' {name} differ: {stated:g} against {other:g}",
                 torch=f"{torch['class']}: {name} {stated:g}",
                 keras=f"{keras['class']}: {name} {other:g}",
+                fix=fix,
             )
 
 
@@ -234,17 +274,44 @@ def _both(match: Match) -> bool:
     return bool(match.unmatched_torch and match.unmatched_keras)
 
 
-def _lines(a: Node, b: Node) -> str:
+def _lines(a: Node, b: Node, differing: Sequence[str]) -> str:
     """The line to write on either side, so that it agrees with the other."""
-    if a.kind not in LINES:
-        return ""
-    rank = max(1, len(a.input or (0,)) - 1) if a.kind == "BatchNorm" else 1
-    torch, keras = LINES[a.kind]
+    names = [n for n in KEYWORDS if a.kind == "BatchNorm" and n in a.constants] or differing
+    torch = {KEYWORDS[n][0]: b.constants[n] for n in names if n in KEYWORDS}
+    if a.kind == "BatchNorm" and torch["momentum"] is not None:
+        torch["momentum"] = 1 - torch["momentum"]
+    if a.kind == "GroupNorm" and "groups" in torch:
+        torch["num_groups"] = torch.pop("groups")
+    keras = {KEYWORDS.get(n, ("", n))[1]: a.constants[n] for n in names}
+    lines = [f"nn.{a.cls}(…, {_given(torch)})"] if not set(names) & set(KERAS_ALONE) else []
+    start = "" if a.kind in COMPLETE else "…, "
+    lines += [f"layers.{b.cls}({start}{_given(keras)})"] if None not in keras.values() else []
+    return ", or ".join(lines)
 
-    def filled(line: str, of: Node) -> str:
-        momentum = of.constants.get("momentum") or 0.0
-        known = {"epsilon": of.constants.get("epsilon", 0.0), "momentum": momentum}
-        known |= {name: of.constants.get(name, "…") for name in ("heads", "head_dim")}
-        return line.format(**known, turned=1 - momentum, rank=rank)
 
-    return f"{filled(torch, b)}, or {filled(keras, a)}"
+def _given(arguments: Mapping[str, Any]) -> str:
+    """Arguments as a call has them; those without a name are left out."""
+
+    def shown(value: Any) -> str:
+        if isinstance(value, list):
+            value = value[0] if len(set(value)) == 1 else tuple(value)
+        return f"{value:g}" if isinstance(value, float) else repr(value).replace("'", '"')
+
+    return ", ".join(f"{name}={shown(value)}" for name, value in arguments.items() if name)
+
+
+def _spare(match: Match, left: Sequence[Node], right: Sequence[Node]) -> str:
+    """Which whole layers to leave out, or how many units to give where these alone differ."""
+    spare = [*match.unmatched_torch, *match.unmatched_keras]
+    names = {f"{n.path} ({n.cls})": len(n.weights) for n in (*left, *right)}
+    whole = [n for n, count in names.items() if sum(s.startswith(f"{n} ") for s in spare) == count]
+    if not _both(match) and whole:
+        side = "PyTorch" if match.unmatched_torch else "Keras"
+        return f"leave {', '.join(whole)} out of the {side} side"
+    for a, b in zip(left, right, strict=False):
+        mine, theirs = (n.weights.get("kernel", Weight(shape=())).shape for n in (a, b))
+        if a.kind == b.kind == "Dense" and mine[:1] == theirs[:1] and mine != theirs:
+            return (
+                f"layers.Dense({mine[1]}) for {b.path}, or nn.Linear(…, {theirs[1]}) for {a.path}"
+            )
+    return ""

@@ -14,20 +14,30 @@ def norm(momentum=0.9):
     )
 
 
+def norm_frozen():
+    model = norm()
+    model.layers[1].trainable = False
+    return model
+
+
 def norm_momentum():
     return norm(0.99)
 
 
-def conv(same=False):
+def conv(same=False, stride=2):
     x = keras.Input((10, 10, 3))
     y = layers.Conv2D(6, 3, activation="relu")(x)
     y = y if same else layers.ZeroPadding2D(1)(y)
-    y = layers.Conv2D(8, 3, strides=2, padding="same" if same else "valid", activation="relu")(y)
+    y = layers.Conv2D(8, 3, strides=stride, padding="same" if same else "valid", activation="relu")(y)
     return keras.Model(x, layers.Dense(3)(layers.GlobalAveragePooling2D()(y)))
 
 
 def conv_same():
     return conv(same=True)
+
+
+def conv_stride():
+    return conv(stride=1)
 
 
 def pool():
@@ -61,6 +71,16 @@ def stacked_relu():
     return _recurrent(layers.LSTM(5, return_sequences=True), layers.LSTM(5, activation="relu"))
 
 
+def attending(causal=False):
+    x = keras.Input((6, 8))
+    y = layers.MultiHeadAttention(2, 4)(x, x, use_causal_mask=causal)
+    return keras.Model(x, layers.Dense(3)(layers.GlobalAveragePooling1D()(y)))
+
+
+def causal():
+    return attending(causal=True)
+
+
 def masked():
     x, mask = keras.Input((6, 8), name="x"), keras.Input((6,), dtype="bool", name="mask")
     allowed = layers.Lambda(lambda m: ops.tile(m[:, None, :], (1, 6, 1)))(mask)
@@ -76,10 +96,13 @@ def softmax():
     return mlp(activation="softmax")
 
 
-def flat():
-    return keras.Sequential(
-        [keras.Input((7, 4)), layers.Dense(5, activation="relu"), layers.Flatten(), layers.Dense(3)]
-    )
+def flat(*between):
+    dense = layers.Dense(5, activation="relu")
+    return keras.Sequential([keras.Input((7, 4)), dense, *between, layers.Flatten(), layers.Dense(3)])
+
+
+def flat_permuted():
+    return flat(layers.Permute((2, 1)))
 
 
 def upsampled():
@@ -93,6 +116,13 @@ def upsampled():
 def transposed():
     x = keras.Input((5, 5, 3))
     y = layers.Conv2DTranspose(4, 3, strides=2, padding="same", activation="relu")(x)
+    return keras.Model(x, layers.Dense(3)(layers.GlobalAveragePooling2D()(y)))
+
+
+def transposed_cropped():
+    x = keras.Input((5, 5, 3))
+    y = layers.Conv2DTranspose(4, 3, strides=2, padding="valid", activation="relu")(x)
+    y = layers.Cropping2D(((1, 0), (1, 0)))(y)
     return keras.Model(x, layers.Dense(3)(layers.GlobalAveragePooling2D()(y)))
 
 

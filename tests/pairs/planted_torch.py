@@ -7,6 +7,26 @@ def norm():
     return nn.Sequential(nn.Linear(20, 8), nn.BatchNorm1d(8, eps=1e-3), nn.ReLU(), nn.Linear(8, 3))
 
 
+def norm_frozen():
+    model = norm()
+    model[1].requires_grad_(False)
+    return model
+
+
+class NormKept(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = norm_frozen()
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.body[1].eval()
+        return self
+
+    def forward(self, x):
+        return self.body(x)
+
+
 class Conv(nn.Module):
     def __init__(self):
         super().__init__()
@@ -16,6 +36,12 @@ class Conv(nn.Module):
 
     def forward(self, x):
         x = torch.relu(self.stem(x))
+        return self.head(torch.relu(self.conv(x)).mean((2, 3)))
+
+
+class Pooled(Conv):
+    def forward(self, x):
+        x = F.max_pool2d(torch.relu(self.stem(x)), 2)
         return self.head(torch.relu(self.conv(x)).mean((2, 3)))
 
 
@@ -106,6 +132,22 @@ def gru_one_bias():
 
 def stacked():
     return Recurrent(layers=2)
+
+
+class Attending(nn.Module):
+    def __init__(self, causal=False):
+        super().__init__()
+        self.attend = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.head = nn.Linear(8, 3)
+        self.causal = causal
+
+    def forward(self, x):
+        mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1]) if self.causal else None
+        return self.head(self.attend(x, x, x, attn_mask=mask, need_weights=False)[0].mean(1))
+
+
+def causal():
+    return Attending(causal=True)
 
 
 class Masked(nn.Module):

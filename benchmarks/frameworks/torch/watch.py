@@ -78,6 +78,7 @@ STEPS = {
 }
 POSITIONAL = {
     "avgpool": ("", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
+    "maxpool": ("", "kernel_size", "stride", "padding", "dilation", "ceil_mode"),
     "interpolate": ("", "size", "scale_factor", "mode", "align_corners"),
 }
 """Names of what is given by position, of steps whose settings explain a difference."""
