@@ -11,8 +11,8 @@ from reports import engines, machine, sections, text, verdicts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from benchmarks.records import Run
-    from reports.verdicts import Outcome, Pair
+    from benchmarks.records import Finding, Run
+    from reports.verdicts import Grid, Outcome, Pair
 
 MAX_CHARACTERS = 60_000  # a comment on GitHub holds 65 536
 # Emphasis, links, tables, HTML, mentions, formulas, emoji, and bare addresses.
@@ -59,7 +59,21 @@ def _grid(run: Run, pair: Pair) -> list[str]:
         ]
         for row in grid.rows
     ]
-    return _table(["", *grid.phases], rows)
+    return [*_table(["", *grid.phases], rows), *_findings(grid)]
+
+
+def _findings(grid: Grid) -> list[str]:
+    """What the proofs found that touches the verdicts of a table, with its error and the models."""
+    touched: dict[Finding, list[str]] = {}
+    for row in grid.rows:
+        for found in row.found:
+            touched.setdefault(found, []).append(row.model)
+    lines = []
+    for found, models in touched.items():
+        error = "" if found.error is None else f" (relative error {text.error(found.error)})"
+        named = ", ".join(dict.fromkeys(models))
+        lines.append(f"- {escape(f'{named}: {text.brief(found.text, 300)}{error}')}")
+    return ["", "What the proofs found that touches these verdicts:", "", *lines] if lines else []
 
 
 def _words(outcome: Outcome) -> str:

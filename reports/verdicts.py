@@ -16,7 +16,7 @@ from reports import text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from benchmarks.records import Case, Matchup, MatchupResult, Run, Verdict, VerdictWord
+    from benchmarks.records import Case, Finding, Matchup, MatchupResult, Run, Verdict, VerdictWord
 
 
 class Pair(NamedTuple):
@@ -80,13 +80,18 @@ class Outcome:
 class Row:
     """One line of a grid: a model under one set of conditions; per phase what its matchups say.
 
-    ``findings`` are the texts of what the proof found that touches its verdicts.
+    ``found`` is what the proof found that touches its verdicts, ``findings`` its texts.
     """
 
     model: str
     detail: str
     cells: tuple[tuple[Outcome, ...], ...]
-    findings: tuple[str, ...] = ()
+    found: tuple[Finding, ...] = ()
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Each text once."""
+        return tuple(dict.fromkeys(one.text for one in self.found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,16 +170,16 @@ def grid(run: Run, pair: Pair) -> Grid:
                 model=key[0],
                 detail=_detail(key, keys, members),
                 cells=cells,
-                findings=_findings(run, {o.matchup for o in members}),
+                found=_found(run, {o.matchup for o in members}),
             )
         )
     return Grid(pair=pair, phases=phases, rows=tuple(rows))
 
 
-def _findings(run: Run, of: set[Matchup]) -> tuple[str, ...]:
+def _found(run: Run, of: set[Matchup]) -> tuple[Finding, ...]:
     """What the proofs of some matchups found, each once."""
     parities = [r.parity for r in run.matchups if r.matchup in of and r.parity]
-    return tuple(dict.fromkeys(found.text for p in parities for found in p.findings))
+    return tuple(dict.fromkeys(found for p in parities for found in p.findings))
 
 
 def summary(run: Run, pair: Pair) -> str:

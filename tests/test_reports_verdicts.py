@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.records import Matchup, MatchupResult, Verdict
-from reports import text, verdicts
+from benchmarks.records import Finding, Matchup, MatchupResult, Verdict
+from reports import markdown, text, verdicts
 from reports.verdicts import COMPILED, HEADLINE, Pair
 from tests import report_samples as samples
 
@@ -213,3 +213,31 @@ def test_unsafe_characters_become_visible_escapes() -> None:
     assert text.clean("a\u202eb\x1b[31m\x00\ud800\n") == "a\\u202eb\\x1b[31m\\x00\\ud800\n"
     assert text.clean("µ 模") == "µ 模"
     assert len(text.name("n" * 300)) == 60
+
+
+def test_findings_stand_below_the_verdicts_that_they_touch_with_their_error() -> None:
+    gelu = Finding(name="gelu", text="Keras' GELU rounds the square root of 2", error=4e-9)
+    bias = Finding(name="second_bias", text="a second bias is held at zero")
+    results = [
+        dataclasses.replace(
+            _result(_verdict(), phase, parity=samples.parity(findings=(gelu, bias))),
+            matchup=Matchup(model=model, phase=phase, batch=8),
+        )
+        for model in ("mlp", "cnn")
+        for phase in ("forward", "train_step")
+    ]
+    without = _result(_verdict(), parity=samples.parity())
+    without = dataclasses.replace(without, matchup=Matchup(model="bare", phase="forward", batch=8))
+    run = samples.run((*results, without))
+    rows = {row.model: row.findings for row in verdicts.grid(run, HEADLINE).rows}
+    assert rows == {"mlp": (gelu.text, bias.text), "cnn": (gelu.text, bias.text), "bare": ()}
+    lines = markdown.render(run).splitlines()
+    first = lines.index("What the proofs found that touches these verdicts:")
+    assert lines[first + 1 : first + 5] == [
+        "",
+        "- mlp, cnn: Keras' GELU rounds the square root of 2 (relative error 4.0e-09)",
+        "- mlp, cnn: a second bias is held at zero",
+        "",
+    ]
+    assert lines[first - 2].startswith("| bare")
+    assert "proofs found" not in markdown.render(samples.run((without,)))
