@@ -148,12 +148,17 @@ def _many(count: int, noun: str, ending: str = "s") -> str:
 def proof_line(model: str, parity: Parity) -> str:
     """The proof of a model in one line."""
     if parity.status == "proven":
-        worst = max(parity.max_rel_error.values(), default=0.0)
-        return (
-            f"{model}: proven identical in {parity.dtype} ({' and '.join(parity.adapters)}):"
-            f" largest error {worst:.1e} over output, loss, gradients and 3 optimizer steps"
-        )
+        where = f"{parity.dtype} ({' and '.join(parity.adapters)})"
+        return f"{model}: {proven_words(where, parity.max_rel_error)}"
     return f"{model}: {parity.status}: {parity.reason}"
+
+
+def proven_words(where: str, errors: Mapping[str, float]) -> str:
+    """What was proven in which type, and the largest error."""
+    return (
+        f"proven identical in {where}: largest error {max(errors.values(), default=0.0):.1e} over"
+        " output, loss, gradients and 3 steps of both optimizers"
+    )
 
 
 def proof_lines(model: str, parity: Parity) -> Iterator[str]:

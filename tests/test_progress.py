@@ -158,7 +158,10 @@ def test_a_proof_is_said_in_one_line() -> None:
         max_rel_error={"output": 1e-15, "loss": 3e-14},
     )
     line = progress.proof_line("m", proven)
-    assert line.startswith("m: proven identical in float64 (torch and tensorflow): largest error 3")
+    assert line == (
+        "m: proven identical in float64 (torch and tensorflow): largest error 3.0e-14 over output,"
+        " loss, gradients and 3 steps of both optimizers"
+    )
     failed = replace(proven, status="failed", reason="loss differs")
     assert progress.proof_line("m", failed) == "m: failed: loss differs"
 

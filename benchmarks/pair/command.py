@@ -11,7 +11,7 @@ from benchmarks import frameworks, options
 from benchmarks.environment import framework_status
 from benchmarks.pair import folder
 from benchmarks.pair.files import Pair
-from benchmarks.progress import cause_lines
+from benchmarks.progress import cause_lines, proven_words
 from benchmarks.proof.outcome import Proof
 from benchmarks.proof.sides import UsageError
 from benchmarks.records import Exit, Stack
@@ -48,7 +48,8 @@ FLAGS: dict[str, dict[str, Any]] = {
         "type": int,
         "default": 0,
         "metavar": "N",
-        "help": "samples (default: a number that is no axis of the inputs)",
+        "help": "samples that are proven and timed (default: 32 timed, and proven with a number"
+        " that is no axis of the inputs)",
     },
     "--engine": {
         "default": "tensorflow",
@@ -164,11 +165,7 @@ def told(proof: Proof) -> Iterator[str]:
     yield from (f"  {line}" for line in proof.side_by_side())
     yield from (f"equalized: {line}" for line in proof.equalized)
     if proof.status == "proven":
-        worst = max(proof.errors.values())
-        yield (
-            f"proven identical in float64: largest error {worst:.1e} over output, loss, gradients"
-            " and 3 steps of both optimizers"
-        )
+        yield proven_words("float64", proof.errors)
     else:
         yield f"{proof.status}: {proof.reason}"
     yield from cause_lines(proof.diagnosis)
