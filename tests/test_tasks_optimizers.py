@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.tasks.optimizers import SGD, Adam, Optimizer, RMSprop, named, reference
+from benchmarks.tasks.schedules import Cosine, Exponential, Piecewise
 
 ROOT = Path(__file__).parent.parent
 TOLERANCE = 1e-12
@@ -55,6 +56,11 @@ def asked() -> list[Optimizer]:
             Adam(0.01, decay, clip, epsilon=0.01),
             RMSprop(0.01, decay, clip),
             RMSprop(0.01, decay, clip, epsilon=0.01),
+            SGD(0.1, decay, clip, momentum=0.9, schedule=Cosine(5, floor=0.1)),
+            Adam(0.01, decay, clip, schedule=Cosine(3, warmup=2)),
+            RMSprop(0.01, decay, clip, schedule=Exponential(0.7, 2)),
+            SGD(0.1, decay, clip, schedule=Exponential(0.7, 2, whole=True)),
+            SGD(0.1, decay, clip, schedule=Piecewise((0, 2), (0.3, 0.1))),
         )
     ]
 
@@ -126,6 +132,20 @@ def test_rmsprop_adds_epsilon_under_the_root() -> None:
     first = 2 - 0.5 * 2 / 1.5
     assert follow(one, [2.0]) == pytest.approx(first, rel=1e-15)
     assert follow(one, [2.0, 5.0]) == pytest.approx(first - 2.5 / math.sqrt(8.25), rel=1e-15)
+
+
+def test_schedules_by_hand() -> None:
+    cosine = Cosine(4, warmup=2, floor=0.5)
+    assert [cosine.share(step) for step in (0, 1, 2, 6, 99)] == [0.0, 0.5, 1.0, 0.5, 0.5]
+    assert cosine.share(4) == pytest.approx(0.75, rel=1e-15)
+    assert [Exponential(0.5, 2).share(step) for step in (0, 2, 4)] == [1.0, 0.5, 0.25]
+    assert Exponential(0.25, 2).share(1) == 0.5
+    assert Exponential(0.25, 2, whole=True).share(1) == 1.0
+    piecewise = Piecewise((1, 3), (0.5, 0.25))
+    assert [piecewise.share(step) for step in range(5)] == [1.0, 1.0, 0.5, 0.5, 0.25]
+    with pytest.raises(ValueError, match="as many shares as steps"):
+        Piecewise((3, 1), (0.5, 0.25))
+    assert follow(SGD(1.0, schedule=Exponential(0.5)), [1.0, 1.0, 1.0]) == 2 - 1.75
 
 
 def test_the_given_weights_stay_as_they_are() -> None:

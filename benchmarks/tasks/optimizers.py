@@ -10,26 +10,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from ctypes import c_float
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.tasks.schedules import Schedule
+
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """What all optimizers share: learning rate, weight decay, and the norm to clip at (0: none)."""
+    """What all optimizers share.
+
+    ``clip`` is the norm to clip at (0: none). With a ``schedule`` each step takes its share of
+    ``learning_rate``, which is the ``rate`` of the formulas.
+    """
 
     learning_rate: float = 0.01
     weight_decay: float = 0.0
     clip: float = 0.0
+    schedule: Schedule | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         for one in fields(self):
             value = getattr(self, one.name)
             if isinstance(value, float):
                 object.__setattr__(self, one.name, c_float(value).value)
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step; ``step`` counts those before it."""
+        return self.learning_rate * (1.0 if self.schedule is None else self.schedule.share(step))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +119,8 @@ def reference(
     moved = {name: np.array(value, np.float64) for name, value in weights.items()}
     first = {name: np.zeros_like(value) for name, value in moved.items()}
     second = {name: np.zeros_like(value) for name, value in moved.items()}
-    rate = optimizer.learning_rate
     for step, given in enumerate(gradients, start=1):
+        rate = optimizer.rate(step - 1)
         slopes = {name: np.asarray(given[name], np.float64) for name in moved}
         norm = np.sqrt(sum(float(np.sum(g**2)) for g in slopes.values()))
         scale = optimizer.clip / norm if 0 < optimizer.clip < norm else 1.0

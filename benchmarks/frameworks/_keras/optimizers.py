@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.tasks.optimizers import SGD, Adam, Optimizer, Own, RMSprop
+from benchmarks.tasks.schedules import Cosine, Exponential, Piecewise
 
 
 def make(asked: Optimizer, own: Callable[[], Any] | None = None) -> Any:
@@ -25,7 +26,7 @@ def make(asked: Optimizer, own: Callable[[], Any] | None = None) -> Any:
     exact = asked.clip and backend.backend() == "torch" and config.floatx() == "float64"
     of = _clipping_exactly if exact else _as_it_is
     shared = {
-        "learning_rate": float(asked.learning_rate),
+        "learning_rate": _rate(asked),
         "weight_decay": float(asked.weight_decay) or None,
         "global_clipnorm": float(asked.clip) or None,
     }
@@ -38,6 +39,29 @@ def make(asked: Optimizer, own: Callable[[], Any] | None = None) -> Any:
         case RMSprop(rho=rho, epsilon=epsilon):
             return of(optimizers.RMSprop)(rho=rho, epsilon=epsilon, **shared)
     raise TypeError(f"no Keras optimizer for {type(asked).__name__}")
+
+
+def _rate(asked: Optimizer) -> Any:
+    """The learning rate, or Keras' own schedule of it, in the type that Keras computes in."""
+    import numpy as np
+    from keras import config
+    from keras.optimizers import schedules
+
+    schedule, number = asked.schedule, np.dtype(config.floatx()).type
+    rate = float(asked.learning_rate)
+    match schedule:
+        case None:
+            return rate
+        case Cosine(steps=steps, warmup=warmup, floor=floor):
+            warm = {"warmup_target": rate, "warmup_steps": warmup} if warmup else {}
+            start = number(0.0 if warmup else rate)
+            return schedules.CosineDecay(start, steps, alpha=floor, **warm)
+        case Exponential(factor=factor, steps=steps, whole=whole):
+            return schedules.ExponentialDecay(number(rate), steps, number(factor), whole)
+        case Piecewise(after=after, shares=shares):
+            values = [number(rate * share) for share in (1.0, *shares)]
+            return schedules.PiecewiseConstantDecay(list(after), values)
+    raise TypeError(f"no Keras schedule for {type(schedule).__name__}")
 
 
 def told(made: Any) -> dict[str, Any]:

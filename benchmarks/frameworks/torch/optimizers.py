@@ -10,6 +10,9 @@ import torch
 
 from benchmarks.tasks.optimizers import SGD, Adam, Optimizer, Own, RMSprop
 
+VANISHING = 1e-20
+"""The smallest share of a learning rate: what it moves itself is lost in rounding."""
+
 
 class Stepper:
     """One of PyTorch's optimizers with the stated arithmetic.
@@ -44,7 +47,7 @@ class Stepper:
     ) -> None:
         self.parameters = list(parameters)
         self.asked = asked
-        self.taken = 0
+        self.taken, self.rate = 0, asked.learning_rate
         self.velocity: dict[Any, Any] = {}
         self.epsilon = epsilon
         by_hand = restated and isinstance(asked, RMSprop)
@@ -78,9 +81,12 @@ class Stepper:
             self.optimizer.state.clear()
 
     def _prepare(self, *_: Any) -> None:
-        """What PyTorch's step leaves out: the clip, decoupled decay, and Adam's epsilon."""
+        """What PyTorch's step leaves out: rate, clip, decoupled decay, and Adam's epsilon."""
+        asked, before = self.asked, self.rate
+        self.rate = asked.rate(self.taken)
         self.taken += 1
-        asked = self.asked
+        if asked.schedule is not None and self.optimizer is not None:
+            self._schedule(before)
         moving = [one for one in self.parameters if one.grad is not None]
         if asked.clip and moving:
             _clip([one.grad for one in moving], asked.clip)
@@ -93,7 +99,26 @@ class Stepper:
                 self._match(self.epsilon, self.optimizer.param_groups[0]["betas"][1])
         elif asked.weight_decay and moving:
             with torch.no_grad():
-                torch._foreach_mul_(moving, 1 - asked.learning_rate * asked.weight_decay)
+                torch._foreach_mul_(moving, 1 - self.rate * asked.weight_decay)
+
+    def _schedule(self, before: float) -> None:
+        """Give PyTorch's optimizer this step's rate; ``before`` is that of the last step.
+
+        PyTorch keeps ``b <- momentum * b + g`` and moves by ``rate * b``, the stated form keeps a
+        velocity that has each step's own rate in it: ``b`` must shrink as the rate grows. Where
+        there is no rate left, a very small one keeps what the velocity still moves.
+        """
+        asked, group = self.asked, self.optimizer.param_groups[0]
+        group["lr"] = self.rate
+        if not isinstance(asked, SGD) or not asked.momentum:
+            return
+        self.rate = group["lr"] = max(self.rate, VANISHING * asked.learning_rate)
+        if not asked.nesterov:
+            group["momentum"] = asked.momentum * before / self.rate
+            return
+        kept = [s["momentum_buffer"] for s in self.optimizer.state.values() if s]
+        if kept:
+            torch._foreach_mul_(kept, before / self.rate)
 
     def _match(self, epsilon: float, beta_2: float) -> None:
         """Give PyTorch's Adam the epsilon that makes its step the stated one."""
@@ -113,7 +138,7 @@ class Stepper:
                     self.velocity[one] = torch.zeros_like(one)
                 v = self.velocity[one]
                 v.mul_(asked.rho).addcmul_(one.grad, one.grad, value=1 - asked.rho)
-                one.addcdiv_(one.grad, (v + asked.epsilon).sqrt(), value=-asked.learning_rate)
+                one.addcdiv_(one.grad, (v + asked.epsilon).sqrt(), value=-self.rate)
 
 
 def told(made: Any) -> dict[str, Any]:
