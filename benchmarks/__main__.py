@@ -100,7 +100,7 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
         )
     )
     failed, proofs = False, dict[str, Parity]()
-    for model, found in verified(made, environment.usable_cores()):
+    for model, found, failures in verified(made, environment.usable_cores()):
         if isinstance(found, WorkerError):
             console.print(f"{model}: {found.status}: {found.reason}", soft_wrap=True)
             failed = True
@@ -108,7 +108,11 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
         proofs[model] = found
         for line in progress.proof_lines(model, found):
             console.print(line, soft_wrap=True)
-    console.print(progress.proof_table(proofs))
+        for stack, error in failures.items():
+            console.print(f"  {stack}: {error.status}: {error.reason}", soft_wrap=True)
+            failed = True
+    if proofs:
+        console.print(progress.proof_table(proofs))
     rows = [
         {"model": model, "adapter": adapter, "parity": to_json(found)}
         for model, found in proofs.items()

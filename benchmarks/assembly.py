@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks import frameworks, inputs, registry, sources
 from benchmarks.frameworks.contracts import Handoff, Settings
 from benchmarks.phases._protocol import Session
-from benchmarks.proof.sides import assignment
+from benchmarks.proof.sides import assignment, output
 from benchmarks.tasks import stored, weights
 from benchmarks.tasks.task import Task, draw
 
@@ -29,7 +29,7 @@ def build(on: Any, job: dict[str, Any]) -> Session:
     handoff = Handoff(
         assigned=assignment(told["assigned"]),
         keys=told["keys"],
-        first=tuple(told["first"]),
+        outputs={name: output(one) for name, one in told["outputs"].items()},
         changes=told["changes"],
     )
     kept = job["source"].get("weights")

@@ -180,7 +180,7 @@ def _case(
     status, reason = _status(plan, matchup, name, ledger, parity, launches, interrupted=interrupted)
     failed = ledger.failures.get((matchup.id, name))
     layers = parity.layers if parity else ()
-    flops = work.flops(layers, matchup.phase)
+    flops = work.flops(layers, matchup.phase, group.task)
     last: Mapping[str, Any] = next(reversed(taken.values()), {})
     return Case(
         id=matchup.case_id(name),

@@ -82,17 +82,24 @@ def _own(task: Task, module: Any, dialect: str, where: str) -> dict[str, Any]:
         TaskError: the file lacks one.
     """
     call = "optimizer(parameters)" if dialect == "torch" else "optimizer()"
-    asked = {
-        "loss": (task.loss is None, "loss(outputs, targets)", "--loss own"),
-        "optimizer": (isinstance(task.optimizer, Own), call, "--optimizer own"),
+
+    def of(name: str, signature: str, asks: str) -> Any:
+        found = getattr(module, name, None)
+        if found is None:
+            raise TaskError(f"{where} defines no {signature}, which {asks} asks for")
+        return found
+
+    losses = {}
+    for one in task.steps:
+        if one.loss is None:
+            name = f"{one.name}_loss" if one.name else "loss"
+            asks = f"the objective {one.name}" if one.name else "--loss own"
+            losses[one.name] = of(name, f"{name}(outputs, targets)", asks)
+    own = isinstance(task.optimizer, Own)
+    return {
+        "losses": losses,
+        "optimizer": of("optimizer", call, "--optimizer own") if own else None,
     }
-    found = {}
-    for name, (wanted, signature, flag) in asked.items():
-        if wanted:
-            found[name] = getattr(module, name, None)
-            if found[name] is None:
-                raise TaskError(f"{where} defines no {signature}, which {flag} asks for")
-    return found
 
 
 def line(error: BaseException) -> str:

@@ -30,9 +30,13 @@ def layers(told: Description) -> tuple[LayerWork, ...]:
     return tuple(_layer(node) for node in told.nodes)
 
 
-def flops(of: Layers, phase: str) -> float | None:
-    """FLOPs of one sample; ``None`` where a phase has no count, or a layer's is unknown."""
-    if any(layer.macs is None for layer in of):
+def flops(of: Layers, phase: str, task: Task | None = None) -> float | None:
+    """FLOPs of one sample; ``None`` where a phase has no count, or a layer's is unknown.
+
+    Several objectives of a ``task`` take parts of the model in turn: only ``forward`` is counted.
+    """
+    in_turn = task is not None and task.objectives and phase != "forward"
+    if in_turn or any(layer.macs is None for layer in of):
         return None
     forward = sum((each for _, each, _ in by_layer(of)), 0.0)
     backward = sum((each for _, _, each in by_layer(of)), 0.0)
@@ -67,6 +71,8 @@ def bytes_of(of: Layers, task: Task, phase: str, batch: int, precision: str) -> 
         precision: of maps; weights and their gradients stay in float32 below it.
     """
     if phase not in {"forward", "backward", "train_step"} or not of:
+        return None
+    if task.objectives and phase != "forward":
         return None
     of_map = BYTES[precision]
     of_weight = max(of_map, BYTES["float32"])

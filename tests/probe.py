@@ -22,7 +22,7 @@ from benchmarks import frameworks, inputs, registry, sources
 from benchmarks.frameworks.contracts import Handoff, Samples, Settings, Source
 from benchmarks.frameworks.description import Assigned
 from benchmarks.inputs import Dataset
-from benchmarks.proof.sides import assignment
+from benchmarks.proof.sides import assignment, output
 from benchmarks.tasks import weights
 from benchmarks.tasks.task import Batch, LossPart, Task, draw, features, image, like, tokens
 
@@ -117,7 +117,9 @@ class Probe:
         source = replace(source, task=task_of(model))
         told = self.handoffs[model][self.dialect]
         handoff = Handoff(
-            assigned=assignment(told["assigned"]), keys=told["keys"], first=tuple(told["first"])
+            assigned=assignment(told["assigned"]),
+            keys=told["keys"],
+            outputs={name: output(one) for name, one in told["outputs"].items()},
         )
         source = source if random else replace(source, make=_undropped(source.make))
         program = frameworks.part(self.name, "program").Program
@@ -245,14 +247,16 @@ class Probe:
         told = twin.describe()
         (node,) = told.nodes
         start = {name: np.linspace(0.5, 1.5, channels) for name in node.weights}
-        handoff = Handoff(assigned=(Assigned(node.path, {n: n for n in start}),), first=told.first)
+        handoff = Handoff(
+            assigned=(Assigned(node.path, {n: n for n in start}),), outputs=told.outputs
+        )
         twin.load(handoff.assigned, start)
         device = self._in_float64()
         program = Program(device, source, handoff, start)
         program.set_training(training=True)
         for batch in batches:
             twin.feed(batch)
-            restated = twin.train(task.optimizer, 1)
+            restated = twin.train(task.steps, 1)
             program.step(device.place(batch, task))
         self.arrays["variance"] = np.stack([program.export()["variance"], restated["variance"]])
 

@@ -376,11 +376,9 @@ def _told(make: Any, inputs: Any, targets: Any, more: dict[str, Any]) -> Told:
         for name, weight in n.weights.items()
     }
     twin.load(assigned, values)
-    round_trip = max(
-        float(abs(twin.train(task.optimizer, 0)[k] - v).max()) for k, v in values.items()
-    )
+    round_trip = max(float(abs(twin.train(task.steps, 0)[k] - v).max()) for k, v in values.items())
     first, again = twin.trace(), twin.trace()
-    after_trace = twin.train(task.optimizer, 0)
+    after_trace = twin.train(task.steps, 0)
 
     def slope(key: str) -> float:
         """The relative error of the derivative along the key's own gradient."""
@@ -396,7 +394,7 @@ def _told(make: Any, inputs: Any, targets: Any, more: dict[str, Any]) -> Told:
     keys = [k.removeprefix("gradient/") for k in first if k.startswith("gradient/")]
     error = max(slope(key) for key in (keys[0], keys[-1]))
     twin.load(assigned, values)
-    trained = twin.train(task.optimizer, 3)
+    trained = twin.train(task.steps, 3)
     buffers = [
         f"{n.path}.{name}" for n in described.nodes for name, w in n.weights.items() if w.buffer
     ]

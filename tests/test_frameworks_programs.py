@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def handoffs() -> dict[str, dict[str, Any]]:
                 frameworks.facts(name).dialect: {
                     "assigned": plain(assigned[name]),
                     "keys": next(iter(made.values())).keys,
-                    "first": told[name].first,
+                    "outputs": {n: asdict(o) for n, o in told[name].outputs.items()},
                 }
                 for name in every.names
             }
@@ -296,7 +296,7 @@ def test_a_task_of_any_form_is_one_function_in_every_framework(
         ("two_outputs", {"kind": (4, 4), "size": (4, 2)}),
         ("own_loss", {"output": (4, 2)}),
         ("two_arguments", {"output": (4, 4)}),
-        ("picture", {"output": (4, 6, 5, 3)}),
+        ("picture", {"output": (4, 6, 5, 3), "small": (4, 3, 2, 4), "flat": (4, 24)}),
         ("untargeted", {"output_0": (4, 2), "output_1": (4, 3)}),
     ],
 )

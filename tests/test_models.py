@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks import plan, registry, rounding, work
-from benchmarks.frameworks.description import Description, Node, Weight
+from benchmarks.frameworks.description import Description, Node, Output, Weight
 from benchmarks.records import LayerWork
 from benchmarks.tasks.layers import kinds
 from benchmarks.tasks.optimizers import SGD, Adam, RMSprop
@@ -196,7 +196,7 @@ def test_every_size_has_layers_that_fit_together(model: str, effort: str) -> Non
             assert node.weights["kernel"].shape == (node.input[-1], (node.output or ())[-1])
             assert node.grid_in is None or prod(node.grid_in) == node.input[-1]
     assert told.nodes[0].input == given.shape
-    assert told.outputs == {"output": (task.targets["label"].count,)}
+    assert told.outputs == {"output": Output(shape=(task.targets["label"].count,))}
     assert len(given.shape) == len(next(iter(task.inputs.values())).shape)
 
 

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks import plan, rounding, work
-from benchmarks.frameworks.description import Description, Drop, Node, Step, Weight
+from benchmarks.frameworks.description import Description, Drop, Node, Output, Step, Weight
 from benchmarks.proof import compare, comparison, group, outcome, prove
 from benchmarks.proof.match import Match, Prints, ambiguous, match
 from benchmarks.proof.sides import Sides, UsageError, assignment, description, plain
@@ -49,7 +49,7 @@ TASK = Task(
 TOLD = Description(
     nodes=(_dense("first", 6, 5), _dense("second", 5, 3)),
     steps=(Step(name="relu", after=1, key="0"),),
-    outputs={"output": (3,)},
+    outputs={"output": Output(shape=(3,))},
     parameters=53,
 )
 LAYERS = work.layers(TOLD)
@@ -563,7 +563,7 @@ def test_a_description_and_an_assignment_survive_the_pipe() -> None:
         TOLD,
         nodes=(image_of, TOLD.nodes[1]),
         drops=(Drop(what="dropout", rate=0.5, after=1, where="first"),),
-        first=("output",),
+        outputs={"output": Output(shape=(2, 2, 3), first=True)},
         random=("torch.rand",),
     )
     assert description(to_json(told)) == told

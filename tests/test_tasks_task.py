@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.tasks.task import Input, LossPart, Target, Task, TaskError, check, draw
+from benchmarks.tasks import words
+from benchmarks.tasks.task import Input, LossPart, Target, Task, TaskError, boxes, check, draw
 
 CLASSIFIER = Task(
     inputs={"x": Input("features", (20,))},
@@ -85,3 +86,39 @@ def test_values_are_those_of_float32_and_of_their_own_name_and_seed() -> None:
     assert np.array_equal(x, x.astype(np.float32))
     wider = Task(inputs={"z": Input("noise", (2,)), **CLASSIFIER.inputs})
     assert np.array_equal(draw(wider, 4, 0).inputs["x"], x)
+
+
+def test_boxes_are_padded_and_masked_alike() -> None:
+    task = Task(inputs={"x": Input("image", (8, 8, 3))}, targets=boxes("seen", 5, 7), loss=None)
+    check(task)
+    drawn = draw(task, 200, 3).targets
+    corners, kinds, there = (drawn[f"seen.{name}"] for name in ("boxes", "classes", "mask"))
+    assert (corners.shape, kinds.shape, there.shape) == ((200, 5, 4), (200, 5), (200, 5))
+    assert (kinds.dtype.name, there.dtype.name) == ("int64", "bool")
+    assert set(there.sum(1)) == {1, 2, 3, 4, 5}
+    assert (np.sort(there, axis=1)[:, ::-1] == there).all()
+    assert not corners[~there].any()
+    assert not kinds[~there].any()
+    assert set(kinds[there]) == set(range(7))
+    left, top, right, bottom = np.moveaxis(corners[there], -1, 0)
+    assert ((left >= 0) & (left < right) & (right <= 1)).all()
+    assert ((top >= 0) & (top < bottom) & (bottom <= 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("target", "loss", "said"),
+    [
+        ("b=boxes:4:classes=3", None, "no loss of boxes; add --loss own"),
+        ("b=boxes:4", "own", "boxes:20:classes=80"),
+        ("b=boxes:0:classes=3", "own", "room for one object"),
+        ("b=boxes:4:classes=0", "own", "one class at least"),
+    ],
+)
+def test_boxes_in_words_are_refused_in_one_line(target: str, loss: str | None, said: str) -> None:
+    with pytest.raises(TaskError, match=said):
+        words.task(("x=image:8x8x3",), (target,), loss)
+
+
+def test_boxes_in_words() -> None:
+    made = words.task(("x=image:8x8x3",), ("b=boxes:4:classes=3",), "own")
+    assert dict(made.targets) == boxes("b", 4, 3)

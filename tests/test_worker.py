@@ -53,7 +53,7 @@ def _job(**changed: Any) -> dict[str, Any]:
         "source": sources.of_model("tiny", MODELS),
         "shapes": {"features": [16]},
         "batch": 4,
-        "handoff": {"assigned": ASSIGNED, "keys": KEYS, "first": [], "changes": {}},
+        "handoff": {"assigned": ASSIGNED, "keys": KEYS, "outputs": {}, "changes": {}},
         "data": None,
         "data_dir": None,
         "train_samples": None,

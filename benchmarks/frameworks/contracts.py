@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from benchmarks.frameworks.description import Arrays, Assigned, Description
-from benchmarks.tasks.optimizers import Optimizer
-from benchmarks.tasks.task import Batch, Task
+from benchmarks.frameworks.description import Arrays, Assigned, Description, Output
+from benchmarks.tasks.task import Batch, Objective, Task
 from profilers.ops.rows import Recording
 
 Array = NDArray[Any]
@@ -62,14 +61,15 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One side of a model, loaded: its task, what builds it, its own loss and optimizer, if any.
+    """One side of a model, loaded: its task, what builds it, its own losses and optimizer, if any.
 
+    ``losses`` are by the name of the objective, which is empty where the task has but one.
     ``extra`` are folders in which a user's own layer kinds and losses lie.
     """
 
     task: Task
     make: Callable[[Task], Any]
-    loss: Loss | None = None
+    losses: Mapping[str, Loss] = field(default_factory=dict)
     optimizer: Callable[..., Any] | None = None
     extra: tuple[Path, ...] = ()
 
@@ -79,13 +79,13 @@ class Handoff:
     """What the proof found about one side, for a worker that times it.
 
     ``assigned`` names the canonical key of each weight of each layer, ``keys`` how each is drawn
-    (see ``benchmarks.tasks.weights``). ``first`` are the outputs that are channels first.
-    ``changes`` are constants of layers, by path, that were set to the other side's.
+    (see ``benchmarks.tasks.weights``). ``outputs`` are those of the twin by name. ``changes`` are
+    constants of layers, by path, that were set to the other side's.
     """
 
     assigned: tuple[Assigned, ...] = ()
     keys: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    first: tuple[str, ...] = ()
+    outputs: Mapping[str, Output] = field(default_factory=dict)
     changes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
@@ -171,13 +171,16 @@ class Program(Protocol):
         """Inference: the outputs."""
 
     def loss(self, batch: Placed) -> Any:
-        """Training-mode forward pass and loss, no gradient taken."""
+        """Training-mode forward pass and loss, no gradient taken; of each objective, added up."""
 
     def gradients(self, batch: Placed) -> Any:
-        """Training-mode forward pass, loss and every gradient."""
+        """Training-mode forward pass, loss and every gradient; of each objective in turn."""
 
     def step(self, batch: Placed) -> Any:
-        """Forward, loss, backward and update; returns the loss before the update."""
+        """Forward, loss, backward and update, of each objective in turn; returns the loss.
+
+        It is the one before the update, and the sum where there are several objectives.
+        """
 
     def reset(self) -> None:
         """Weights and optimizer as after the constructor; compiled code and loss scale are kept."""
@@ -229,8 +232,11 @@ class Twin(Protocol):
     def trace(self) -> Arrays:
         """One training-mode forward and backward pass; keys as in ``description.Arrays``."""
 
-    def train(self, optimizer: Optimizer, steps: int) -> Arrays:
-        """Canonical weights and buffers after some steps on the batch, from where they stand."""
+    def train(self, objectives: Sequence[Objective], steps: int) -> Arrays:
+        """Canonical weights and buffers after some steps on the batch, from where they stand.
+
+        A step minimises each of the objectives in turn. ``loss`` is the sum of their last losses.
+        """
 
     def equalize(self, changes: Mapping[str, Mapping[str, float]]) -> None:
         """Set constants of layers by path: ``epsilon``, and ``momentum`` in Keras' sense."""

@@ -79,24 +79,35 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """An output: its canonical shape without the batch axis, and how the twin itself lays it out.
+
+    ``first``: the twin gives it channels first. ``grid``: (channels, *space) of a channels-first
+    map that it gives flattened.
+    """
+
+    shape: tuple[int, ...]
+    first: bool = False
+    grid: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
     """A twin, told.
 
     ``regularisers`` counts losses that the twin itself adds. ``random`` names functions that draw
-    random numbers in a way that cannot be switched off. ``outputs`` are canonical shapes without
-    the batch axis, by name; ``first`` names those that the twin gives channels first.
-    ``optimizer`` tells of one that the twin defines itself: ``class``, ``learning_rate``,
-    ``weight_decay``, ``decoupled``, ``momentum``, ``beta_1``, ``beta_2``, ``epsilon``.
+    random numbers in a way that cannot be switched off. ``outputs`` are by name. ``optimizer``
+    tells of one that the twin defines itself: ``class``, ``learning_rate``, ``weight_decay``,
+    ``decoupled``, ``momentum``, ``beta_1``, ``beta_2``, ``epsilon``.
     """
 
     nodes: tuple[Node, ...]
     steps: tuple[Step, ...] = ()
     drops: tuple[Drop, ...] = ()
-    outputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    outputs: dict[str, Output] = field(default_factory=dict)
     parameters: int = 0
     regularisers: int = 0
     random: tuple[str, ...] = ()
-    first: tuple[str, ...] = ()
     optimizer: dict[str, Any] = field(default_factory=dict)
 
 

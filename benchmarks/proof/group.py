@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks import briefing, frameworks, rounding, sources, work
-from benchmarks.frameworks.description import Assigned
+from benchmarks.frameworks.description import Assigned, Description
 from benchmarks.plan import Group, Plan, Selection
 from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.proof import compare, comparison, prove
@@ -96,7 +96,7 @@ def _proven(group: Group, selection: Selection, every: Sides) -> Proven:
             }
         },
     )
-    handed = {n: _handoff(assigned[n], keys, told[n].first) for n in every.names}
+    handed = {n: _handoff(assigned[n], keys, told[n]) for n in every.names}
     handed[leader] |= {"changes": dict(found.changes)}
     return Proven(parity=parity, references=references, handoffs=handed)
 
@@ -130,7 +130,7 @@ def handoffs(group: Group, selection: Selection) -> tuple[dict[str, Handoff], Pa
         asked = replace(_asked(group, selection), task=group.task)
         told, made = prove.matched(asked, every)
         assigned, keys = prove.assigned_to(every.names, made), _keys(made)
-        found = {n: _handoff(assigned[n], keys, told[n].first) for n in every.names}
+        found = {n: _handoff(assigned[n], keys, told[n]) for n in every.names}
         leader = told[every.names[0]]
         layers = work.layers(leader)
     return found, Parity(status="partial", layers=layers, random=bool(leader.drops))
@@ -251,8 +251,13 @@ def _keys(made: Mapping[str, Match]) -> dict[str, dict[str, Any]]:
     return next(iter(made.values())).keys
 
 
-def _handoff(assigned: Any, keys: Mapping[str, Any], first: tuple[str, ...]) -> Handoff:
-    return {"assigned": plain(assigned), "keys": dict(keys), "first": list(first), "changes": {}}
+def _handoff(assigned: Any, keys: Mapping[str, Any], told: Description) -> Handoff:
+    return {
+        "assigned": plain(assigned),
+        "keys": dict(keys),
+        "outputs": {name: asdict(one) for name, one in told.outputs.items()},
+        "changes": {},
+    }
 
 
 def compare_stack(
@@ -276,10 +281,15 @@ def compare_stack(
     )
 
 
-def verified(made: Plan, threads: int) -> Iterator[tuple[str, Parity | WorkerError]]:
+Failures = dict[str, WorkerError]
+"""Why a stack, by name, could not compute what it is checked on."""
+
+
+def verified(made: Plan, threads: int) -> Iterator[tuple[str, Parity | WorkerError, Failures]]:
     """Each model of a plan and its proof, its stacks held against it; or why there is none.
 
-    The workers of one proof make the next, until one fails.
+    The workers of one proof make the next, until one fails. A stack that fails where it is checked
+    costs its own check alone.
     """
     with ExitStack() as stack:
         there: dict[tuple[Stack, ...], Sides] = {}
@@ -291,23 +301,22 @@ def verified(made: Plan, threads: int) -> Iterator[tuple[str, Parity | WorkerErr
             try:
                 if able not in there:
                     there[able] = stack.enter_context(opened(able, made.selection))
+                failures = Failures()
                 with proof(mine, made.selection, there[able]) as proven:
-                    checks = tuple(check_stacks(mine, made.selection, threads, proven))
-                yield group.model, replace(proven.parity, timed=checks)
+                    checks = tuple(check_stacks(mine, made.selection, threads, proven, failures))
+                yield group.model, replace(proven.parity, timed=checks), failures
             except WorkerError as error:
                 there.pop(able).end()
-                yield group.model, error
+                yield group.model, error, {}
 
 
 def check_stacks(
-    group: Group, selection: Selection, threads: int, proven: Proven
+    group: Group, selection: Selection, threads: int, proven: Proven, failures: Failures
 ) -> Iterator[TimedCheck]:
     """Hold each stack of a group, as it would be timed, against the float64 references.
 
-    Two at a time: nothing is timed here. None where the proof failed.
-
-    Raises:
-        WorkerError: a stack could not compute them.
+    Two at a time: nothing is timed here. None where the proof failed. Those that could not compute
+    them are added to ``failures``.
     """
     for first in range(0, len(group.stacks) if proven.references else 0, AT_ONCE):
         stacks = group.stacks[first : first + AT_ONCE]
@@ -319,8 +328,11 @@ def check_stacks(
                 for s, w in zip(stacks, workers, strict=True)
             ]
             try:
-                for answer in asked:
-                    yield from answer.result()
+                for one, answer in zip(stacks, asked, strict=True):
+                    try:
+                        yield from answer.result()
+                    except WorkerError as error:
+                        failures[str(one)] = error
             except BaseException:
                 for worker in workers:
                     worker.kill()

@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks import frameworks
-from benchmarks.frameworks.description import Assigned, Description, Drop, Node, Step, Weight
+from benchmarks.frameworks.description import (
+    Assigned,
+    Description,
+    Drop,
+    Node,
+    Output,
+    Step,
+    Weight,
+)
 from benchmarks.process import WorkerProcess
 from benchmarks.records import Stack
 
@@ -155,13 +163,18 @@ def description(told: Mapping[str, Any]) -> Description:
         nodes=nodes,
         steps=tuple(Step(**one) for one in told["steps"]),
         drops=tuple(Drop(**one) for one in told["drops"]),
-        outputs={name: tuple(one) for name, one in told["outputs"].items()},
+        outputs={name: output(one) for name, one in told["outputs"].items()},
         parameters=told["parameters"],
         regularisers=told["regularisers"],
         random=tuple(told["random"]),
-        first=tuple(told["first"]),
         optimizer=dict(told["optimizer"]),
     )
+
+
+def output(told: Mapping[str, Any]) -> Output:
+    """An output as it came over the pipe."""
+    grid = _shape(told["grid"])
+    return Output(shape=tuple(told["shape"]), first=told["first"], grid=grid)
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:

@@ -15,7 +15,7 @@ from benchmarks import frameworks, serving, sources
 from benchmarks.proof import compare
 from benchmarks.proof.sides import assignment
 from benchmarks.tasks import stored, weights
-from benchmarks.tasks.optimizers import SGD, Optimizer
+from benchmarks.tasks.optimizers import SGD
 from benchmarks.tasks.task import TaskError, draw
 
 PLAIN = SGD(0.01)
@@ -112,12 +112,13 @@ class ProofWorker:
     def train(
         self, *, assigned: list[list[Any]], keys: dict[str, Any], seed: int, path: str
     ) -> dict[str, Any]:
-        """Write weights and buffers after 3 steps of the task's optimizer and of plain SGD."""
+        """Write weights and buffers after 3 steps of the task's optimizers and of plain SGD."""
         found: dict[str, Any] = {}
-        optimizers: dict[str, Optimizer] = {"task": self.source.task.optimizer, "sgd": PLAIN}
-        for name, optimizer in optimizers.items() if keys else ():
+        stated = self.source.task.steps
+        plain = tuple(replace(objective, optimizer=PLAIN) for objective in stated)
+        for name, objectives in {"task": stated, "sgd": plain}.items() if keys else ():
             self._load(assigned, keys, seed)
-            after = self.twin.train(optimizer, STEPS)
+            after = self.twin.train(objectives, STEPS)
             found |= {f"after/{name}/{key}": held for key, held in after.items()}
         _write(path, found)
         return {"findings": list(self.twin.findings)}
@@ -156,7 +157,7 @@ class ProofWorker:
         found: dict[str, Any] = {}
         if keys and not self.twin.describe().drops:
             self._load(assigned, keys, seed)
-            after = self.twin.train(self.source.task.optimizer, 1)
+            after = self.twin.train(self.source.task.steps, 1)
             moved = [k for k, one in keys.items() if one["trainable"] and k in after]
             found = {"loss": after["loss"]}
             found |= {f"update/{key}": after[key] - values[key] for key in moved}

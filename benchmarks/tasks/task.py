@@ -11,11 +11,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.tasks.optimizers import SGD, Optimizer
+from benchmarks.tasks.optimizers import SGD, Optimizer, Own
 
 Arrays = dict[str, NDArray[Any]]
 InputKind = Literal["image", "features", "tokens", "mask", "noise"]
-TargetKind = Literal["classes", "values", "labels", "like"]
+TargetKind = Literal[
+    "classes", "values", "labels", "like", "constant", "boxes", "box_classes", "box_mask"
+]
 
 
 class TaskError(ValueError):
@@ -43,12 +45,14 @@ class Target:
     ``classes``: int64 ids below ``count``, of ``shape`` () for one label, (steps,) for one per step
     or (height, width) for one per pixel. ``values``: standard normal values. ``labels``: ``count``
     independent zeros and ones, float. ``like``: a copy of the input that ``source`` names.
+    ``constant``: ``value`` everywhere. ``boxes``, ``box_classes``, ``box_mask``: see ``boxes``.
     """
 
     kind: TargetKind
     shape: tuple[int, ...] = ()
     count: int = 0
     source: str = ""
+    value: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,28 @@ class LossPart:
     target: str
     weight: float = 1.0
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """A loss that moves some of the weights, once the objectives before it have moved theirs.
+
+    ``trains``: paths of layers in the PyTorch twin, all of whose weights are moved; none given: the
+    whole model. ``loss`` is as in ``Task``; ``None`` says that each twin's file
+    defines ``<name>_loss(outputs, targets) -> {part: scalar}``. ``inputs`` names those that the
+    model is called with for it, in the order of the task; none given: all.
+    """
+
+    name: str
+    trains: tuple[str, ...] = ()
+    loss: tuple[LossPart, ...] | None = ()
+    optimizer: Optimizer = field(default_factory=lambda: SGD(0.01, momentum=0.9))
+    inputs: tuple[str, ...] = ()
+
+    def moves(self, key: str) -> bool:
+        """Whether it moves a weight, by its canonical key, which begins with a layer's path."""
+        below = tuple(f"{path}{mark}" for path in self.trains for mark in "./")
+        return not self.trains or key.startswith(below)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,15 +124,18 @@ class Task:
     """What a model computes.
 
     ``loss`` is a weighted sum of named parts; ``None`` says that each twin's file defines
-    ``loss(outputs, targets) -> {part: scalar}``, whose parts are added. ``sizes`` has ``quick`` and
-    ``standard``. ``proof_batch`` is the number of samples of the proof; 0 takes one that no axis of
-    the inputs can be mistaken for. ``heavy`` leaves the model out of a quick run that names none.
+    ``loss(outputs, targets) -> {part: scalar}``, whose parts are added. A model that is trained by
+    several losses in turn (a generator and its discriminator) has ``objectives`` instead, and
+    ``loss`` and ``optimizer`` stay unset. ``sizes`` has ``quick`` and ``standard``. ``proof_batch``
+    is the number of samples of the proof; 0 takes one that no axis of the inputs can be mistaken
+    for. ``heavy`` leaves the model out of a quick run that names none.
     """
 
     inputs: Mapping[str, Input]
     targets: Mapping[str, Target] = field(default_factory=dict)
     loss: tuple[LossPart, ...] | None = ()
     optimizer: Optimizer = field(default_factory=lambda: SGD(0.01, momentum=0.9))
+    objectives: tuple[Objective, ...] = ()
     title: str = ""
     reference: str = ""
     published: Published = field(default_factory=Published)
@@ -118,6 +147,11 @@ class Task:
     def images(self) -> bool:
         """Whether it takes images, so that their layout may matter."""
         return any(one.kind == "image" for one in self.inputs.values())
+
+    @property
+    def steps(self) -> tuple[Objective, ...]:
+        """What one training step does in turn: the objectives, or the only one without a name."""
+        return self.objectives or (Objective(name="", loss=self.loss, optimizer=self.optimizer),)
 
     def size(self, effort: str) -> Size:
         """The size that an effort runs; ``release`` runs the published one of ``standard``."""
@@ -213,6 +247,25 @@ def like(source: str) -> Target:
     return Target("like", source=source)
 
 
+def constant(value: float, *shape: int) -> Target:
+    """The same value everywhere: what a discriminator should say of real samples."""
+    return Target("constant", shape, value=value)
+
+
+def boxes(name: str, most: int, count: int) -> dict[str, Target]:
+    """Up to ``most`` objects of ``count`` classes in each sample, at least one; padded to ``most``.
+
+    Three targets: ``<name>.boxes`` (most, 4), left, top, right and bottom as shares of the image;
+    ``<name>.classes`` (most,), int64; ``<name>.mask`` (most,), true for an object. Boxes and
+    classes of the padding are zero.
+    """
+    return {
+        f"{name}.boxes": Target("boxes", (most, 4), source=name),
+        f"{name}.classes": Target("box_classes", (most,), count, source=name),
+        f"{name}.mask": Target("box_mask", (most,), source=name),
+    }
+
+
 def check(task: Task) -> None:
     """Refuse a task whose loss could not fail, or that names what is not there.
 
@@ -221,19 +274,41 @@ def check(task: Task) -> None:
     """
     _check_inputs(task)
     _check_targets(task)
-    if task.loss == ():
-        raise TaskError(
-            "a task needs a loss: a tuple of parts, or None where the twins define loss()"
-        )
+    _check_objectives(task)
     for effort in SIZES:
         if effort not in task.sizes:
             raise TaskError(f"sizes: {effort!r} is missing; there must be {', '.join(SIZES)}")
         task.at(task.size(effort).shapes)
-    for part in task.loss or ():
+    for part in (part for one in task.steps for part in one.loss or ()):
         if part.target not in task.targets:
             known = ", ".join(task.targets) or "none"
             raise TaskError(
                 f"loss {part.name}: there is no target {part.target!r} (there: {known})"
+            )
+
+
+def _check_objectives(task: Task) -> None:
+    if not task.objectives and task.loss == ():
+        raise TaskError(
+            "a task needs a loss: a tuple of parts, or None where the twins define loss()"
+        )
+    if task.objectives and task.loss != ():
+        raise TaskError("a task has a loss or objectives, not both")
+    names = [one.name for one in task.objectives]
+    for one in task.objectives:
+        if not one.name.isidentifier() or names.count(one.name) > 1:
+            raise TaskError(f"objective {one.name!r}: each needs a name of its own, an identifier")
+        if one.loss == ():
+            raise TaskError(
+                f"objective {one.name}: it needs a loss: a tuple of parts, or None where the twins"
+                f" define {one.name}_loss()"
+            )
+        if isinstance(one.optimizer, Own):
+            raise TaskError(f"objective {one.name}: its optimizer must be one of the task's")
+        if unknown := set(one.inputs) - set(task.inputs):
+            known = ", ".join(task.inputs)
+            raise TaskError(
+                f"objective {one.name}: there is no input {min(unknown)!r}; there are: {known}"
             )
 
 
@@ -254,6 +329,10 @@ def _check_targets(task: Task) -> None:
                 f"target {name}: {target.count} class: every loss and gradient would be zero;"
                 " classes must be at least 2 (values:1 is a regression)"
             )
+        if target.kind.startswith("box") and min(target.shape) < 1:
+            raise TaskError(f"target {name}: there must be room for one object at least")
+        if target.kind == "box_classes" and target.count < 1:
+            raise TaskError(f"target {name}: objects must be of one class at least")
         if target.kind == "like" and target.source not in task.inputs:
             raise TaskError(f"target {name}: there is no input {target.source!r}")
 
@@ -274,6 +353,8 @@ def draw(task: Task, size: int, seed: int) -> Batch:
     targets = {
         name: inputs[one.source].copy()
         if one.kind == "like"
+        else _of_objects(one, size, name, seed)
+        if one.kind.startswith("box")
         else _target(one, size, _generator(name, seed))
         for name, one in task.targets.items()
     }
@@ -295,9 +376,25 @@ def _input(one: Input, size: int, rng: np.random.Generator) -> NDArray[Any]:
     return rng.standard_normal(shape).astype(np.float32).astype(np.float64)
 
 
+def _of_objects(one: Target, size: int, name: str, seed: int) -> NDArray[Any]:
+    """Boxes, classes or mask of objects, whose number is that of the other two."""
+    most, rng = one.shape[0], _generator(name, seed)
+    there = _generator(one.source, seed).integers(1, most + 1, (size, 1)) > np.arange(most)
+    if one.kind == "box_mask":
+        return there
+    if one.kind == "box_classes":
+        return np.where(there, rng.integers(0, one.count, (size, most), dtype=np.int64), 0)
+    extent = rng.uniform(0.05, 0.6, (size, most, 2))
+    corner = rng.uniform(0.0, 1.0, (size, most, 2)) * (1 - extent)
+    drawn = np.concatenate([corner, corner + extent], -1) * there[..., None]
+    return drawn.astype(np.float32).astype(np.float64)
+
+
 def _target(one: Target, size: int, rng: np.random.Generator) -> NDArray[Any]:
     if one.kind == "classes":
         return rng.integers(0, one.count, (size, *one.shape), dtype=np.int64)
     if one.kind == "labels":
         return rng.integers(0, 2, (size, one.count)).astype(np.float64)
+    if one.kind == "constant":
+        return np.full((size, *one.shape), one.value)
     return rng.standard_normal((size, *one.shape)).astype(np.float32).astype(np.float64)

@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.tasks import losses, optimizers
-from benchmarks.tasks.task import SIZES, Input, LossPart, Size, Target, Task, TaskError, check
+from benchmarks.tasks.task import (
+    SIZES,
+    Input,
+    LossPart,
+    Size,
+    Target,
+    Task,
+    TaskError,
+    boxes,
+    check,
+)
 
 INPUTS = "image:32x32x3, features:20, features:50x4, tokens:80:vocabulary=20000, mask:80, noise:100"
-TARGETS = "classes:10, classes:10:steps=5, values:1, labels:14, like:INPUT, none"
+TARGETS = (
+    "classes:10, classes:10:steps=5, values:1, labels:14, like:INPUT, boxes:20:classes=80, none"
+)
 _IMAGE = 3
 
 
@@ -36,7 +48,12 @@ def task(
     given = dict(_named(word, "--input", INPUTS) for word in inputs)
     aims = dict(_named(word, "--target", TARGETS) for word in targets if word != "none")
     read = {name: _input(name, words) for name, words in given.items()}
-    sought = {n: _target(n, words) for n, words in aims.items() if words != ["none"]}
+    sought: dict[str, Target] = {}
+    for name, said in aims.items():
+        if said[0] == "boxes":
+            sought |= _boxes(name, said)
+        elif said != ["none"]:
+            sought[name] = _target(name, said)
     try:
         chosen = optimizers.named(optimizer)
     except ValueError as error:
@@ -61,6 +78,8 @@ def _loss(targets: dict[str, Target], loss: str | None, output: str) -> tuple[Lo
     parts = []
     for name, target in targets.items():
         chosen = loss or losses.default_for(target.kind)
+        if chosen == "own":
+            raise TaskError(f"target {name}: there is no loss of boxes; add --loss own")
         suits = losses.load(chosen).SUITS
         if target.kind not in suits:
             raise TaskError(
@@ -111,6 +130,15 @@ def _target(name: str, words: list[str]) -> Target:
         if kind == "labels":
             return Target("labels", count=int(rest[0]))
         return Target("classes", shape, count=int(rest[0]))
+    raise TaskError(f"--target {name}={':'.join(words)}: there are: {TARGETS}")
+
+
+def _boxes(name: str, words: list[str]) -> dict[str, Target]:
+    match words:
+        case [_, most, option] if most.isdecimal() and option.startswith("classes="):
+            count = option.removeprefix("classes=")
+            if count.isdecimal():
+                return boxes(name, int(most), int(count))
     raise TaskError(f"--target {name}={':'.join(words)}: there are: {TARGETS}")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.frameworks.contracts import Source
 from benchmarks.tasks import losses
-from benchmarks.tasks.task import TaskError
+from benchmarks.tasks.task import Objective, TaskError
 
 Inputs = Mapping[str, Any]
 Feed = Callable[[Inputs], Any]
@@ -88,17 +88,19 @@ def named(output: Any, name: str = "output") -> dict[str, Any]:
     return {name: output}
 
 
-def parts(source: Source, outputs: Mapping[str, Any], targets: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of the loss.
+def parts(
+    source: Source, objective: Objective, outputs: Mapping[str, Any], targets: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The parts of an objective's loss.
 
     Raises:
         TaskError: the task names an output that is not there.
     """
-    if source.loss is not None:
-        made = source.loss(dict(outputs), dict(targets))
+    if objective.name in source.losses:
+        made = source.losses[objective.name](dict(outputs), dict(targets))
         return dict(made) if isinstance(made, Mapping) else {"loss": made}
     found = {}
-    for part in source.task.loss or ():
+    for part in objective.loss or ():
         if part.output not in outputs:
             known = ", ".join(outputs)
             raise TaskError(f"the Keras side has no output {part.output!r}; it has: {known}")

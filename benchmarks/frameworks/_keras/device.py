@@ -69,7 +69,7 @@ class KerasDevice(ABC):
         images = [one.kind == "image" for one in task.inputs.values()]
         inputs = zip(batch.inputs.values(), images, strict=True)
         sources = {n for n, one in task.inputs.items() if one.kind == "image"}
-        like = [one.source in sources for one in task.targets.values()]
+        like = [one.kind == "like" and one.source in sources for one in task.targets.values()]
         targets = zip(batch.targets.values(), like, strict=True)
         return Placed(
             tuple(self._placed(self.images(a) if turn else a) for a, turn in inputs),

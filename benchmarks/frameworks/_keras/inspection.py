@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,18 @@ from benchmarks.frameworks._keras.optimizers import make as optimizer_of
 from benchmarks.frameworks._keras.optimizers import told as optimizer_told
 from benchmarks.frameworks._keras.weights import Inventory, array, joined
 from benchmarks.frameworks.contracts import Source
-from benchmarks.frameworks.description import Arrays, Assigned, Description, Drop, Node, Weight
+from benchmarks.frameworks.description import (
+    Arrays,
+    Assigned,
+    Description,
+    Drop,
+    Node,
+    Output,
+    Weight,
+)
 from benchmarks.tasks import stored
-from benchmarks.tasks.optimizers import SGD, Optimizer
-from benchmarks.tasks.task import Batch, TaskError
+from benchmarks.tasks.optimizers import SGD
+from benchmarks.tasks.task import Batch, Objective, TaskError
 
 NOISE = 1e-12
 """Relative differences below this are the rounding of float64: no finding."""
@@ -47,7 +56,7 @@ class Twin:
             raise TaskError(f"the Keras side gives a {given}, not a keras.Model or a layer")
         self.findings: list[dict[str, Any]] = []
         self._stateful: list[Any] = []
-        self._caller = calls.Caller(self.model)
+        self._callers: dict[tuple[str, ...], calls.Caller] = {}
         self.feed(batch)
         with patches.restated():
             self._call(self.inputs, training=False)
@@ -128,7 +137,7 @@ class Twin:
             nodes=tuple(nodes),
             steps=tuple(seen.steps),
             drops=tuple(drop for drop, _ in self._all_drops(seen)),
-            outputs={n: tuple(o.shape[1:]) for n, o in outputs.items()},
+            outputs={n: Output(shape=tuple(o.shape[1:])) for n, o in outputs.items()},
             parameters=sum(
                 int(np.prod(t.shape)) for t in self._held(self.model.variables) if t is not None
             ),
@@ -157,83 +166,99 @@ class Twin:
         """One training-mode forward and backward pass; keys as in ``description.Arrays``."""
         kept = [array(v) for v in self.model.variables]
         floats = [n for n, t in self.inputs.items() if _floating(t)]
-        trained = list(self.model.trainable_variables)
-        seen, found = self._watched(keep=True), Arrays()
-
-        def loss(inputs: list[Any], *, watched: bool) -> Any:
-            given = {**self.inputs, **dict(zip(floats, inputs, strict=True))}
-            if not watched:
-                return self._total(self._parts(named(self._call(given, training=True))))
-            outputs = named(seen.run(lambda: self._call(given, training=True)))
-            parts = self._parts(outputs)
-            total = self._total(parts)
-            found.update({f"output/{n}": array(o) for n, o in outputs.items()})
-            found.update({f"loss/{n}": array(p) for n, p in parts.items()})
-            found["loss"] = array(total)
-            return total
-
+        seen, found = self._watched(keep=True), Arrays(loss=np.zeros(()))
+        of_weights, of_floats = dict[int, Any](), dict[str, Any]()
         with patches.restated() as differences:
-            slopes, of_inputs = engines.gradients(loss, trained, [self.inputs[n] for n in floats])
+            for objective in self.source.task.steps:
+                loss = self._traced_loss(objective, floats, seen, found)
+                moved = self.held.moved(objective)
+                slopes, inputs = engines.gradients(loss, moved, [self.inputs[n] for n in floats])
+                _add(of_weights, zip([id(v) for v in moved], slopes, strict=True))
+                _add(of_floats, zip(floats, inputs, strict=True))
+                self._put_back(kept)
         self._note_restated(differences)
-        self._put_back(kept)
         dropped = {i: at for at, (_, i) in enumerate(self._all_drops(seen)) if i is not None}
         for key, held in seen.arrays.items():
             name, _, place = key.partition("/")
             found[f"drop/{dropped[int(place)]}" if name == "drop" else key] = held
-        for name, slope in zip(floats, of_inputs, strict=True):
-            if slope is not None:
-                found[f"input_gradient/{name}"] = array(engines.dense(slope))
-        by_variable = {id(v): s for v, s in zip(trained, slopes, strict=True)}
+        found |= {f"input_gradient/{name}": slope for name, slope in of_floats.items()}
         for path, slot, variable in self.held.slots():
-            slope = by_variable.get(id(variable))
-            given = self.held.key(path, slot)
-            if given is not None and slope is not None:
-                held = array(engines.dense(slope))
-                found[f"gradient/{given}"] = slot.turn(held[slot.index])
+            given, total = self.held.key(path, slot), of_weights.get(id(variable))
+            if given is not None and total is not None:
+                found[f"gradient/{given}"] = slot.turn(total[slot.index])
         return found
 
-    def train(self, optimizer: Optimizer, steps: int) -> Arrays:
+    def _traced_loss(
+        self, objective: Objective, floats: list[str], seen: watch.Watch, found: Arrays
+    ) -> engines.Loss:
+        """An objective's loss of float inputs, which writes what a watched pass computes."""
+        prefix = f"loss/{objective.name}." if objective.name else "loss/"
+        first = objective.name == self.source.task.steps[0].name
+
+        def loss(inputs: list[Any], *, watched: bool) -> Any:
+            given = {**self.inputs, **dict(zip(floats, inputs, strict=True))}
+            if not watched:
+                return self._total(self._parts(objective, given))
+            outputs = None
+            if first:  # the pass that is compared: of all inputs
+                outputs = named(seen.run(lambda: self._call(given, training=True)))
+                found.update({f"output/{n}": array(o) for n, o in outputs.items()})
+            parts = self._parts(objective, given, outputs)
+            total = self._total(parts)
+            found.update({f"{prefix}{n}": array(p) for n, p in parts.items()})
+            found["loss"] = found["loss"] + array(total)
+            return total
+
+        return loss
+
+    def train(self, objectives: Sequence[Objective], steps: int) -> Arrays:
         """Canonical weights and buffers after some steps on the batch, from where they stand."""
         start = [array(v) for v in self.model.variables]
-        sparse, loss = self._steps(optimizer, steps, densify=True)
+        sparse, losses = self._steps(objectives, steps, densify=True)
         restated = self.held.canonical()
-        if sparse and not isinstance(optimizer, SGD):
+        if sparse and not all(isinstance(one.optimizer, SGD) for one in objectives):
             end = [array(v) for v in self.model.variables]
             self._put_back(start)
-            self._steps(optimizer, steps, densify=False)
+            self._steps(objectives, steps, densify=False)
             self._note_sparse(restated, self.held.canonical(), sparse, steps)
             self._put_back(end)
-        return restated | ({} if loss is None else {"loss": array(loss)})
+        return restated | ({"loss": np.sum(list(losses.values()))} if losses else {})
 
     def _put_back(self, kept: list[Any]) -> None:
         for variable, held in zip(self.model.variables, kept, strict=True):
             variable.assign(held)
 
-    def _steps(self, optimizer: Optimizer, steps: int, *, densify: bool) -> tuple[set[int], Any]:
-        """Train; the variables, by identity, whose gradients came as rows, and any last loss."""
-        trained, made = (
-            list(self.model.trainable_variables),
-            optimizer_of(optimizer, self.source.optimizer),
-        )
-        made.build(trained)
-        sparse, last = set[int](), list[Any]()
+    def _steps(
+        self, objectives: Sequence[Objective], steps: int, *, densify: bool
+    ) -> tuple[set[int], dict[str, Any]]:
+        """Train; the variables, by identity, whose gradients came as rows, and the last losses."""
+        sparse, last = set[int](), dict[str, Any]()
+        trainings = []
+        for objective in objectives:
+            made = optimizer_of(objective.optimizer, self.source.optimizer)
+            made.build(moved := self.held.moved(objective))
+            trainings.append((objective, moved, made))
 
-        def loss(inputs: list[Any], *, watched: bool) -> Any:
-            del inputs
-            made = self._total(self._parts(named(self._call(self.inputs, training=True))))
-            last[:] = [made] if watched else last
-            return made
+        def loss_of(objective: Objective) -> engines.Loss:
+            def loss(inputs: list[Any], *, watched: bool) -> Any:
+                del inputs
+                total = self._total(self._parts(objective, self.inputs))
+                if watched:
+                    last[objective.name] = array(total)
+                return total
+
+            return loss
 
         with patches.restated():
-            for _ in range(steps):
-                slopes, _ = engines.gradients(loss, trained, [])
-                rows = zip(slopes, trained, strict=True)
+            for _, (objective, moved, made) in product(range(steps), trainings):
+                slopes, _ = engines.gradients(loss_of(objective), moved, [])
+                rows = zip(slopes, moved, strict=True)
                 sparse |= {id(v) for s, v in rows if engines.indexed(s)}
                 if densify:
                     slopes = [engines.dense(s) for s in slopes]
-                pairs = [(s, v) for s, v in zip(slopes, trained, strict=True) if s is not None]
+                pairs = [(s, v) for s, v in zip(slopes, moved, strict=True) if s is not None]
                 made.apply_gradients(pairs) if pairs else None
-        return sparse, last[0] if last else None
+        return sparse, last
 
     def _nodes(self, index: int, seen: watch.Watch) -> list[Node]:
         layer, _ = self.held.layers[index]
@@ -278,10 +303,20 @@ class Twin:
     def _call(self, inputs: Mapping[str, Any], *, training: bool) -> Any:
         for layer in self._stateful:
             layer.reset_state()
-        return self._caller(inputs, training=training)
+        caller = self._callers.setdefault(tuple(inputs), calls.Caller(self.model))
+        return caller(inputs, training=training)
 
-    def _parts(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
-        return calls.parts(self.source, outputs, self.targets)
+    def _parts(
+        self,
+        objective: Objective,
+        inputs: Mapping[str, Any],
+        outputs: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """The parts of an objective's loss, of these outputs unless it asks for fewer inputs."""
+        if outputs is None or objective.inputs:
+            given = {n: t for n, t in inputs.items() if n in (objective.inputs or inputs)}
+            outputs = named(self._call(given, training=True))
+        return calls.parts(self.source, objective, outputs, self.targets)
 
     def _total(self, parts: Mapping[str, Any]) -> Any:
         return calls.total(self.model, parts)
@@ -347,6 +382,13 @@ class Twin:
                 "error": worst,
             }
         )
+
+
+def _add(found: dict[Any, Any], slopes: Iterable[tuple[Any, Any]]) -> None:
+    """Add each gradient to what was found for the same weight or input before."""
+    for name, slope in slopes:
+        if slope is not None:
+            found[name] = found.get(name, 0.0) + array(engines.dense(slope))
 
 
 def named(output: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,21 @@ from benchmarks.frameworks._keras.weights import Inventory, array
 from benchmarks.frameworks.contracts import Handoff, Placed, Source
 from benchmarks.frameworks.description import Arrays
 from benchmarks.tasks import losses
+from benchmarks.tasks.task import Objective
+
+STRUCTURES = (dict, list, tuple)
+"""What holds several outputs, or one by name."""
+MAP = 3
+"""Axes of the smallest map: batch, channels and one of space."""
+Loss = Callable[[tuple[Any, ...], tuple[Any, ...]], Any]
+
+
+class Turn(NamedTuple):
+    """An objective: its loss of inputs and targets, the variables it moves, and what moves them."""
+
+    loss: Loss
+    moved: list[Any]
+    optimizer: Any
 
 
 class KerasProgram(ABC):
@@ -21,16 +36,18 @@ class KerasProgram(ABC):
 
     Attributes:
         network: the compiled model; ``fit`` trains it.
+        turns: what a training step does in turn.
     """
 
     def __init__(
         self, device: Any, source: Source, handoff: Handoff, values: Mapping[str, Any]
     ) -> None:
         self.device, self.source, self.keras = device, source, device.keras
+        self.told = handoff.outputs
         task = source.task
         self.names, self.aims = list(task.inputs), list(task.targets)
         model = source.make(device.laid_out(task))
-        self._feed = self._found_feed(model)
+        self.model, self._feed = model, self._found_feed(model)  # says whether it has one output
         self.network = model if self._feed else self._wrapped(model, self._caller)
         feed = self._feed or dict
         self.feed = lambda given: feed(dict(zip(self.names, given, strict=True)))
@@ -39,6 +56,7 @@ class KerasProgram(ABC):
         self.held.load(values)
         self.criterion = self._criterion()
         self.compile(self.network)
+        self.turns = self._turns()
         device.count_traces(self.network)
         self._start = [
             (v, np.array(self.keras.ops.convert_to_numpy(v)))
@@ -67,7 +85,8 @@ class KerasProgram(ABC):
             variable.assign(value)
         for network in filter(None, (self.network, self.fitted)):
             network.reset_metrics()
-            optimizer = network.optimizer
+        fitted = [self.fitted.optimizer] if self.fitted is not None else []
+        for optimizer in (*(turn.optimizer for turn in self.turns), *fitted):
             # A loss scale that fits the gradients stays, or the first steps would be skipped again.
             kept = (optimizer.learning_rate, getattr(optimizer, "dynamic_scale", None))
             for variable in optimizer.variables:
@@ -83,8 +102,15 @@ class KerasProgram(ABC):
         made = {name: array(one) for name, one in calls.named(value).items()}
         if not self.device.channels_first:
             return made
-        grids = {s.shape[:2] for s in self.source.task.inputs.values() if s.kind == "image"}
-        return {n: np.moveaxis(a, 1, -1) if a.shape[2:] in grids else a for n, a in made.items()}
+        return {name: self._channels_last(name, one) for name, one in made.items()}
+
+    def _channels_last(self, name: str, held: Any) -> Any:
+        """An output of a twin that keeps channels first, turned if that gives it its shape."""
+        told = self.told.get(name)
+        if told is None or held.ndim < MAP:
+            return held
+        turned = np.moveaxis(held, 1, -1)
+        return turned if turned.shape[1:] == told.shape else held
 
     def traced(self) -> int | None:
         """As the contract says."""
@@ -94,13 +120,16 @@ class KerasProgram(ABC):
     def compile(self, network: Any, metrics: list[str] | None = None) -> None:
         """Compile a network as its user would, its optimizer's variables made now."""
         mode = self.device.asked.mode
+        first = self.source.task.steps[0]
         network.compile(
-            optimizer=optimizer_of(self.source.task.optimizer, self.source.optimizer),
+            optimizer=optimizer_of(first.optimizer, self.source.optimizer),
             loss=self.criterion,
             metrics=metrics,
             jit_compile=mode in self.device.compiles,
             run_eagerly=mode == "eager",
         )
+        if self.source.task.objectives:  # which ``fit`` cannot be told: they have a step of ours
+            return
         if self.criterion is None:
             network.compute_loss = self._computed
         network.optimizer.build(network.trainable_variables)
@@ -127,11 +156,45 @@ class KerasProgram(ABC):
         return x, batch.targets[0] if single else dict(zip(self.aims, batch.targets, strict=True))
 
     def loss_of(self, given: tuple[Any, ...], wanted: tuple[Any, ...]) -> Any:
-        """Training-mode loss of inputs and targets in the order of the task."""
-        outputs = self.network(self.feed(given), training=True)
-        return self.total(outputs, dict(zip(self.aims, wanted, strict=True)))
+        """Training-mode loss of inputs and targets in the order of the task; of all objectives."""
+        losses = [turn.loss(given, wanted) for turn in self.turns]
+        return losses[0] if len(losses) == 1 else self.keras.ops.sum(self.keras.ops.stack(losses))
 
-    def total(self, outputs: Any, targets: Mapping[str, Any]) -> Any:
+    def _only_loss(self, given: tuple[Any, ...], wanted: tuple[Any, ...]) -> Any:
+        outputs = self.network(self.feed(given), training=True)
+        targets = dict(zip(self.aims, wanted, strict=True))
+        return self.total(outputs, targets, self.source.task.steps[0])
+
+    def _turns(self) -> list[Turn]:
+        """What a step does in turn: the network's own, or one for each objective.
+
+        Raises:
+            NotImplementedError: there are several, in a precision whose losses are scaled.
+        """
+        if not self.source.task.objectives:
+            only = self.network
+            return [Turn(self._only_loss, only.trainable_variables, only.optimizer)]
+        if self.device.asked.compute == "float16":
+            raise NotImplementedError("Keras scales the loss of one objective alone in float16")
+        turns = []
+        for objective in self.source.task.objectives:
+            moved, optimizer = self.held.moved(objective), optimizer_of(objective.optimizer)
+            optimizer.build(moved)
+            turns.append(Turn(self._loss_in_turn(objective), moved, optimizer))
+        return turns
+
+    def _loss_in_turn(self, objective: Objective) -> Loss:
+        """The loss of an objective, of those inputs that it asks for."""
+        asked, caller = objective.inputs or self.names, calls.Caller(self.model)
+
+        def loss(given: tuple[Any, ...], wanted: tuple[Any, ...]) -> Any:
+            every = dict(zip(self.names, given, strict=True))
+            outputs = caller({n: t for n, t in every.items() if n in asked}, training=True)
+            return self.total(outputs, dict(zip(self.aims, wanted, strict=True)), objective)
+
+        return loss
+
+    def total(self, outputs: Any, targets: Mapping[str, Any], objective: Objective) -> Any:
         """The loss of what the model gave, with all that it adds itself."""
         if self.criterion is not None:
             made = {"loss": self.criterion(next(iter(targets.values())), outputs)}
@@ -141,7 +204,7 @@ class KerasProgram(ABC):
                 name: self.keras.ops.cast(one, floatx) if "float" in str(one.dtype) else one
                 for name, one in calls.named(outputs).items()
             }
-            made = calls.parts(self.source, kept, targets)
+            made = calls.parts(self.source, objective, kept, targets)
         return calls.total(self.network, made)
 
     def _computed(
@@ -155,12 +218,12 @@ class KerasProgram(ABC):
         """``compute_loss`` for what ``compile`` cannot be told."""
         del x, sample_weight, training
         targets = y if len(self.aims) > 1 else dict.fromkeys(self.aims, y)
-        return self.total(y_pred, targets)
+        return self.total(y_pred, targets, self.source.task.steps[0])
 
     def _criterion(self) -> Any:
         """Keras' own loss, where the task is one plain part of the only output."""
         task = self.source.task
-        if task.loss is None or len(task.loss) != 1 or len(self.aims) != 1:
+        if not task.loss or len(task.loss) != 1 or len(self.aims) != 1 or not self._single:
             return None
         (part,) = task.loss
         made = getattr(losses.load(part.name, self.source.extra), "keras_loss", None)
@@ -170,9 +233,11 @@ class KerasProgram(ABC):
 
     def _found_feed(self, model: Any) -> Any:
         """What ``fit`` must be given, or ``None`` where the model must be wrapped for it."""
+        self._single = True
         layer_of_layers = isinstance(model, self.keras.Model)
         graph = getattr(model, "inputs", None) if getattr(model, "built", False) else None
         if layer_of_layers and graph and len(graph) == 1 and len(self.names) == 1:
+            self._single = not isinstance(getattr(model, "output", None), STRUCTURES)
             if not isinstance(getattr(model, "input", None), dict):  # a Sequential may have none
                 return lambda given: next(iter(given.values()))
             return dict
@@ -183,7 +248,7 @@ class KerasProgram(ABC):
             n: self.device.tensor(np.zeros((1, *shape), _types(task.inputs[n].kind, self.device)))
             for n, shape in shaped.items()
         }
-        caller(whole, training=False)
+        self._single = not isinstance(caller(whole, training=False), STRUCTURES)
         self._caller = caller
         return caller.feed if layer_of_layers else None
 

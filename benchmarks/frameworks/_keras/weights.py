@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.frameworks._keras import watch
 from benchmarks.frameworks.description import Arrays, Assigned
 from benchmarks.tasks.layers import Kind, Part, Slot, attribute, kind_of
+from benchmarks.tasks.task import Objective
 
 MODEL = "(model)"
 """The path of weights that the model itself owns, not one of its layers."""
@@ -70,6 +71,12 @@ class Inventory:
             if key is not None and value is not None:
                 found[key] = slot.turn(array(value)[slot.index])
         return found
+
+    def moved(self, objective: Objective) -> list[Any]:
+        """The trained variables that an objective moves."""
+        keys = {id(v): self.key(path, slot) or f"{path}." for path, slot, v in self.slots()}
+        trained = self.model.trainable_variables
+        return [v for v in trained if objective.moves(keys.get(id(v), ""))]
 
     def slots(self) -> Iterator[tuple[str, Slot, Any]]:
         """Path of the node, slot and variable of everything that holds numbers, each once."""

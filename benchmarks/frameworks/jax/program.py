@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.frameworks._keras.program import KerasProgram
 from benchmarks.frameworks.contracts import Placed
 from benchmarks.frameworks.description import Arrays
+from benchmarks.frameworks.jax.turns import Turns
 
 
 class Carried:
     """What a network's variables hold, carried from step to step outside of them."""
 
-    def __init__(self, network: Any) -> None:
-        self.network = network
+    def __init__(self, network: Any, optimizers: list[Any]) -> None:
+        self.network, self.optimizers = network, optimizers
         self._state: tuple[Any, ...] | None = None
 
     def take(self) -> tuple[Any, ...]:
@@ -38,7 +40,7 @@ class Carried:
         return (
             network.trainable_variables,
             network.non_trainable_variables,
-            network.optimizer.variables,
+            [variable for optimizer in self.optimizers for variable in optimizer.variables],
             network.metrics_variables,
         )
 
@@ -51,7 +53,8 @@ class Program(KerasProgram):
         jax, network = self.device.jax, self.network
         network.make_train_function()
         network.make_predict_function()
-        self.carried = Carried(network)
+        self.carried = Carried(network, [turn.optimizer for turn in self.turns])
+        self.in_turn = Turns(self) if len(self.turns) > 1 else None
 
         def loss(state: Any, data: Any) -> Any:
             return self._stateless(state, data, scaled=False)
@@ -74,16 +77,22 @@ class Program(KerasProgram):
 
     def loss(self, batch: Placed) -> Any:
         """As the contract says."""
+        if self.in_turn is not None:
+            return self._taken(self.in_turn.loss, batch)
         value, fixed = self._loss(self.carried.take(), self.data(batch))
         return self._kept(value, fixed)
 
     def gradients(self, batch: Placed) -> Any:
         """As the contract says."""
+        if self.in_turn is not None:
+            return self._taken(self.in_turn.gradients, batch)
         (value, fixed), slopes = self._slopes(self.carried.take(), self.data(batch))
         return self._kept(value, fixed), slopes
 
     def step(self, batch: Placed) -> Any:
         """As the contract says; after the first step since a reset, Keras gives the mean loss."""
+        if self.in_turn is not None:
+            return self._taken(self.in_turn.step, batch)
         logs, state = self.network.train_function(self.carried.take(), iter((self.data(batch),)))
         self.carried.put(*state)
         self.device.pending.append(logs)
@@ -104,6 +113,13 @@ class Program(KerasProgram):
         """As the base says, from the variables as they stand."""
         self.carried.settle()
         return super().to_fit()
+
+    def _taken(self, function: Callable[..., Any], batch: Placed) -> Any:
+        """What one of the functions in turn gives, its state carried on."""
+        value, state = function(self.carried.take(), batch.inputs, batch.targets)
+        self.carried.put(*state)
+        self.device.pending.append(value)
+        return value
 
     def _kept(self, value: Any, fixed: Any) -> Any:
         self.carried.put(self.carried.take()[0], fixed)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.frameworks._keras.program import KerasProgram
+from benchmarks.frameworks._keras.program import KerasProgram, Turn
 from benchmarks.frameworks.contracts import Placed
 
 
@@ -18,10 +18,10 @@ class Program(KerasProgram):
         self.network.make_train_function()
         self.network.make_predict_function()
         self._scale = self.network.optimizer.scale_loss
-        self._loss = self.loss_of
         if self.device.asked.mode == "compile":
-            self._build_losses()
-            self._loss = torch.compile(self.loss_of)
+            if not self.source.task.objectives:
+                self._build_losses()
+            self.turns = [turn._replace(loss=torch.compile(turn.loss)) for turn in self.turns]
 
     def set_training(self, *, training: bool) -> None:
         """As ``fit`` and ``evaluate`` do for layers that PyTorch brought along."""
@@ -33,18 +33,34 @@ class Program(KerasProgram):
 
     def loss(self, batch: Placed) -> Any:
         """As the contract says."""
-        return self._loss(batch.inputs, batch.targets)
+        return self.loss_of(batch.inputs, batch.targets)
 
     def gradients(self, batch: Placed) -> Any:
         """As the contract says."""
-        self.network.zero_grad()
-        value = self._loss(batch.inputs, batch.targets)
-        self._scale(value).backward()  # the loss itself but where losses are scaled
-        return value
+        return self._sum([self._slopes(turn, batch) for turn in self.turns])
 
     def step(self, batch: Placed) -> Any:
         """As the contract says; after the first step since a reset, Keras gives the mean loss."""
-        return self.network.train_function((self.data(batch),))["loss"]
+        if len(self.turns) == 1:
+            return self.network.train_function((self.data(batch),))["loss"]
+        losses = []
+        for turn in self.turns:
+            losses.append(self._slopes(turn, batch))
+            with torch.no_grad():
+                turn.optimizer.apply([v.value.grad for v in turn.moved], turn.moved)
+        return self._sum(losses)
+
+    def _slopes(self, turn: Turn, batch: Placed) -> Any:
+        """The loss of an objective; the gradients of the variables that it moves are kept."""
+        self.network.zero_grad()
+        value = turn.loss(batch.inputs, batch.targets)
+        moved = None if len(self.turns) == 1 else [v.value for v in turn.moved]
+        self._scale(value).backward(inputs=moved)  # the loss itself but where losses are scaled
+        return value
+
+    def _sum(self, losses: list[Any]) -> Any:
+        """One loss as it is; several as their sum."""
+        return losses[0] if len(losses) == 1 else torch.stack(losses).detach().sum()
 
     def _build_losses(self) -> None:
         """As ``fit`` does first: Dynamo cannot trace the code that builds losses and metrics."""

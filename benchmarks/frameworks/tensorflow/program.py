@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from benchmarks.frameworks._keras.program import KerasProgram
+from benchmarks.frameworks._keras.program import KerasProgram, Turn
 from benchmarks.frameworks.contracts import Placed
 
 
@@ -19,14 +19,27 @@ class Program(KerasProgram):
         network.make_train_function()
         network.make_predict_function()
 
-        def gradients(given: Any, wanted: Any) -> Any:
+        def of(turn: Turn, given: Any, wanted: Any) -> Any:
             with tf.GradientTape() as recorded:
-                value = self.loss_of(given, wanted)
+                value = turn.loss(given, wanted)
                 scaled = scale(value)  # the loss itself but where losses are scaled
-            return value, recorded.gradient(scaled, network.trainable_variables)
+            return value, recorded.gradient(scaled, turn.moved)
+
+        def gradients(given: Any, wanted: Any) -> Any:
+            found = [of(turn, given, wanted) for turn in self.turns]
+            return [value for value, _ in found], [slopes for _, slopes in found]
+
+        def step(given: Any, wanted: Any) -> Any:
+            values = []
+            for turn in self.turns:
+                value, slopes = of(turn, given, wanted)
+                turn.optimizer.apply(slopes, turn.moved)
+                values.append(value)
+            return tf.add_n(values)
 
         self._loss = self.device.as_keras_does(self.loss_of)
         self._gradients = self.device.as_keras_does(gradients)
+        self._step = self.device.as_keras_does(step)
 
     def infer(self, batch: Placed) -> Any:
         """As the contract says."""
@@ -38,8 +51,11 @@ class Program(KerasProgram):
 
     def gradients(self, batch: Placed) -> Any:
         """As the contract says."""
-        return self._gradients(batch.inputs, batch.targets)
+        values, slopes = self._gradients(batch.inputs, batch.targets)
+        return (values, slopes) if len(self.turns) > 1 else (values[0], slopes[0])
 
     def step(self, batch: Placed) -> Any:
         """As the contract says; after the first step since a reset, Keras gives the mean loss."""
+        if len(self.turns) > 1:
+            return self._step(batch.inputs, batch.targets)
         return self.network.train_function(iter((self.data(batch),)))["loss"]

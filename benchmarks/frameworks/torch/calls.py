@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,13 @@ import torch
 
 from benchmarks.frameworks.contracts import Source
 from benchmarks.tasks import losses
-from benchmarks.tasks.task import Task, TaskError
+from benchmarks.tasks.task import Objective, Task, TaskError
 
 
-def caller(module: Any, names: Sequence[str], runs: Any = None) -> Callable[[Sequence[Any]], Any]:
-    """What calls a module with its inputs, in the order of ``names``.
+def caller(
+    module: Any, names: Collection[str], runs: Any = None
+) -> Callable[[Mapping[str, Any]], Any]:
+    """What calls a module with inputs of these names, in their order.
 
     ``runs`` is called instead of the module, whose signature says how.
 
@@ -23,15 +25,13 @@ def caller(module: Any, names: Sequence[str], runs: Any = None) -> Callable[[Seq
     mapping where it takes a single argument, and by position otherwise.
     """
     run = module if runs is None else runs
-    if len(names) == 1:
-        return lambda given: run(given[0])
     signature = inspect.signature(module.forward).parameters
-    if set(names) <= set(signature):
-        return lambda given: run(**dict(zip(names, given, strict=True)))
     required = [p for p in signature.values() if p.default is p.empty]
-    if len(required) == 1:
-        return lambda given: run(dict(zip(names, given, strict=True)))
-    return lambda given: run(*given)
+    if len(names) > 1 and set(names) <= set(signature):
+        return lambda given: run(**given)
+    if len(names) > 1 and len(required) == 1:
+        return lambda given: run(dict(given))
+    return lambda given: run(*given.values())
 
 
 def named(output: Any, name: str = "output") -> dict[str, Any]:
@@ -47,19 +47,23 @@ def named(output: Any, name: str = "output") -> dict[str, Any]:
 
 
 def parts(
-    source: Source, outputs: Mapping[str, Any], targets: Mapping[str, Any], first: Collection[str]
+    source: Source,
+    objective: Objective,
+    outputs: Mapping[str, Any],
+    targets: Mapping[str, Any],
+    first: Collection[str],
 ) -> dict[str, Any]:
-    """The parts of the loss; ``first`` names the outputs that are channels first.
+    """The parts of an objective's loss; ``first`` names the outputs that are channels first.
 
     Raises:
         TaskError: the task names an output that is not there.
     """
     task = source.task
-    if source.loss is not None:
-        made = source.loss(dict(outputs), dict(targets))
+    if objective.name in source.losses:
+        made = source.losses[objective.name](dict(outputs), dict(targets))
         return dict(made) if isinstance(made, Mapping) else {"loss": made}
     found = {}
-    for part in task.loss or ():
+    for part in objective.loss or ():
         if part.output not in outputs:
             known = ", ".join(outputs)
             raise TaskError(f"the PyTorch side has no output {part.output!r}; it has: {known}")
@@ -91,6 +95,8 @@ def tensors(arrays: Mapping[str, Any], task: Task, dtype: torch.dtype) -> dict[s
 
 def _is_image(task: Task, name: str) -> bool:
     target = task.targets.get(name)
+    if target is not None and target.kind != "like":
+        return False
     source = task.inputs.get(name if target is None else target.source)
     return source is not None and source.kind == "image"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from benchmarks.frameworks.description import (
     Description,
     Drop,
     Node,
+    Output,
     Weight,
 )
 from benchmarks.frameworks.torch import calls, layout, optimizers
@@ -27,8 +29,8 @@ from benchmarks.frameworks.torch.optimizers import Stepper
 from benchmarks.frameworks.torch.watch import Watch
 from benchmarks.frameworks.torch.weights import Inventory, array, joined, reach
 from benchmarks.tasks import stored
-from benchmarks.tasks.optimizers import Optimizer, RMSprop
-from benchmarks.tasks.task import Batch, TaskError
+from benchmarks.tasks.optimizers import RMSprop
+from benchmarks.tasks.task import Batch, Objective, TaskError
 
 
 def set_up(seed: int) -> None:
@@ -51,7 +53,6 @@ class Twin:
         self.held = Inventory(self.module, source.extra)
         self.first: tuple[str, ...] = ()
         self.epsilon: float | None = None
-        self._call = calls.caller(self.module, list(source.task.inputs))
         for one in self.module.modules():  # a mask inside of a layer, where no function shows it
             if isinstance(one, torch.nn.RNNBase | torch.nn.MultiheadAttention):
                 one.dropout = 0.0
@@ -72,7 +73,8 @@ class Twin:
         kinds = self.held.kinds
         for path in kinds:
             self.held.grids[path] = (seen.grids.get(path), seen.layouts.grid_out.get(path))
-        self.first = tuple(n for n, o in outputs.items() if seen.layouts.of(o).first)
+        made = {n: _output(o, seen.layouts.of(o)) for n, o in outputs.items()}
+        self.first = tuple(name for name, one in made.items() if one.first)
         ends = {
             path: joined(path, parts[-1].suffix) for path, parts in self.held.parts.items() if parts
         }
@@ -92,13 +94,9 @@ class Twin:
             nodes=tuple(nodes),
             steps=tuple(seen.steps),
             drops=tuple(sorted(drops, key=lambda d: d.after)),
-            outputs={
-                n: tuple(layout.canonical(array(o), seen.layouts.of(o)).shape[1:])
-                for n, o in outputs.items()
-            },
+            outputs=made,
             parameters=sum(p.numel() for p in self.module.parameters()) - self.held.spare(),
             random=tuple(dict.fromkeys(seen.random)),
-            first=self.first,
             optimizer=self._own_optimizer(),
         )
 
@@ -166,18 +164,22 @@ class Twin:
             tensor.requires_grad_(tensor.is_floating_point())
         with Watch(self.module, self.held.kinds, self.size, keep=True) as seen:
             outputs = self._outputs(seen, inputs)
-            parts = self._parts(outputs)
-        total = calls.total(parts)
-        found = dict(seen.arrays)
-        if total.requires_grad:
-            total.backward()
+            parts = [(one, self._parts(one, outputs, inputs)) for one in self.source.task.steps]
+        found = dict(seen.arrays) | {"loss": np.zeros(())}
+        floats = [tensor for tensor in inputs.values() if tensor.requires_grad]
+        for objective, made in parts:
+            total, moved = calls.total(made), [*self.held.moved(objective), *floats]
+            if total.requires_grad and moved:
+                total.backward(inputs=moved, retain_graph=True)
+            prefix = f"loss/{objective.name}." if objective.name else "loss/"
+            found |= {f"{prefix}{name}": array(part) for name, part in made.items()}
+            found["loss"] = found["loss"] + array(total)
         self.module.load_state_dict(kept)
         self._split_recurrent(found)
         found |= {
             f"output/{n}": layout.canonical(array(o), seen.layouts.of(o))
             for n, o in outputs.items()
         }
-        found |= {f"loss/{n}": array(p) for n, p in parts.items()} | {"loss": array(total)}
         for name, tensor in inputs.items():
             if tensor.grad is not None:
                 held = array(tensor.grad)
@@ -186,22 +188,24 @@ class Twin:
         found |= self.held.canonical("gradient/", lambda tensor: tensor.grad, trainable=True)
         return found
 
-    def train(self, optimizer: Optimizer, steps: int) -> Arrays:
+    def train(self, objectives: Sequence[Objective], steps: int) -> Arrays:
         """Canonical weights and buffers after some steps on the batch, from where they stand."""
-        trained = [p for p in self.module.parameters() if p.requires_grad]
         own, epsilon = self.source.optimizer, self.epsilon
-        stepper = Stepper(trained, optimizer, restated=True, own=own, epsilon=epsilon)
-        loss = None
+        steppers = [
+            Stepper(self.held.moved(one), one.optimizer, restated=True, own=own, epsilon=epsilon)
+            for one in objectives
+        ]
+        losses: dict[str, Any] = {}
         with self._restated_norms() as settle:
             for _ in range(steps):
-                stepper.zero_grad()
-                with Watch(self.module, self.held.kinds, self.size, keep=False) as seen:
-                    outputs = self._outputs(seen)
-                loss = calls.total(self._parts(outputs))
-                loss.backward()
-                stepper.step()
-                settle()
-        if isinstance(optimizer, RMSprop):
+                for one, stepper in zip(objectives, steppers, strict=True):
+                    stepper.zero_grad()
+                    loss = calls.total(self._parts(one))
+                    loss.backward(inputs=stepper.parameters or None)
+                    stepper.step()
+                    settle()
+                    losses[one.name] = array(loss)
+        if any(isinstance(one.optimizer, RMSprop) for one in objectives):
             self.findings.append(
                 {
                     "name": "rmsprop_epsilon",
@@ -211,7 +215,7 @@ class Twin:
                 }
             )
         moved = self.held.canonical("", lambda tensor: tensor)
-        return moved if loss is None else moved | {"loss": array(loss)}
+        return moved | ({"loss": np.sum(list(losses.values()))} if losses else {})
 
     def equalize(self, changes: Mapping[str, Mapping[str, float]]) -> None:
         """Set constants of layers by path: ``epsilon``, and ``momentum`` in Keras' sense."""
@@ -222,16 +226,27 @@ class Twin:
     def _outputs(
         self, seen: Watch | None = None, inputs: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        given = inputs or self.inputs
+        given = self.inputs if inputs is None else inputs
         for name, tensor in given.items() if seen is not None else ():
             if seen is not None and self.source.task.inputs[name].kind == "image":
                 seen.layouts.put(tensor, layout.Tag(first=True))
         with _double():
-            return calls.named(self._call(list(given.values())))
+            return calls.named(calls.caller(self.module, list(given))(given))
 
-    def _parts(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    def _parts(
+        self,
+        objective: Objective,
+        outputs: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """The parts of an objective's loss, of these outputs unless it asks for fewer inputs."""
+        given = self.inputs if inputs is None else inputs
+        if outputs is None or objective.inputs:
+            given = {n: t for n, t in given.items() if n in (objective.inputs or given)}
+            with Watch(self.module, self.held.kinds, self.size, keep=False) as seen:
+                outputs = self._outputs(seen, given)
         with _double():
-            return calls.parts(self.source, outputs, self.targets, self.first)
+            return calls.parts(self.source, objective, outputs, self.targets, self.first)
 
     def _nodes(self, path: str, seen: Watch) -> list[Node]:
         kind, module = self.held.kinds[path], self.held.modules[path]
@@ -328,6 +343,12 @@ class Twin:
                     "error": None,
                 }
             )
+
+
+def _output(tensor: Any, tag: layout.Tag) -> Output:
+    flat = tag.grid if tag.grid and tensor.shape[-1] == math.prod(tag.grid) else None
+    shape = tuple(layout.canonical(array(tensor), tag).shape[1:])
+    return Output(shape=shape, first=tag.first, grid=flat)
 
 
 @contextmanager

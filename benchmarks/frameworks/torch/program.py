@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -13,9 +13,20 @@ from benchmarks.frameworks.torch import calls, layout
 from benchmarks.frameworks.torch.device import Device
 from benchmarks.frameworks.torch.optimizers import Stepper
 from benchmarks.frameworks.torch.weights import Inventory, array
+from benchmarks.tasks.task import Objective
 
 KERAS_SCALE = 2.0**15
 """The first scale of Keras' LossScaleOptimizer; as there, it grows after 2000 good steps."""
+
+
+Loss = Callable[[tuple[Any, ...], tuple[Any, ...]], Any]
+
+
+class Training(NamedTuple):
+    """An objective: its loss of inputs and targets, and what moves its weights."""
+
+    loss: Loss
+    stepper: Stepper
 
 
 class Program:
@@ -27,7 +38,8 @@ class Program:
     def __init__(
         self, device: Device, source: Source, handoff: Handoff, values: Mapping[str, Any]
     ) -> None:
-        self.device, self.source, self.first = device, source, frozenset(handoff.first)
+        self.device, self.source, self.told = device, source, handoff.outputs
+        self.first = frozenset(name for name, one in handoff.outputs.items() if one.first)
         asked = device.asked
         module = source.make(source.task).to(device=asked.device, dtype=device.dtype)
         _require_lstm(device, module)
@@ -41,28 +53,41 @@ class Program:
         # Two trained biases move twice as fast as one: users of PyTorch's defaults have that.
         self.held.load(values, hold_spare=asked.policy != "defaults")
         self.source_module = module
-        self.module = torch.jit.script(module) if asked.mode == "script" else module
+        self.module = _scripted(module) if asked.mode == "script" else module
         self._start = {n: t.detach().cpu().clone() for n, t in self.module.state_dict().items()}
-        names, aims = list(source.task.inputs), list(source.task.targets)
-        call = calls.caller(module, names, runs=self.module)
+        self._infer = self._made(self._call(list(source.task.inputs)))
+        self.loss_of = self._mixed(self._loss_of)
+        self.trainings = [
+            Training(
+                self._made(self._loss(one)),
+                Stepper(self.held.moved(one), one.optimizer, own=source.optimizer, epsilon=epsilon),
+            )
+            for one in source.task.steps
+        ]
+        self.scaler = self._scaler()
+
+    def _call(self, names: list[str]) -> Callable[[tuple[Any, ...]], Any]:
+        """What the module makes of those inputs, given all in the order of the task."""
+        every = list(self.source.task.inputs)
+        call = calls.caller(self.source_module, names, runs=self.module)
 
         def infer(given: tuple[Any, ...]) -> Any:
-            return call(given)
+            tensors = dict(zip(every, given, strict=True))
+            return call({name: tensors[name] for name in names})
+
+        return infer
+
+    def _loss(self, objective: Objective) -> Loss:
+        """An objective's loss of inputs and targets in the order of the task."""
+        source, aims = self.source, list(self.source.task.targets)
+        call = self._call(list(objective.inputs or source.task.inputs))
 
         def loss(given: tuple[Any, ...], wanted: tuple[Any, ...]) -> Any:
             targets = dict(zip(aims, wanted, strict=True))
             made = calls.named(call(given))
-            return calls.total(calls.parts(source, made, targets, self.first))
+            return calls.total(calls.parts(source, objective, made, targets, self.first))
 
-        compiled = asked.mode == "compile"
-        self._infer = self._mixed(torch.compile(infer) if compiled else infer)
-        self._loss = self._mixed(torch.compile(loss) if compiled else loss)
-        self.loss_of = self._mixed(self._loss_of)
-        trained = [p for p in self.module.parameters() if p.requires_grad]
-        self.stepper = Stepper(
-            trained, source.task.optimizer, own=source.optimizer, epsilon=epsilon
-        )
-        self.scaler = self._scaler()
+        return loss
 
     @property
     def layers(self) -> dict[str, Any]:
@@ -89,44 +114,65 @@ class Program:
 
     def _loss_of(self, outputs: Any, batch: Placed) -> Any:
         targets = dict(zip(self.source.task.targets, batch.targets, strict=True))
-        made = calls.parts(self.source, calls.named(outputs), targets, self.first)
+        (only,) = self.source.task.steps
+        made = calls.parts(self.source, only, calls.named(outputs), targets, self.first)
         return calls.total(made)
 
     def loss(self, batch: Placed) -> Any:
         """As the contract says."""
-        return self._loss(batch.inputs, batch.targets)
+        return _sum([one.loss(batch.inputs, batch.targets) for one in self.trainings])
 
     def gradients(self, batch: Placed) -> Any:
         """As the contract says."""
-        self.stepper.zero_grad()
-        loss = self._loss(batch.inputs, batch.targets)
-        self.backward(loss)
-        return loss
+        return _sum([self._gradients(one, batch) for one in self.trainings])
 
     def step(self, batch: Placed) -> Any:
         """As the contract says."""
-        loss = self.gradients(batch)
-        self.update()
+        losses = []
+        for one in self.trainings:
+            losses.append(self._gradients(one, batch))
+            self._move(one.stepper)
+        if self.scaler:
+            self.scaler.update()
+        return _sum(losses)
+
+    def _gradients(self, one: Training, batch: Placed) -> Any:
+        """The loss of an objective; the gradients of the weights that it moves are kept."""
+        one.stepper.zero_grad()
+        loss = one.loss(batch.inputs, batch.targets)
+        several = len(self.trainings) > 1
+        self.backward(loss, one.stepper.parameters if several else None)
         return loss
 
-    def backward(self, loss: Any) -> None:
-        """Gradients of a loss, scaled where that is needed."""
-        (self.scaler.scale(loss) if self.scaler else loss).backward()
+    def backward(self, loss: Any, weights: list[Any] | None = None) -> None:
+        """Gradients of a loss, scaled where that is needed; of all weights if none are given."""
+        (self.scaler.scale(loss) if self.scaler else loss).backward(inputs=weights)
 
     def update(self) -> None:
-        """Move the weights by their gradients."""
+        """Move the weights of the only objective by their gradients."""
+        self._move(self.stepper)
         if self.scaler:
-            self.scaler.step(self.stepper.optimizer)
             self.scaler.update()
+
+    @property
+    def stepper(self) -> Stepper:
+        """The stepper of the only objective."""
+        (only,) = self.trainings
+        return only.stepper
+
+    def _move(self, stepper: Stepper) -> None:
+        if self.scaler:
+            self.scaler.step(stepper.optimizer)
         else:
-            self.stepper.step()
+            stepper.step()
 
     def reset(self) -> None:
         """As the contract says."""
         with torch.no_grad():
             for name, tensor in self.module.state_dict().items():
                 tensor.copy_(self._start[name])
-        self.stepper.reset()
+        for one in self.trainings:
+            one.stepper.reset()
 
     def export(self) -> Arrays:
         """As the contract says."""
@@ -134,11 +180,12 @@ class Program:
 
     def outputs(self, value: Any) -> Arrays:
         """As the contract says."""
+        made = {name: array(one) for name, one in calls.named(value).items()}
         return {  # a loss has the name of a single output, but no axis
-            name: layout.canonical(
-                array(one), layout.Tag(first=name in self.first and one.dim() > 1)
-            )
-            for name, one in calls.named(value).items()
+            name: layout.canonical(one, layout.Tag(first=told.first, grid=told.grid))
+            if (told := self.told.get(name)) and one.ndim
+            else one
+            for name, one in made.items()
         }
 
     def traced(self) -> int | None:
@@ -149,6 +196,11 @@ class Program:
         """Inference mode; TorchScript, once it has trained, refuses that mode's tensors."""
         script = self.device.asked.mode == "script"
         return torch.no_grad() if script else torch.inference_mode()
+
+    def _made(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function in the mode and precision asked for."""
+        compiled = self.device.asked.mode == "compile"
+        return self._mixed(torch.compile(function) if compiled else function)
 
     def _mixed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function under autocast, where layers compute in less than parameters are kept in."""
@@ -170,6 +222,26 @@ class Program:
             return None
         start = {} if asked.policy == "defaults" else {"init_scale": KERAS_SCALE}
         return torch.amp.GradScaler(asked.device, **start)
+
+
+def _sum(losses: list[Any]) -> Any:
+    """One loss as it is; several as their sum."""
+    return losses[0] if len(losses) == 1 else torch.stack(losses).detach().sum()
+
+
+def _scripted(module: Any) -> Any:
+    """The module, compiled by TorchScript.
+
+    Raises:
+        NotImplementedError: it uses something that TorchScript does not know.
+    """
+    try:
+        return torch.jit.script(module)
+    except Exception as error:  # whatever its compiler stumbles over
+        text = " ".join(str(error).split())[:300]
+        raise NotImplementedError(
+            f"TorchScript cannot compile this module: {type(error).__name__}: {text}"
+        ) from error
 
 
 def _require_lstm(device: Device, module: Any) -> None:

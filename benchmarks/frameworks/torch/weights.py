@@ -12,6 +12,7 @@ import torch
 from benchmarks.frameworks.description import Arrays, Assigned
 from benchmarks.frameworks.torch import layout
 from benchmarks.tasks.layers import Kind, Part, Slot, attribute, kind_of
+from benchmarks.tasks.task import Objective
 
 MODEL = "(model)"
 """The path of weights that the model itself owns, not one of its layers."""
@@ -96,6 +97,17 @@ class Inventory:
                 held = slot.turn(array(value)[slot.index])
                 found[prefix + key] = self._arranged(part, path, slot, held, back=False)
         return found
+
+    def moved(self, objective: Objective) -> list[Any]:
+        """The trained tensors that an objective moves."""
+        trained = [tensor for tensor in self.module.parameters() if tensor.requires_grad]
+        keys = {id(t): k for t, k in self._keyed()}
+        return [t for t in trained if objective.moves(keys.get(id(t), ""))]
+
+    def _keyed(self) -> Iterator[tuple[Any, str]]:
+        """Each tensor and its canonical key; a spare one's is its name."""
+        for path, _, slot, tensor in self.slots():
+            yield tensor, self._assigned.get(path, {}).get(slot.name, f"{path}.{slot.name}")
 
     def slots(self) -> Iterator[tuple[str, Part, Slot, Any]]:
         """Path of the node, its part, slot and tensor of everything that holds numbers."""

@@ -59,8 +59,8 @@ def load(name: str, extra: tuple[Path, ...] = ()) -> ModuleType:
 
 
 def default_for(target_kind: TargetKind) -> str:
-    """The name of the loss for a target of that kind where none is asked for."""
-    return DEFAULTS[target_kind]
+    """The name of the loss for a target of that kind where none is asked for; ``own``: none is."""
+    return DEFAULTS.get(target_kind, "own")
 
 
 def _files(extra: tuple[Path, ...]) -> dict[str, Path]:

@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.tasks.losses._means import keras_mean
 from benchmarks.tasks.losses._shapes import as_floats, like_keras, like_torch
 
-SUITS: tuple[str, ...] = ("labels", "values", "like")
+SUITS: tuple[str, ...] = ("labels", "values", "like", "constant")
 
 
 def reference(output: Any, target: Any) -> float:

@@ -1,0 +1,1 @@
+"""Models that are trained by several losses in turn."""
