@@ -179,7 +179,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
-    """What an epoch taught, beside what it cost."""
+    """What an epoch taught, beside what it cost, as the framework says.
+
+    ``metrics`` are the task's, computed by us from the outputs for the samples to test on.
+    """
 
     train_loss: float
     train_accuracy: float
@@ -187,6 +190,7 @@ class Learned:
     test_accuracy: float
     train_samples: int
     test_samples: int
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

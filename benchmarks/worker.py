@@ -219,6 +219,8 @@ class Worker:
         why = "not a CUDA device" if self.device == "cpu" else UNKNOWN_PEAK
         self.work = None
         traced = session.program.traced()
+        if work.after:
+            work.after()
         return {
             "retraced": None if traced is None else traced - (self.traced or 0),
             "memory": {

@@ -168,6 +168,7 @@ def learned(run: Run) -> Table | None:
         Column("train_accuracy", "Training accuracy", numeric=True),
         Column("test_loss", "Test loss", numeric=True),
         Column("test_accuracy", "Test accuracy", numeric=True),
+        Column("metrics", "Recomputed on the test samples"),
         Column("data", "Samples, training + test", numeric=True),
     )
     rows = []
@@ -279,7 +280,11 @@ def _learned(epochs: Iterable[Learned]) -> tuple[Cell, ...]:
     data = f"{text.whole(rows[0].train_samples)} + {text.whole(rows[0].test_samples)}"
     losses = [Cell(f"{x:.4f}" if x is not None else text.ABSENT, x) for x in loss]
     rates = [Cell(text.share(x), x) for x in rate]
-    return losses[0], rates[0], losses[1], rates[1], Cell(data, rows[0].train_samples)
+    judged = {name: _middle(e.metrics[name] for e in rows) for name in rows[0].metrics}
+    told = (f"{n.replace('_', ' ')} {x:.4g}" for n, x in judged.items() if x is not None)
+    recomputed = Cell(", ".join(told) or text.ABSENT)
+    samples = Cell(data, rows[0].train_samples)
+    return losses[0], rates[0], losses[1], rates[1], recomputed, samples
 
 
 def _middle(values: Iterable[float]) -> float | None:

@@ -181,7 +181,10 @@ def test_a_layer_applied_to_every_step_is_called_once(told: Told) -> None:
 
 
 def test_regularisers_and_random_numbers_are_told(told: Told) -> None:
-    assert told["regularised"]["description"]["regularisers"] == 2
+    assert told["regularised"]["description"]["regularisers"] == [
+        "hidden: activity_regularizer",
+        "hidden: kernel_regularizer",
+    ]
     assert told["noisy"]["description"]["random"] == ["keras.random.normal"]
     assert told["functional"]["description"]["random"] == []
 
@@ -312,7 +315,8 @@ def _models() -> dict[str, Given]:  # noqa: C901 - one list of small models
         return keras.Sequential([keras.Input((6, 3)), inner, layers.GlobalAveragePooling1D()])
 
     def regularised() -> Any:
-        one = layers.Dense(4, kernel_regularizer="l2", activity_regularizer="l2")
+        l2 = {"kernel_regularizer": "l2", "activity_regularizer": "l2"}
+        one = layers.Dense(4, name="hidden", **l2)
         return keras.Sequential([keras.Input((3,)), one, layers.Dense(2)])
 
     class Noisy(keras.Model):

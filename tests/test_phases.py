@@ -12,7 +12,8 @@ from benchmarks import inputs, registry
 from benchmarks.frameworks.contracts import Epoch, Placed, Samples
 from benchmarks.phases._protocol import Session, Work
 from benchmarks.records import Learned
-from benchmarks.tasks.task import Batch, Task
+from benchmarks.tasks.metrics import accuracy
+from benchmarks.tasks.task import Batch, Task, classes
 
 DATA = inputs.Dataset(
     name="counted",
@@ -76,14 +77,19 @@ class Recorder:
         return Epoch(run=run)
 
 
-def _prepared(phase: str, data: inputs.Dataset | None = None) -> tuple[Recorder, Work]:
-    recorder = Recorder()
+def _prepared(
+    phase: str,
+    data: inputs.Dataset | None = None,
+    task: Task | None = None,
+    recorder: Recorder | None = None,
+) -> tuple[Recorder, Work]:
+    recorder = recorder or Recorder()
     session = Session(
         device=recorder,
         program=recorder,
         trainer=recorder,
         recorder="null",
-        task=Task(inputs={}),
+        task=task or Task(inputs={}),
         keys={},
         weights={},
         fed=Batch({}, {}),
@@ -154,6 +160,31 @@ def test_an_epoch_is_timed_once_per_turn_from_the_first_weights() -> None:
         )
         for loss in (1.0, 0.5)
     ]
+
+
+class Judged(Recorder):
+    """A program whose outputs are the logits of class 1, then of class 0."""
+
+    def infer(self, batch: Any) -> None:
+        self.asked.append(len(batch))
+
+    def outputs(self, value: Any) -> dict[str, Any]:
+        assert value is None
+        return {"output": np.array([[0.0, 1.0], [1.0, 0.0]] * 2)}
+
+
+def test_the_last_epoch_is_judged_by_the_tasks_metrics_once_all_turns_are_taken() -> None:
+    task = Task(inputs={}, targets={"label": classes(2)}, metrics=(accuracy(),))
+    recorder, work = _prepared("epoch", DATA, task, Judged())
+    assert work.after is not None
+    work.after()
+    assert work.learned == []
+    work.run()
+    work.run()
+    assert [one.metrics for one in work.learned] == [{}, {}]
+    work.after()
+    assert [one.metrics for one in work.learned] == [{}, {"accuracy": 0.5}]
+    assert recorder.asked[-3:] == ["inference", ("batches", 4, 8.0), 4]
 
 
 @pytest.mark.parametrize("phase", ["dataload", "epoch"])

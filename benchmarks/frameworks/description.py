@@ -95,10 +95,10 @@ class Output:
 class Description:
     """A twin, told.
 
-    ``regularisers`` counts losses that the twin itself adds. ``random`` names functions that draw
-    random numbers in a way that cannot be switched off. ``outputs`` are by name. ``optimizer``
-    tells of one that the twin defines itself: ``class``, ``learning_rate``, ``weight_decay``,
-    ``decoupled``, ``momentum``, ``beta_1``, ``beta_2``, ``epsilon``.
+    ``regularisers`` names the losses that the twin itself adds: ``layer: attribute``. ``random``
+    names functions that draw random numbers in a way that cannot be switched off. ``outputs`` are
+    by name. ``optimizer`` tells of one that the twin defines itself: ``class``, ``learning_rate``,
+    ``weight_decay``, ``decoupled``, ``momentum``, ``beta_1``, ``beta_2``, ``epsilon``.
     """
 
     nodes: tuple[Node, ...]
@@ -106,7 +106,7 @@ class Description:
     drops: tuple[Drop, ...] = ()
     outputs: dict[str, Output] = field(default_factory=dict)
     parameters: int = 0
-    regularisers: int = 0
+    regularisers: tuple[str, ...] = ()
     random: tuple[str, ...] = ()
     optimizer: dict[str, Any] = field(default_factory=dict)
 

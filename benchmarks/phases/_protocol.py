@@ -56,6 +56,7 @@ class Work:
     ``iterations`` fixes how many a turn has; else the length of a turn decides. ``warm_up`` is the
     number of whole runs that suffice to warm up, where single iterations are long. ``bursts`` says
     that iterations do not take their time each by itself: only all of a turn tell the pace.
+    ``after`` runs untimed, once all turns are taken.
     """
 
     run: Callable[[], object]
@@ -67,6 +68,7 @@ class Work:
     bursts: bool = False
     items: int = 0
     learned: list[Learned] = field(default_factory=list)
+    after: Callable[[], object] | None = None
 
 
 class Phase(Protocol):

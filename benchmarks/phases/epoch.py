@@ -1,8 +1,13 @@
 """A whole epoch on real data: training as each framework's users write it, then evaluation."""
 
+from dataclasses import replace
+
+import numpy as np
+
 from benchmarks.frameworks.contracts import Samples
 from benchmarks.phases._protocol import Session, Work
 from benchmarks.records import Learned
+from benchmarks.tasks import metrics
 
 NEEDS_DATA = True
 
@@ -32,6 +37,11 @@ def prepare(session: Session) -> Work:
             )
         )
 
+    def judge() -> None:
+        """Add the task's metrics to what the last epoch taught."""
+        if learned and session.task.metrics:
+            learned[-1] = replace(learned[-1], metrics=_metrics(session, samples))
+
     return Work(
         run=run,
         before=session.program.reset,
@@ -40,4 +50,20 @@ def prepare(session: Session) -> Work:
         warm_up=1,
         items=len(data.y_train),
         learned=learned,
+        after=judge,
     )
+
+
+def _metrics(session: Session, samples: Samples) -> dict[str, float]:
+    """The task's metrics of the model as it stands, on the samples to test on."""
+    program, (x, y) = session.program, samples.test
+    program.set_training(training=False)
+    made = [
+        program.outputs(program.infer(batch))
+        for batch in session.device.batches(x, y, size=samples.size, scale=samples.scale)
+    ]
+    outputs = {name: np.concatenate([one[name] for one in made]) for name in made[0]}
+    targets = {next(iter(session.task.targets)): y}
+    return {
+        metric.name: metrics.compute(metric, outputs, targets) for metric in session.task.metrics
+    }

@@ -165,7 +165,7 @@ def description(told: Mapping[str, Any]) -> Description:
         drops=tuple(Drop(**one) for one in told["drops"]),
         outputs={name: output(one) for name, one in told["outputs"].items()},
         parameters=told["parameters"],
-        regularisers=told["regularisers"],
+        regularisers=tuple(told["regularisers"]),
         random=tuple(told["random"]),
         optimizer=dict(told["optimizer"]),
     )

@@ -103,12 +103,15 @@ def structure(match: Match, torch: Description, keras: Description) -> Iterator[
         )
     for side, told in (("PyTorch", torch), ("Keras", keras)):
         if told.regularisers:
-            many = "loss" if told.regularisers == 1 else "losses"
+            named, count = ", ".join(told.regularisers), len(told.regularisers)
+            many = "loss" if count == 1 else "losses"
             yield Cause(
-                where="loss",
-                cause=f"the {side} twin adds {told.regularisers} regulariser {many} that the task"
-                " does not state",
-                fix="leave kernel_regularizer and its like out of the layers",
+                where=told.regularisers[0].partition(":")[0],
+                cause=f"the {side} twin adds {count} regulariser {many} that the task does not"
+                " state",
+                torch=named if side == "PyTorch" else "",
+                keras=named if side == "Keras" else "",
+                fix=f"leave out {named}; weight decay is stated by the optimizer",
             )
         if told.random:
             yield Cause(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.tasks.metrics import FUNCTIONS, Metric
 from benchmarks.tasks.optimizers import SGD, Optimizer, Own
 
 Arrays = dict[str, NDArray[Any]]
@@ -126,9 +127,10 @@ class Task:
     ``loss`` is a weighted sum of named parts; ``None`` says that each twin's file defines
     ``loss(outputs, targets) -> {part: scalar}``, whose parts are added. A model that is trained by
     several losses in turn (a generator and its discriminator) has ``objectives`` instead, and
-    ``loss`` and ``optimizer`` stay unset. ``sizes`` has ``quick`` and ``standard``. ``proof_batch``
-    is the number of samples of the proof; 0 takes one that no axis of the inputs can be mistaken
-    for. ``heavy`` leaves the model out of a quick run that names none.
+    ``loss`` and ``optimizer`` stay unset. ``metrics`` are what an epoch's model is judged by, on
+    the samples to test on. ``sizes`` has ``quick`` and ``standard``. ``proof_batch`` is the number
+    of samples of the proof; 0 takes one that no axis of the inputs can be mistaken for. ``heavy``
+    leaves the model out of a quick run that names none.
     """
 
     inputs: Mapping[str, Input]
@@ -136,6 +138,7 @@ class Task:
     loss: tuple[LossPart, ...] | None = ()
     optimizer: Optimizer = field(default_factory=lambda: SGD(0.01, momentum=0.9))
     objectives: tuple[Objective, ...] = ()
+    metrics: tuple[Metric, ...] = ()
     title: str = ""
     reference: str = ""
     published: Published = field(default_factory=Published)
@@ -279,6 +282,13 @@ def check(task: Task) -> None:
         if effort not in task.sizes:
             raise TaskError(f"sizes: {effort!r} is missing; there must be {', '.join(SIZES)}")
         task.at(task.size(effort).shapes)
+    for metric in task.metrics:
+        if metric.name not in FUNCTIONS or metric.target not in task.targets:
+            known = ", ".join(FUNCTIONS)
+            raise TaskError(
+                f"metric {metric.name} of target {metric.target!r}: there must be such a target,"
+                f" and the metric one of {known}"
+            )
     for part in (part for one in task.steps for part in one.loss or ()):
         if part.target not in task.targets:
             known = ", ".join(task.targets) or "none"

@@ -141,10 +141,21 @@ class Twin:
             parameters=sum(
                 int(np.prod(t.shape)) for t in self._held(self.model.variables) if t is not None
             ),
-            regularisers=len(self.model.losses),
+            regularisers=tuple(self._regularisers()),
             optimizer=optimizer_told(self.source.optimizer()) if self.source.optimizer else {},
             random=tuple(dict.fromkeys(random)),
         )
+
+    def _regularisers(self) -> Iterator[str]:
+        """The layer and the attribute of each loss that the model adds itself."""
+        found = [
+            f"{path or layer.name}: {name}"
+            for layer, path in self.held.layers.values()
+            for name in sorted(vars(layer))
+            if name.endswith("_regularizer") and getattr(layer, name) is not None
+        ]
+        yield from found[: len(self.model.losses)]
+        yield from ["model: add_loss"] * (len(self.model.losses) - len(found))
 
     def _order(self, seen: watch.Watch) -> list[int]:
         """What owns weights, by identity: in the order of its first call, then what has none."""

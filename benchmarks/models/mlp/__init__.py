@@ -1,5 +1,6 @@
 """A multilayer perceptron, 784-512-256-10: the smallest model in which matrix products rule."""
 
+from benchmarks.tasks.metrics import accuracy
 from benchmarks.tasks.optimizers import SGD
 from benchmarks.tasks.task import LossPart, Published, Size, Task, classes, features
 
@@ -9,6 +10,7 @@ TASK = Task(
     inputs={"features": features(784)},
     targets={"label": classes(10)},
     loss=(LossPart("cross_entropy", "output", "label"),),
+    metrics=(accuracy(),),
     optimizer=SGD(0.01, momentum=0.9),
     published=Published(parameters=535_818, macs=535_040),
     sizes={"quick": Size(batch=64), "standard": Size(batch=128)},

@@ -1,5 +1,6 @@
 """ResNet-50 v1.5, trained end to end: 25,557,032 parameters, 4.09 GMAC at 224x224."""
 
+from benchmarks.tasks.metrics import accuracy
 from benchmarks.tasks.optimizers import SGD
 from benchmarks.tasks.task import LossPart, Published, Size, Task, classes, image
 
@@ -9,6 +10,7 @@ TASK = Task(
     inputs={"image": image(224, 224, 3)},
     targets={"label": classes(1000)},
     loss=(LossPart("cross_entropy", "output", "label"),),
+    metrics=(accuracy(),),
     optimizer=SGD(0.01, momentum=0.9),
     published=Published(parameters=25_557_032, macs=4.09e9),
     proof_batch=4,

@@ -1,5 +1,6 @@
 """The small convolutional network with which people introduce both frameworks."""
 
+from benchmarks.tasks.metrics import accuracy
 from benchmarks.tasks.optimizers import SGD
 from benchmarks.tasks.task import LossPart, Published, Size, Task, classes, image
 
@@ -9,6 +10,7 @@ TASK = Task(
     inputs={"image": image(32, 32, 3)},
     targets={"label": classes(10)},
     loss=(LossPart("cross_entropy", "output", "label"),),
+    metrics=(accuracy(),),
     optimizer=SGD(0.01, momentum=0.9),
     published=Published(parameters=11_290),
     sizes={"quick": Size(batch=32), "standard": Size(batch=64)},
