@@ -46,15 +46,30 @@ def read(text: str) -> dict[Stack, int]:
     Raises:
         FoldedError: a line that does not end in a count.
     """
-    found: Counter[Stack] = Counter()
+    stacks, unreadable = readable(text)
+    if unreadable:
+        number = min(unreadable)
+        raise FoldedError(f"line {number} is no folded stack: it must end in a count")
+    return stacks
+
+
+def readable(text: str) -> tuple[dict[Stack, int], dict[int, int]]:
+    """The folded stacks of a text, and the lines that are none: samples by number of the line.
+
+    A profiler that does not stop what it watches now and then writes a count without frames. A line
+    without a count is one sample.
+    """
+    found, unreadable = Counter[Stack](), dict[int, int]()
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         frames, _, count = line.rpartition(" ")
-        if not (frames and count.isascii() and count.isdecimal()):
-            raise FoldedError(f"line {number} is no folded stack: it must end in a count")
-        found[tuple(frames.split(";"))] += int(count)
-    return dict(found)
+        counted = count.isascii() and count.isdecimal()
+        if frames.strip() and counted:
+            found[tuple(frames.split(";"))] += int(count)
+        else:
+            unreadable[number] = int(count) if counted else 1
+    return dict(found), unreadable
 
 
 def write(stacks: Stacks) -> str:

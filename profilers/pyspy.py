@@ -60,10 +60,14 @@ class Watching:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """Raw stacks of all threads, those that wait included; or ``None`` with the reason."""
+    """Raw stacks of all threads, those that wait included; or ``None`` with the reason.
+
+    ``unreadable`` counts the samples of which py-spy wrote no frames.
+    """
 
     stacks: dict[folded.Stack, int] | None
     reason: str | None = None
+    unreadable: int = 0
 
 
 @dataclass
@@ -156,9 +160,15 @@ class Recorder:
         if process.returncode:
             return Recording(stacks=None, reason=why(said, process.returncode))
         try:
-            return Recording(stacks=folded.read(self._written.read_text("utf-8", "replace")))
-        except (OSError, folded.FoldedError) as error:
+            written = self._written.read_text("utf-8", "replace")
+        except OSError as error:
             return Recording(stacks=None, reason=f"py-spy wrote no stacks: {error}")
+        stacks, unreadable = folded.readable(written)
+        lost = sum(unreadable.values())
+        if lost and not stacks:
+            reason = f"py-spy wrote no stacks: {lost} unreadable samples"
+            return Recording(stacks=None, reason=reason, unreadable=lost)
+        return Recording(stacks=stacks, unreadable=lost)
 
 
 def _interruptible() -> None:

@@ -52,6 +52,12 @@ def test_a_line_that_is_no_stack_is_named(line: str) -> None:
         folded.read(f"a;b 1\n{line}\n")
 
 
+def test_lines_that_are_no_stacks_are_counted_and_the_others_kept() -> None:
+    stacks, unreadable = folded.readable("a;b 1\n 3\na;b 2\n\nnothing\n")
+    assert stacks == {("a", "b"): 3}
+    assert unreadable == {2: 3, 5: 1}
+
+
 @pytest.mark.parametrize(
     ("frame", "told"),
     [

@@ -68,6 +68,12 @@ def test_a_failure_is_one_line_that_says_why(tmp_path: Path, text: str, reason: 
         raise AssertionError(recording.reason)
 
 
+def test_samples_without_frames_are_counted_and_cost_no_profile(tmp_path: Path) -> None:
+    text = r"""printf 'main (a.py) 3\n 4\nmain (a.py) 2\n' > $9; echo Sampling; sleep 0.3; exit 0"""
+    _, recording = _recorded(_script(tmp_path, text))
+    assert recording == pyspy.Recording(stacks={("main (a.py)",): 5}, unreadable=4)
+
+
 def test_an_absent_py_spy_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.profiling import flame
 from benchmarks.profiling.__main__ import main
 from profilers import folded, pyspy
 from tests.pipeline import MODELS, Pipeline
@@ -168,3 +169,28 @@ def test_py_spy_itself_sees_a_worker_at_work(pipeline: Pipeline, capsys: Capture
     assert "sustain" not in text.replace("Worker.sustain (benchmarks/worker.py) ", "")
     assert str(CHECKOUT) not in text
     assert profile["samples"] > 20
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "told"),
+    [
+        (0, None),
+        (4, "4 samples (3.8%) came without frames"),
+        (25, "25 samples (20.0%) came without frames, which is more than 5%: record again"),
+    ],
+)
+def test_samples_without_frames_are_told(unreadable: int, told: str | None) -> None:
+    pace = flame.Pace(iterations=1, median_s=0.1, mean_s=0.1)
+    line = flame._told(
+        flame.Profile(
+            name="torch-eager",
+            matchup="m",
+            mode="without stopping",
+            stacks={("main",): 80},
+            elsewhere=20,
+            unreadable=unreadable,
+            alone=pace,
+            watched=pace,
+        )
+    )
+    assert told in line if told else "without frames" not in line

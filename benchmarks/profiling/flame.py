@@ -24,6 +24,8 @@ HELP = "flame graphs of running workers (py-spy), and the difference of two"
 SECONDS = 5.0
 SPARE_S = 60.0
 """What a recording may take beyond twice the time asked for, before it is ended."""
+MANY_UNREADABLE = 0.05
+"""The share of samples without frames that is told as too many."""
 HARNESS = "Worker.sustain (benchmarks/worker.py)"
 ALSO = ("turn (benchmarks/clock.py)",)
 """The frames above a phase's own; they are the same for all stacks."""
@@ -46,7 +48,8 @@ class Pace:
 class Profile:
     """What was seen of a stack; no ``stacks`` and a ``reason`` where nothing was.
 
-    ``samples`` were seen in the phase, ``elsewhere`` outside of it and in other threads.
+    ``samples`` were seen in the phase, ``elsewhere`` outside of it and in other threads, and
+    ``unreadable`` came without frames.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Profile:
     reason: str | None = None
     stacks: Mapping[folded.Stack, int] | None = None
     elsewhere: int = 0
+    unreadable: int = 0
     alone: Pace | None = None
     watched: Pace | None = None
     files: Mapping[str, str] = field(default_factory=dict)
@@ -173,6 +177,7 @@ def _profiled(subject: Subject, stack: Stack, how: pyspy.Watching, seconds: floa
     if not stacks:
         return failed("py-spy saw nothing of the phase: record for longer", alone)
     changed = {"stacks": stacks, "elsewhere": elsewhere, "alone": alone, "watched": watched}
+    changed["unreadable"] = recording.unreadable
     return Profile(**(_fields(nothing) | changed))
 
 
@@ -262,4 +267,16 @@ def _told(profile: Profile) -> str:
     if profile.stacks is None:
         return f"{profile.name}: no profile: {profile.reason}"
     samples = sum(profile.stacks.values())
-    return f"{profile.name}: {samples} samples, {profile.mode}. {'. '.join(_paces(profile))}"
+    told = f"{profile.name}: {samples} samples, {profile.mode}. {'. '.join(_paces(profile))}"
+    return f"{told}. {_lost(profile)}" if profile.unreadable else told
+
+
+def _lost(profile: Profile) -> str:
+    """How many samples came without frames, and whether they are many."""
+    share = profile.unreadable / (
+        profile.unreadable + sum((profile.stacks or {}).values()) + profile.elsewhere
+    )
+    many = f", which is more than {MANY_UNREADABLE:.0%}: record again, or with --native"
+    return f"{profile.unreadable} samples ({share:.1%}) came without frames" + (
+        many if share > MANY_UNREADABLE else ""
+    )
