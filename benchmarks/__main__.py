@@ -16,6 +16,7 @@ from rich.table import Table
 from benchmarks import (
     conduct,
     environment,
+    frameworks,
     inputs,
     journal,
     options,
@@ -63,6 +64,7 @@ def run(asked: argparse.Namespace, console: Console) -> int:
         prepared = conduct.reopen(asked.out, asked.resume)
     else:
         made = conduct.check(options.selection(terminal.value_of(asked)))
+        conduct.require_able(made)
         prepared = settling.prepare(made, asked.out, progress.Telling(console))
     code, done = _measured(prepared, console)
     if done and asked.json:
@@ -141,7 +143,9 @@ def pair(asked: argparse.Namespace, console: Console) -> int:
     if asked.save or not asked.prove_only:
         chosen = pairs.selection(asked, one)
         if code == Exit.OK and not asked.prove_only:
-            prepared = settling.prepare(conduct.check(chosen), asked.out, progress.Telling(console))
+            prepared = settling.prepare(
+                conduct.require_able(conduct.check(chosen)), asked.out, progress.Telling(console)
+            )
             run_id = prepared.folder.name
             code, _ = _measured(prepared, console)
     if asked.json:
@@ -199,8 +203,7 @@ def listing(asked: argparse.Namespace, console: Console) -> int:
             n: _first_line(registry.load("phases", n).__doc__) for n in registry.names("phases")
         },
         "stacks": {
-            str(s): registry.unsupported(s, "cpu")
-            or ("default" if s in registry.default_stacks() else "on request")
+            str(s): _missing(s) or ("default" if s in registry.default_stacks() else "on request")
             for s in registry.stacks()
         },
         "devices": {d: _device(d) for d in DEVICES},
@@ -215,6 +218,13 @@ def listing(asked: argparse.Namespace, console: Console) -> int:
             table.add_row(name, text)
         console.print(table)
     return 0
+
+
+def _missing(stack: Stack) -> str | None:
+    """Why a stack cannot run here, and how to get what it needs."""
+    reason = registry.unsupported(stack, "cpu")
+    needs = frameworks.facts(stack.framework).needs
+    return reason and f"{reason}: pip install {' '.join(need.names[0] for need in needs)}"
 
 
 def doctor(asked: argparse.Namespace, console: Console) -> int:

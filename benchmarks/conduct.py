@@ -31,6 +31,10 @@ NO_FLOOR: Mapping[str, Any] = {
 }
 
 
+class NothingRunsError(Exception):
+    """No stack of a plan can run on this machine."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A run that may start: planned, its folder made, what an earlier attempt finished read."""
@@ -59,6 +63,22 @@ def check(chosen: plan.Selection) -> plan.Plan:
     if any(registry.load("phases", p).NEEDS_DATA for g in made.groups for p in g.phases()):
         inputs.load(chosen.data or plan.DEFAULT_DATA, chosen.data_dir, chosen.seed)
     return made
+
+
+def require_able(made: plan.Plan) -> plan.Plan:
+    """The plan itself.
+
+    Raises:
+        NothingRunsError: none of its stacks can run here; the text says why.
+    """
+    lacking = {str(s): made.lacking(g.model, s) for g in made.groups for s in g.stacks}
+    if not lacking or not all(lacking.values()):
+        return made
+    reasons = dict.fromkeys(lacking.values())
+    if len(reasons) == 1:
+        raise NothingRunsError(f"nothing can run here: {next(iter(reasons))}")
+    told = "; ".join(f"{stack}: {reason}" for stack, reason in lacking.items())
+    raise NothingRunsError(f"nothing can run here: {told}")
 
 
 def prepare(

@@ -186,7 +186,7 @@ def proof_table(proofs: Mapping[str, Parity]) -> Table:
     A stack's figure is the error that uses up most of its bound, beside that bound.
     """
     table = Table(show_edge=False, pad_edge=False)
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for model in proofs:
         table.add_column(_cell(model), justify="right", overflow="fold")
     found = list(proofs.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
 import subprocess
@@ -53,7 +54,9 @@ def check(kind: str, name: str, allowed: tuple[str, ...]) -> str:
         UnknownNameError: it is not allowed.
     """
     if name not in allowed:
-        raise UnknownNameError(f"unknown {kind} {name!r}; there are: {', '.join(allowed)}")
+        near = difflib.get_close_matches(name, allowed, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise UnknownNameError(f"unknown {kind} {name!r}{hint}; there are: {', '.join(allowed)}")
     return name
 
 

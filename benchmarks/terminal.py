@@ -42,6 +42,8 @@ def guarded(command: Callable[[], int]) -> int:
         return int(command())
     except journal.Locked as error:
         return _told(str(error), Exit.LOCKED)
+    except conduct.NothingRunsError as error:
+        return _told(str(error), Exit.NOTHING)
     except WorkerError as error:
         return _told(f"{error.status}: {error.reason}", Exit.INCOMPLETE)
     except conduct.usage_errors() as error:

@@ -25,7 +25,7 @@ KINDS = ("frameworks", "models", "phases")
 SHARED = {"torch": ("keras_torch",)}
 """Folders of frameworks that others stand on: Keras on PyTorch on PyTorch's."""
 REPORTS_MAY_IMPORT = ("benchmarks.records", "benchmarks.stats", "benchmarks.frameworks.about")
-MAX_SOURCE_LINES = 32_800
+MAX_SOURCE_LINES = 32_900
 """Lines of all sources together: what is added must be worth what it costs to read."""
 PRINTING = {
     "benchmarks/profiling/_command.py": 1,  # the one document of --json

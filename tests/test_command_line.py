@@ -91,6 +91,32 @@ def test_a_users_broken_model_is_answered_in_one_line(
     assert line == "twinbench: model 'hollow': its __init__.py must define TASK, a Task"
 
 
+def test_list_says_how_to_get_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(registry, "framework_status", lambda needs: f"{needs[0]} is not installed")
+    assert main(["list", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["stacks"]
+    assert found["jax-xla"] == "jax is not installed: pip install jax keras"
+    assert found["torch-eager"] == "torch is not installed: pip install torch"
+
+
+def test_where_nothing_can_run_one_line_says_why(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(registry, "unsupported", lambda *_: "no CUDA device: no driver")
+    assert pipeline.call("--device", "cuda").code == 5
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "twinbench: nothing can run here: no CUDA device: no driver"
+    assert pipeline.groups == []
+
+
+def test_a_name_that_is_nearly_right_is_offered(pipeline: Pipeline, capsys: Capture) -> None:
+    assert pipeline.call("--phases", "foward").code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "unknown phase 'foward' (did you mean 'forward'?); there are: " in line
+
+
 def test_list_shows_everything_there_is(capsys: Capture) -> None:
     assert main(["list", "--json", "--models-dir", str(MODELS)]) == 0
     shown = capsys.readouterr()

@@ -35,7 +35,7 @@ def test_a_launch_takes_the_more_rounds_the_shorter_its_turns(turn_s: float, rou
         (Selection(phases=("nope",)), r"^unknown phase 'nope'; there are: .*\bforward\b"),
         (
             Selection(stacks=("torch-nope",)),
-            r"^unknown stack 'torch-nope'; there are: .*\btorch-eager\b.*\btensorflow-graph\b",
+            r"^unknown stack 'torch-nope' \(did you mean .*\); there are: .*\btensorflow-graph\b",
         ),
         (Selection(effort="nope"), "^unknown effort 'nope'; there are: quick, standard, release$"),
         (Selection(device="tpu"), "^unknown device 'tpu'; there are: cpu, cuda$"),

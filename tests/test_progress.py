@@ -283,6 +283,20 @@ def test_the_proofs_are_shown_one_column_per_model() -> None:
         assert shown in text
 
 
+def test_the_rows_of_the_proofs_keep_their_names_in_80_columns() -> None:
+    stacks = (EAGER, "keras_torch-compile")
+    checks = tuple(
+        TimedCheck(stack=stack, quantity="output", error=2e-7, bound=1e-6) for stack in stacks
+    )
+    proven = Parity(status="proven", timed=checks)
+    console = _console(width=80)
+    console.print(progress.proof_table({f"resnet50_{n}": proven for n in range(6)}))
+    lines = _text(console).splitlines()
+    assert max(map(len, lines)) <= 80
+    for row in (*progress.PROVEN, *stacks):
+        assert any(line.startswith(f"{row} ") for line in lines), row
+
+
 def test_what_watching_cost_stands_below_the_table() -> None:
     told = {"share": 0.0021, "ci95": [-0.001, 0.004], "pairs": 24, "resolved": True}
     words = "telemetry: watching cost +0.21 % of the median step [-0.10 % to +0.40 %], 24 pairs"
