@@ -19,6 +19,8 @@ from benchmarks.records import Exit, read_run
 from tests.pipeline import until
 
 REGRESSED = 1
+OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+"""The environment of a pytest that no other one started: pytest-xdist would switch it off."""
 
 
 def command(folder: Path, *arguments: str) -> list[str]:
@@ -38,7 +40,7 @@ def bench(
     return subprocess.run(
         command(folder, *arguments),
         cwd=ROOT,
-        env=os.environ | {"TWINBENCH_NULL": json.dumps(control or {})},
+        env=OUTSIDE | {"TWINBENCH_NULL": json.dumps(control or {})},
         capture_output=True,
         text=True,
         timeout=120,
@@ -118,7 +120,7 @@ def test_k_selects_cases_and_a_failed_case_is_not_stored(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_an_interrupt_ends_it_with_the_code_for_that(tmp_path: Path) -> None:
-    hanging = os.environ | {"TWINBENCH_NULL": json.dumps({"fault": "hang", "at": "forward"})}
+    hanging = OUTSIDE | {"TWINBENCH_NULL": json.dumps({"fault": "hang", "at": "forward"})}
     asked = [*command(tmp_path), "--timeout", "60"]
     # A job in the background ignores interrupts, and so would its child.
     heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
