@@ -98,6 +98,19 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """Build the documentation into build/docs; a warning is an error, and so is a broken link.
+
+    Links to the web are asked only by `python -m nox -s docs -- --external`.
+    """
+    session.install(*CONSTRAINTS, "-e", ".", *groups("docs"))
+    build = ("sphinx-build", "-q", "-W", "-n", "--keep-going", "docs")
+    session.run(*build, "build/docs", "-b", "html")
+    ours = () if "--external" in session.posargs else ("-D", "linkcheck_ignore=https?://.*")
+    session.run(*build, "build/links", "-b", "linkcheck", *ours)
+
+
+@nox.session(default=False)
 def verify(session: nox.Session) -> None:
     """Prove the twins identical, and time nothing."""
     session.install(*CONSTRAINTS, "-e", f".[{extras(session)}]")
