@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -103,7 +104,9 @@ class Probe:
     name: str
     handoffs: Mapping[str, Any]
     device: Any
-    facts: dict[str, Any] = field(default_factory=lambda: {"settings": {}, "epochs": {}})
+    facts: dict[str, Any] = field(
+        default_factory=lambda: {"settings": {}, "epochs": {}, "called": {}}
+    )
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
@@ -208,6 +211,27 @@ class Probe:
         program.set_training(training=True)
         losses = [_number(program, program.loss(batch)) for _ in range(2)]
         self.facts["dropped"] = losses
+
+    def called(self) -> None:
+        """How many functions of ours a step and an inference call, once they are warm."""
+        program, device = self.built(self.device, "mlp"), self.device
+        batch = device.place(batch_of("mlp"), task_of("mlp"))
+        for name, training in (("step", True), ("infer", False), ("gradients", True)):
+            program.set_training(training=training)
+            run = getattr(program, name)
+            for _ in range(3):
+                run(batch)
+            names: list[str] = []
+
+            def seen(frame: Any, event: str, _: Any, names: list[str] = names) -> None:
+                path = frame.f_code.co_filename
+                if event == "call" and f"{os.sep}benchmarks{os.sep}" in path:
+                    names.append(frame.f_code.co_qualname)
+
+            sys.setprofile(seen)
+            run(batch)
+            sys.setprofile(None)
+            self.facts["called"][name] = names
 
     def exact(self) -> None:
         """One step of each odd model in float64, and what it gives before and after."""
@@ -335,6 +359,7 @@ def main() -> None:
         exported = probe.built(device, model).export()
         probe.arrays |= {f"kept/{model}/{key}": values for key, values in exported.items()}
     probe.dropping()
+    probe.called()
     if name in TURNED:
         probe.in_both_layouts()
     if name == "torch":

@@ -27,6 +27,7 @@ from benchmarks.tasks import weights
 from tests import probe
 
 pytestmark = pytest.mark.slow
+MOST_CALLED = 20
 
 Array = NDArray[Any]
 Weights = Mapping[str, Array]
@@ -345,6 +346,15 @@ def test_a_picture_is_the_same_in_the_other_layout(
     assert turned.keys() == usual.keys()
     for name, array in usual.items():
         assert _apart(turned[name], array) <= EQUAL, name
+
+
+def test_a_step_calls_no_more_of_ours_than_a_handful_of_functions(
+    probed: dict[str, Found],
+) -> None:
+    """What a step does beyond the framework's own work is time that we would add to its figure."""
+    for name, found in probed.items():
+        for what, called in found.facts["called"].items():
+            assert len(called) <= MOST_CALLED, (name, what, called)
 
 
 # --- settings -------------------------------------------------------------------------------------

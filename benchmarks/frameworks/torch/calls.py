@@ -13,6 +13,9 @@ from benchmarks.frameworks.contracts import Source
 from benchmarks.tasks import losses
 from benchmarks.tasks.task import Objective, Task, TaskError
 
+Criterion = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
+"""The parts of a loss, of outputs and targets by name."""
+
 
 def caller(
     module: Any, names: Collection[str], runs: Any = None
@@ -36,6 +39,8 @@ def caller(
 
 def named(output: Any, name: str = "output") -> dict[str, Any]:
     """Outputs by name: one tensor is ``output``, a sequence ``output_0``, …, a mapping its keys."""
+    if isinstance(output, torch.Tensor):
+        return {name: output}
     if isinstance(output, Mapping):
         return {str(k): v for k, v in output.items() if isinstance(v, torch.Tensor)}
     if isinstance(output, tuple | list):
@@ -43,38 +48,48 @@ def named(output: Any, name: str = "output") -> dict[str, Any]:
         for index, one in enumerate(output):
             found |= named(one, f"{name}_{index}")
         return found
-    return {name: output} if isinstance(output, torch.Tensor) else {}
+    return {}
 
 
-def parts(
-    source: Source,
-    objective: Objective,
-    outputs: Mapping[str, Any],
-    targets: Mapping[str, Any],
-    first: Collection[str],
-) -> dict[str, Any]:
-    """The parts of an objective's loss; ``first`` names the outputs that are channels first.
+def criterion(source: Source, objective: Objective, first: Collection[str]) -> Criterion:
+    """What computes the parts of an objective's loss from outputs and targets by name.
 
-    Raises:
-        TaskError: the task names an output that is not there.
+    ``first`` names the outputs that are channels first. All that does not change from step to step
+    is found here: an eager step pays for no more than a loss written by hand. What it gives raises
+    ``TaskError`` where the model lacks an output that the task names.
     """
-    task = source.task
-    if objective.name in source.losses:
-        made = source.losses[objective.name](dict(outputs), dict(targets))
-        return dict(made) if isinstance(made, Mapping) else {"loss": made}
-    found = {}
-    for part in objective.loss or ():
-        if part.output not in outputs:
-            known = ", ".join(outputs)
-            raise TaskError(f"the PyTorch side has no output {part.output!r}; it has: {known}")
-        output, target = outputs[part.output], targets[part.target]
-        if part.output in first:
-            output = output.movedim(1, -1)
-        if _is_image(task, part.target):
-            target = target.movedim(1, -1)
-        value = losses.load(part.name, source.extra).torch(output, target, **part.options)
-        found[f"{part.output}.{part.name}"] = value if part.weight == 1 else part.weight * value
-    return found
+    own = source.losses.get(objective.name)
+    if own is not None:
+        return lambda outputs, targets: _named_parts(own(dict(outputs), dict(targets)))
+    rows = [
+        (
+            f"{part.output}.{part.name}",
+            part,
+            losses.load(part.name, source.extra).torch,
+            part.output in first,
+            _is_image(source.task, part.target),
+        )
+        for part in objective.loss or ()
+    ]
+
+    def parts(outputs: Mapping[str, Any], targets: Mapping[str, Any]) -> dict[str, Any]:
+        found = {}
+        for name, part, loss, turned, image in rows:
+            if part.output not in outputs:
+                known = ", ".join(outputs)
+                raise TaskError(f"the PyTorch side has no output {part.output!r}; it has: {known}")
+            output, target = outputs[part.output], targets[part.target]
+            output = output.movedim(1, -1) if turned else output
+            target = target.movedim(1, -1) if image else target
+            value = loss(output, target, **part.options)
+            found[name] = value if part.weight == 1 else part.weight * value
+        return found
+
+    return parts
+
+
+def _named_parts(made: Any) -> dict[str, Any]:
+    return dict(made) if isinstance(made, Mapping) else {"loss": made}
 
 
 def total(made: Mapping[str, Any]) -> Any:

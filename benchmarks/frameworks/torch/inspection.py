@@ -246,7 +246,7 @@ class Twin:
             with Watch(self.module, self.held.kinds, self.size, keep=False) as seen:
                 outputs = self._outputs(seen, given)
         with _double():
-            return calls.parts(self.source, objective, outputs, self.targets, self.first)
+            return calls.criterion(self.source, objective, self.first)(outputs, self.targets)
 
     def _nodes(self, path: str, seen: Watch) -> list[Node]:
         kind, module = self.held.kinds[path], self.held.modules[path]

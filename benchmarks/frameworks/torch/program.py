@@ -57,6 +57,7 @@ class Program:
         self._start = {n: t.detach().cpu().clone() for n, t in self.module.state_dict().items()}
         self._infer = self._made(self._call(list(source.task.inputs)))
         self.loss_of = self._mixed(self._loss_of)
+        self._only = calls.criterion(source, source.task.steps[0], self.first)
         self.trainings = [
             Training(
                 self._made(self._loss(one)),
@@ -70,6 +71,9 @@ class Program:
         """What the module makes of those inputs, given all in the order of the task."""
         every = list(self.source.task.inputs)
         call = calls.caller(self.source_module, names, runs=self.module)
+        if len(every) == 1:
+            module = self.module
+            return lambda given: module(given[0])
 
         def infer(given: tuple[Any, ...]) -> Any:
             tensors = dict(zip(every, given, strict=True))
@@ -81,11 +85,11 @@ class Program:
         """An objective's loss of inputs and targets in the order of the task."""
         source, aims = self.source, list(self.source.task.targets)
         call = self._call(list(objective.inputs or source.task.inputs))
+        parts = calls.criterion(source, objective, self.first)
 
         def loss(given: tuple[Any, ...], wanted: tuple[Any, ...]) -> Any:
             targets = dict(zip(aims, wanted, strict=True))
-            made = calls.named(call(given))
-            return calls.total(calls.parts(source, objective, made, targets, self.first))
+            return calls.total(parts(calls.named(call(given)), targets))
 
         return loss
 
@@ -114,9 +118,7 @@ class Program:
 
     def _loss_of(self, outputs: Any, batch: Placed) -> Any:
         targets = dict(zip(self.source.task.targets, batch.targets, strict=True))
-        (only,) = self.source.task.steps
-        made = calls.parts(self.source, only, calls.named(outputs), targets, self.first)
-        return calls.total(made)
+        return calls.total(self._only(calls.named(outputs), targets))
 
     def loss(self, batch: Placed) -> Any:
         """As the contract says."""

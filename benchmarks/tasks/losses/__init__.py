@@ -10,6 +10,7 @@ loss too, and goes before one of the same name here.
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import importlib.util
 import sys
@@ -35,8 +36,11 @@ def names(extra: tuple[Path, ...] = ()) -> tuple[str, ...]:
     return tuple(sorted(_files(extra)))
 
 
+@functools.cache
 def load(name: str, extra: tuple[Path, ...] = ()) -> ModuleType:
     """The module of the loss ``name``; files in the folders ``extra`` are looked up first.
+
+    A training step of eager PyTorch asks for it each time, so folders are read once.
 
     Raises:
         TaskError: there is no such loss, or its file lacks one of the functions.

@@ -16,6 +16,8 @@ import numpy as np
 from benchmarks.tasks.losses._means import keras_mean
 from benchmarks.tasks.losses._shapes import require_same
 
+FLAT = 2
+"""Axes of the logits of one class for each sample."""
 SUITS: tuple[str, ...] = ("classes",)
 
 
@@ -54,12 +56,16 @@ def torch(
     """
     from torch.nn import functional
 
+    weights = None if class_weights is None else output.new_tensor(class_weights)
+    if output.ndim == FLAT and target.ndim == 1:  # the usual case, whose shapes PyTorch checks
+        return functional.cross_entropy(
+            output, target.long(), weight=weights, label_smoothing=label_smoothing
+        )
     require_same(output.shape[:-1], target.shape)
     if output.is_contiguous():
         logits, ids = output.view(-1, output.shape[-1]), target.reshape(-1)
     else:
         logits, ids = output.movedim(-1, 1), target.reshape(output.shape[:-1])
-    weights = None if class_weights is None else output.new_tensor(class_weights)
     return functional.cross_entropy(
         logits, ids.long(), weight=weights, label_smoothing=label_smoothing
     )
