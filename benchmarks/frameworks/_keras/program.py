@@ -23,7 +23,7 @@ MAP = 3
 Loss = Callable[[tuple[Any, ...], tuple[Any, ...]], Any]
 
 
-class Turn(NamedTuple):
+class Training(NamedTuple):
     """An objective: its loss of inputs and targets, the variables it moves, and what moves them."""
 
     loss: Loss
@@ -31,12 +31,24 @@ class Turn(NamedTuple):
     optimizer: Any
 
 
+class Feed(NamedTuple):
+    """How a model is fed: what ``fit`` must be given, of inputs by name.
+
+    ``feed`` is ``None`` where the model must be wrapped for ``fit``, and ``call`` calls it then.
+    ``single``: it gives one tensor, not several or one by name.
+    """
+
+    feed: Callable[[Mapping[str, Any]], Any] | None
+    single: bool
+    call: Any = None
+
+
 class KerasProgram(ABC):
     """The part of a program that is Keras' own; an engine adds how a step is called.
 
     Attributes:
         network: the compiled model; ``fit`` trains it.
-        turns: what a training step does in turn.
+        trainings: what a training step does in turn.
     """
 
     def __init__(
@@ -46,17 +58,17 @@ class KerasProgram(ABC):
         self.told = handoff.outputs
         task = source.task
         self.names, self.aims = list(task.inputs), list(task.targets)
-        model = source.make(device.laid_out(task))
-        self.model, self._feed = model, self._found_feed(model)  # says whether it has one output
-        self.network = model if self._feed else self._wrapped(model, self._caller)
-        feed = self._feed or dict
+        self.model = model = source.make(device.laid_out(task))
+        found = self._fed_by(model)
+        self.network = model if found.feed else self._wrapped(model, found.call)
+        feed = found.feed or dict
         self.feed = lambda given: feed(dict(zip(self.names, given, strict=True)))
         self.held = Inventory(model, source.extra)
         self.held.assign(handoff.assigned)
         self.held.load(values)
-        self.criterion = self._criterion()
+        self.criterion = self._criterion() if found.single else None
         self.compile(self.network)
-        self.turns = self._turns()
+        self.trainings = self._trainings()
         device.count_traces(self.network)
         self._start = [
             (v, np.array(self.keras.ops.convert_to_numpy(v)))
@@ -86,7 +98,7 @@ class KerasProgram(ABC):
         for network in filter(None, (self.network, self.fitted)):
             network.reset_metrics()
         fitted = [self.fitted.optimizer] if self.fitted is not None else []
-        for optimizer in (*(turn.optimizer for turn in self.turns), *fitted):
+        for optimizer in (*(training.optimizer for training in self.trainings), *fitted):
             # A loss scale that fits the gradients stays, or the first steps would be skipped again.
             kept = (optimizer.learning_rate, getattr(optimizer, "dynamic_scale", None))
             for variable in optimizer.variables:
@@ -157,7 +169,7 @@ class KerasProgram(ABC):
 
     def loss_of(self, given: tuple[Any, ...], wanted: tuple[Any, ...]) -> Any:
         """Training-mode loss of inputs and targets in the order of the task; of all objectives."""
-        losses = [turn.loss(given, wanted) for turn in self.turns]
+        losses = [training.loss(given, wanted) for training in self.trainings]
         return losses[0] if len(losses) == 1 else self.keras.ops.sum(self.keras.ops.stack(losses))
 
     def _only_loss(self, given: tuple[Any, ...], wanted: tuple[Any, ...]) -> Any:
@@ -165,7 +177,7 @@ class KerasProgram(ABC):
         targets = dict(zip(self.aims, wanted, strict=True))
         return self.total(outputs, targets, self.source.task.steps[0])
 
-    def _turns(self) -> list[Turn]:
+    def _trainings(self) -> list[Training]:
         """What a step does in turn: the network's own, or one for each objective.
 
         Raises:
@@ -173,17 +185,17 @@ class KerasProgram(ABC):
         """
         if not self.source.task.objectives:
             only = self.network
-            return [Turn(self._only_loss, only.trainable_variables, only.optimizer)]
+            return [Training(self._only_loss, only.trainable_variables, only.optimizer)]
         if self.device.asked.compute == "float16":
             raise NotImplementedError("Keras scales the loss of one objective alone in float16")
-        turns = []
+        trainings = []
         for objective in self.source.task.objectives:
             moved, optimizer = self.held.moved(objective), optimizer_of(objective.optimizer)
             optimizer.build(moved)
-            turns.append(Turn(self._loss_in_turn(objective), moved, optimizer))
-        return turns
+            trainings.append(Training(self._loss_for(objective), moved, optimizer))
+        return trainings
 
-    def _loss_in_turn(self, objective: Objective) -> Loss:
+    def _loss_for(self, objective: Objective) -> Loss:
         """The loss of an objective, of those inputs that it asks for."""
         asked, caller = objective.inputs or self.names, calls.Caller(self.model)
 
@@ -221,9 +233,9 @@ class KerasProgram(ABC):
         return self.total(y_pred, targets, self.source.task.steps[0])
 
     def _criterion(self) -> Any:
-        """Keras' own loss, where the task is one plain part of the only output."""
+        """Keras' own loss of the only output, where the task is one plain part of it."""
         task = self.source.task
-        if not task.loss or len(task.loss) != 1 or len(self.aims) != 1 or not self._single:
+        if not task.loss or len(task.loss) != 1 or len(self.aims) != 1:
             return None
         (part,) = task.loss
         made = getattr(losses.load(part.name, self.source.extra), "keras_loss", None)
@@ -231,16 +243,15 @@ class KerasProgram(ABC):
             return None
         return made(**part.options)
 
-    def _found_feed(self, model: Any) -> Any:
-        """What ``fit`` must be given, or ``None`` where the model must be wrapped for it."""
-        self._single = True
+    def _fed_by(self, model: Any) -> Feed:
+        """How the model is fed; this builds one that is not built yet."""
         layer_of_layers = isinstance(model, self.keras.Model)
         graph = getattr(model, "inputs", None) if getattr(model, "built", False) else None
         if layer_of_layers and graph and len(graph) == 1 and len(self.names) == 1:
-            self._single = not isinstance(getattr(model, "output", None), STRUCTURES)
+            single = not isinstance(getattr(model, "output", None), STRUCTURES)
             if not isinstance(getattr(model, "input", None), dict):  # a Sequential may have none
-                return lambda given: next(iter(given.values()))
-            return dict
+                return Feed(lambda given: next(iter(given.values())), single)
+            return Feed(dict, single)
         task = self.device.laid_out(self.source.task)
         shaped = {n: one.shape for n, one in task.inputs.items()}
         caller = calls.Caller(model)
@@ -248,9 +259,8 @@ class KerasProgram(ABC):
             n: self.device.tensor(np.zeros((1, *shape), _types(task.inputs[n].kind, self.device)))
             for n, shape in shaped.items()
         }
-        self._single = not isinstance(caller(whole, training=False), STRUCTURES)
-        self._caller = caller
-        return caller.feed if layer_of_layers else None
+        single = not isinstance(caller(whole, training=False), STRUCTURES)
+        return Feed(caller.feed if layer_of_layers else None, single, caller)
 
     def _fed(self, x: Any, *, training: bool) -> Any:
         """The network's output for the only input of a task."""

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.frameworks._keras.program import KerasProgram
 from benchmarks.frameworks.contracts import Placed
 from benchmarks.frameworks.description import Arrays
-from benchmarks.frameworks.jax.turns import Turns
+from benchmarks.frameworks.jax.objectives import Objectives
 
 
 class Carried:
@@ -53,8 +53,8 @@ class Program(KerasProgram):
         jax, network = self.device.jax, self.network
         network.make_train_function()
         network.make_predict_function()
-        self.carried = Carried(network, [turn.optimizer for turn in self.turns])
-        self.in_turn = Turns(self) if len(self.turns) > 1 else None
+        self.carried = Carried(network, [training.optimizer for training in self.trainings])
+        self.several = Objectives(self) if len(self.trainings) > 1 else None
 
         def loss(state: Any, data: Any) -> Any:
             return self._stateless(state, data, scaled=False)
@@ -77,22 +77,22 @@ class Program(KerasProgram):
 
     def loss(self, batch: Placed) -> Any:
         """As the contract says."""
-        if self.in_turn is not None:
-            return self._taken(self.in_turn.loss, batch)
+        if self.several is not None:
+            return self._taken(self.several.loss, batch)
         value, fixed = self._loss(self.carried.take(), self.data(batch))
         return self._kept(value, fixed)
 
     def gradients(self, batch: Placed) -> Any:
         """As the contract says."""
-        if self.in_turn is not None:
-            return self._taken(self.in_turn.gradients, batch)
+        if self.several is not None:
+            return self._taken(self.several.gradients, batch)
         (value, fixed), slopes = self._slopes(self.carried.take(), self.data(batch))
         return self._kept(value, fixed), slopes
 
     def step(self, batch: Placed) -> Any:
         """As the contract says; after the first step since a reset, Keras gives the mean loss."""
-        if self.in_turn is not None:
-            return self._taken(self.in_turn.step, batch)
+        if self.several is not None:
+            return self._taken(self.several.step, batch)
         logs, state = self.network.train_function(self.carried.take(), iter((self.data(batch),)))
         self.carried.put(*state)
         self.device.pending.append(logs)

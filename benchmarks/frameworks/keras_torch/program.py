@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.frameworks._keras.program import KerasProgram, Turn
+from benchmarks.frameworks._keras.program import KerasProgram, Training
 from benchmarks.frameworks.contracts import Placed
 
 
@@ -21,7 +21,9 @@ class Program(KerasProgram):
         if self.device.asked.mode == "compile":
             if not self.source.task.objectives:
                 self._build_losses()
-            self.turns = [turn._replace(loss=torch.compile(turn.loss)) for turn in self.turns]
+            self.trainings = [
+                training._replace(loss=torch.compile(training.loss)) for training in self.trainings
+            ]
 
     def set_training(self, *, training: bool) -> None:
         """As ``fit`` and ``evaluate`` do for layers that PyTorch brought along."""
@@ -37,24 +39,24 @@ class Program(KerasProgram):
 
     def gradients(self, batch: Placed) -> Any:
         """As the contract says."""
-        return self._sum([self._slopes(turn, batch) for turn in self.turns])
+        return self._sum([self._slopes(training, batch) for training in self.trainings])
 
     def step(self, batch: Placed) -> Any:
         """As the contract says; after the first step since a reset, Keras gives the mean loss."""
-        if len(self.turns) == 1:
+        if len(self.trainings) == 1:
             return self.network.train_function((self.data(batch),))["loss"]
         losses = []
-        for turn in self.turns:
-            losses.append(self._slopes(turn, batch))
+        for training in self.trainings:
+            losses.append(self._slopes(training, batch))
             with torch.no_grad():
-                turn.optimizer.apply([v.value.grad for v in turn.moved], turn.moved)
+                training.optimizer.apply([v.value.grad for v in training.moved], training.moved)
         return self._sum(losses)
 
-    def _slopes(self, turn: Turn, batch: Placed) -> Any:
+    def _slopes(self, training: Training, batch: Placed) -> Any:
         """The loss of an objective; the gradients of the variables that it moves are kept."""
         self.network.zero_grad()
-        value = turn.loss(batch.inputs, batch.targets)
-        moved = None if len(self.turns) == 1 else [v.value for v in turn.moved]
+        value = training.loss(batch.inputs, batch.targets)
+        moved = None if len(self.trainings) == 1 else [v.value for v in training.moved]
         self._scale(value).backward(inputs=moved)  # the loss itself but where losses are scaled
         return value
 

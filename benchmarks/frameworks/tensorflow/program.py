@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from benchmarks.frameworks._keras.program import KerasProgram, Turn
+from benchmarks.frameworks._keras.program import KerasProgram, Training
 from benchmarks.frameworks.contracts import Placed
 
 
@@ -19,21 +19,21 @@ class Program(KerasProgram):
         network.make_train_function()
         network.make_predict_function()
 
-        def of(turn: Turn, given: Any, wanted: Any) -> Any:
+        def of(training: Training, given: Any, wanted: Any) -> Any:
             with tf.GradientTape() as recorded:
-                value = turn.loss(given, wanted)
+                value = training.loss(given, wanted)
                 scaled = scale(value)  # the loss itself but where losses are scaled
-            return value, recorded.gradient(scaled, turn.moved)
+            return value, recorded.gradient(scaled, training.moved)
 
         def gradients(given: Any, wanted: Any) -> Any:
-            found = [of(turn, given, wanted) for turn in self.turns]
+            found = [of(training, given, wanted) for training in self.trainings]
             return [value for value, _ in found], [slopes for _, slopes in found]
 
         def step(given: Any, wanted: Any) -> Any:
             values = []
-            for turn in self.turns:
-                value, slopes = of(turn, given, wanted)
-                turn.optimizer.apply(slopes, turn.moved)
+            for training in self.trainings:
+                value, slopes = of(training, given, wanted)
+                training.optimizer.apply(slopes, training.moved)
                 values.append(value)
             return tf.add_n(values)
 
@@ -52,10 +52,10 @@ class Program(KerasProgram):
     def gradients(self, batch: Placed) -> Any:
         """As the contract says."""
         values, slopes = self._gradients(batch.inputs, batch.targets)
-        return (values, slopes) if len(self.turns) > 1 else (values[0], slopes[0])
+        return (values, slopes) if len(self.trainings) > 1 else (values[0], slopes[0])
 
     def step(self, batch: Placed) -> Any:
         """As the contract says; after the first step since a reset, Keras gives the mean loss."""
-        if len(self.turns) > 1:
+        if len(self.trainings) > 1:
             return self._step(batch.inputs, batch.targets)
         return self.network.train_function(iter((self.data(batch),)))["loss"]
