@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.frameworks.description import Description, Drop, Node, Step, Weight
-from benchmarks.proof import diagnose, functions, lines, stated
+from benchmarks.proof.diagnosis import functions, layers, lines, losses, stated
 from benchmarks.proof.match import Match, match
 from benchmarks.tasks.layers import kinds
 
@@ -229,7 +229,7 @@ LABELS = {"y": RNG.integers(0, 3, 6)}
 
 def _loss_fix(a: float, b: float) -> str:
     traces: Any = tuple({"loss/ce": np.asarray(one)} for one in (a, b))
-    (cause,) = diagnose.losses(LOGITS, LABELS, traces)
+    (cause,) = losses.explained(LOGITS, LABELS, traces)
     return cause.fix
 
 
@@ -377,7 +377,7 @@ def test_every_variant_that_has_a_line_is_one_of_a_kind() -> None:
 
 
 def test_a_line_is_given_only_where_one_side_is_as_it_is_defined() -> None:
-    odd, right = "takes axis=1, not the last one", diagnose.DEFINED
+    odd, right = "takes axis=1, not the last one", layers.DEFINED
     assert lines.variant(*BN, (right, odd), right) == "layers.BatchNormalization(…, axis=-1)"
     assert lines.variant(*BN, (odd, odd), right) == ""
     assert lines.variant(*BN, (right, "none of the known forms"), right) == ""

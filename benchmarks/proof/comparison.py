@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.frameworks.description import OPTIMIZER, Assigned, Description, Node, Weight
-from benchmarks.proof import compare, diagnose, stated
+from benchmarks.proof import compare
+from benchmarks.proof.diagnosis import between, first, layers, losses, stated
 from benchmarks.proof.match import Match, ambiguous, match, prints_of
 from benchmarks.proof.outcome import Asked, Proof
 from benchmarks.proof.sides import Sides, Traces, UsageError, plain
@@ -257,14 +258,14 @@ class Comparison:
             return
         if not found and compared.errors["output"] > compare.TOLERANCE:
             masks = {n: a for n, a in batch.inputs.items() if a.dtype == bool}
-            found = list(diagnose.masked(made, pair, masks, values))
-            found = found or list(diagnose.first_difference(made, self.both, pair, values))
+            found = list(layers.masked(made, pair, masks, values))
+            found = found or list(first.first_difference(made, self.both, pair, values))
         if not found and compared.errors["loss"] > compare.TOLERANCE:
             outputs = {
                 k.partition("/")[2]: v for k, v in pair[0].items() if k.startswith("output/")
             }
-            found = list(diagnose.losses(outputs, batch.targets, pair))
-        found = found or list(diagnose.gradients(made, compared))
+            found = list(losses.explained(outputs, batch.targets, pair))
+        found = found or list(first.gradients(made, compared))
         if not found and compared.errors.get("after_steps_task", 0.0) > compare.TOLERANCE:
             found = list(stated.optimizers(*(told.optimizer for told in self.both)))
         yield from found
@@ -281,7 +282,7 @@ class Comparison:
         traces, _ = self.sides.arrays("trace", each, alike=False, seed=seed, larger=True)
         values = compare.larger(values_of(self.asked, self.sides, made), made.keys)
         pair = (traces[self.leader], traces[self.other])
-        causes += diagnose.first_difference(made, self.both, pair, values)
+        causes += first.first_difference(made, self.both, pair, values)
         if not causes:
             what = (
                 f"outputs differ by {error:.1e} where values are {compare.LARGER:g} times as large"
@@ -319,7 +320,7 @@ def _unturned(made: Match, causes: list[Cause]) -> Match | None:
 
     ``None`` where none is, or something else is to blame too.
     """
-    if len(causes) != 1 or not causes[0].cause.startswith(diagnose.FLATTENED):
+    if len(causes) != 1 or not causes[0].cause.startswith(between.FLATTENED):
         return None
     where = causes[0].where
     if not any(one.path == where and one.grid_in for one in made.torch):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.frameworks.description import Description
-from benchmarks.proof import stated
 from benchmarks.proof.comparison import Comparison, Leading, values_of
+from benchmarks.proof.diagnosis import stated
 from benchmarks.proof.match import Match, match
 from benchmarks.proof.outcome import Asked, Proof
 from benchmarks.proof.sides import Sides, UsageError

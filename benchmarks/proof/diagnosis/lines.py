@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from benchmarks.frameworks.description import Arrays, Node, Step
 from benchmarks.proof.compare import relative_error
-from benchmarks.proof.functions import CLOSE
+from benchmarks.proof.diagnosis.functions import CLOSE
 from benchmarks.tasks.layers.conv import reach
 
 VARIANTS = {

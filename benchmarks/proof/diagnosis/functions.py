@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.proof.compare import relative_error
+from benchmarks.records import Cause
 
 Array = NDArray[Any]
 CLOSE = 1e-7
@@ -106,3 +107,13 @@ def same(a: Any, b: Any) -> bool:
     elif np.ndim(b) == 3 and np.ndim(a) == 2:  # noqa: PLR2004
         b = b[:, -1]
     return relative_error(a, b) <= CLOSE
+
+
+def differing(where: str, told: tuple[str, str]) -> Cause:
+    """One function on the PyTorch side, another one on the Keras side."""
+    cause = f"{told[0]} on the PyTorch side, {told[1]} on the Keras side"
+    if all(one.startswith("GELU") for one in told):
+        forms = [one.partition("(")[2].rstrip(")") for one in told]
+        cause = f"GELU: {forms[0]} against {forms[1]}"
+    fix = IN_KERAS.get(told[0], f"leave {told[1]} out of the Keras side")
+    return Cause(where=where, cause=cause, torch=told[0], keras=told[1], fix=fix)
