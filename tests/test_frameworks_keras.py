@@ -1,6 +1,7 @@
 """A Keras twin for the proof: what is told, loaded, traced and trained, over several models.
 
-One process with Keras on TensorFlow runs ``_script`` and answers in JSON; none is imported here.
+One process with Keras on TensorFlow runs ``tests.keras_described`` and answers in JSON; none is
+imported here.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ ROOT = Path(__file__).parents[1]
 LIMIT_S = 300.0
 
 Told = dict[str, Any]
-Given = tuple[Any, tuple[str, ...], tuple[str, ...], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def told() -> Told:
     if missing:
         pytest.skip(missing)
     done = subprocess.run(
-        [sys.executable, "-m", "tests.test_frameworks_keras"],
+        [sys.executable, "-m", "tests.keras_described"],
         cwd=ROOT,
         env={**os.environ, "KERAS_BACKEND": ENGINE, "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
@@ -201,237 +201,3 @@ def test_findings_say_how_far_tensorflow_is_from_what_is_stated(told: Told) -> N
 
 def _shapes(one: dict[str, Any]) -> dict[str, Any]:
     return {name: found["shape"] for name, found in one["description"]["outputs"].items()}
-
-
-def _models() -> dict[str, Given]:  # noqa: C901 - one list of small models
-    """By name: what makes a model, the words for its inputs and targets, and more of its task."""
-    import keras
-    from keras import layers, ops
-
-    def functional() -> Any:
-        x = image = keras.Input((8, 8, 3))
-        x = layers.ReLU()(layers.BatchNormalization(name="bn")(layers.Conv2D(4, 3, name="conv")(x)))
-        x = layers.Flatten()(layers.MaxPooling2D(2)(x))
-        return keras.Model(image, layers.Dense(5, name="head")(layers.Dropout(0.25)(x)))
-
-    def nested() -> Any:
-        inner = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3, name="conv")])
-        inner.name = "body"
-        image = keras.Input((8, 8, 3))
-        x = layers.GlobalAveragePooling2D()(inner(image))
-        return keras.Model(image, layers.Dense(5, name="head")(x))
-
-    class Encoder(layers.Layer):
-        def __init__(self) -> None:
-            super().__init__()
-            self.norm = layers.LayerNormalization()
-            self.fc1 = layers.Dense(4, activation="tanh")
-
-        def call(self, x: Any) -> Any:
-            return self.norm(self.fc1(x))
-
-    class Attributes(keras.Model):
-        def __init__(self) -> None:
-            super().__init__()
-            self.encoder = Encoder()
-            self.blocks = [layers.Dense(4), layers.Dense(2)]
-
-        def call(self, x: Any) -> Any:
-            x = self.encoder(x)
-            for block in self.blocks:
-                x = block(x)
-            return x
-
-    def shared() -> Any:
-        x = keras.Input((4,))
-        twice = layers.Dense(4, activation="tanh", name="twice")
-        return keras.Model(x, twice(twice(x)))
-
-    def two_inputs() -> Any:
-        first, second = keras.Input((3,), name="b"), keras.Input((3,), name="a")
-        left = layers.Dense(2, name="left")(first)
-        return keras.Model([first, second], layers.Add()([left, layers.Dense(2)(second)]))
-
-    class TwoArguments(keras.Model):
-        def __init__(self) -> None:
-            super().__init__()
-            self.left, self.right = layers.Dense(2), layers.Dense(2)
-
-        def call(self, one: Any, other: Any) -> Any:
-            return self.left(one) * self.right(other)
-
-    def two_outputs() -> Any:
-        x = keras.Input((3,))
-        outputs = {"mean": layers.Dense(2)(x), "scale": layers.Dense(2)(x)}
-        return keras.Model(x, outputs)
-
-    class Scaled(layers.Layer):
-        def build(self, shape: Any) -> None:
-            self.factor = self.add_weight(shape=(shape[-1],), initializer="ones", name="factor")
-
-        def call(self, x: Any) -> Any:
-            return x * self.factor
-
-    def own() -> Any:
-        fixed = layers.Dense(4, name="fixed")
-        model = keras.Sequential(
-            [
-                keras.Input((3,)),
-                Scaled(name="scaled"),
-                Scaled(name="frozen"),
-                fixed,
-                layers.Dense(2, name="last"),
-            ]
-        )
-        fixed.trainable = False
-        model.get_layer("frozen").trainable = False
-        return model
-
-    class Unused(keras.Model):
-        def __init__(self) -> None:
-            super().__init__()
-            self.spare, self.used = layers.Dense(2), layers.Dense(2)
-            self.spare.build((None, 3))
-
-        def call(self, x: Any) -> Any:
-            return self.used(x)
-
-    def recurrent() -> Any:
-        return keras.Sequential(
-            [
-                keras.Input((7,), dtype="int32"),
-                layers.Embedding(5, 3, name="embedding"),
-                layers.Bidirectional(
-                    layers.LSTM(4, return_sequences=True, name="lstm"), name="both"
-                ),
-                layers.LSTM(3, recurrent_dropout=0.2, name="lstm"),
-                layers.Dense(5, name="head"),
-            ]
-        )
-
-    def attention() -> Any:
-        x = keras.Input((6, 4))
-        y = layers.MultiHeadAttention(2, 3, dropout=0.1, name="attention")(x, x)
-        return keras.Model(x, layers.Dense(5, name="head")(layers.GlobalAveragePooling1D()(y)))
-
-    def distributed() -> Any:
-        inner = layers.TimeDistributed(layers.Dense(2, name="inner"), name="steps")
-        return keras.Sequential([keras.Input((6, 3)), inner, layers.GlobalAveragePooling1D()])
-
-    def regularised() -> Any:
-        l2 = {"kernel_regularizer": "l2", "activity_regularizer": "l2"}
-        one = layers.Dense(4, name="hidden", **l2)
-        return keras.Sequential([keras.Input((3,)), one, layers.Dense(2)])
-
-    class Noisy(keras.Model):
-        def __init__(self) -> None:
-            super().__init__()
-            self.dense = layers.Dense(2)
-
-        def call(self, x: Any) -> Any:
-            return self.dense(x) + 0.0 * keras.random.normal((*ops.shape(x)[:1], 2))
-
-    def gelu() -> Any:
-        return keras.Sequential([keras.Input((3,)), layers.Dense(4, "gelu"), layers.Dense(2)])
-
-    image, x3 = ("x=image:8x8x3",), ("x=features:3",)
-    classes, two = ("y=classes:5",), ("y=values:2",)
-    return {
-        "functional": (functional, image, classes, {}),
-        "nested": (nested, image, classes, {}),
-        "attributes": (Attributes, x3, two, {}),
-        "shared": (shared, ("x=features:4",), ("y=values:4",), {}),
-        "two_inputs": (two_inputs, ("a=features:3", "b=features:3"), two, {}),
-        "two_arguments": (TwoArguments, ("a=features:3", "b=features:4"), two, {}),
-        "two_outputs": (two_outputs, x3, two, {"losses": (("mse", "mean"), ("mae", "scale"))}),
-        "own": (own, x3, two, {}),
-        "unused": (Unused, x3, two, {}),
-        "recurrent": (recurrent, ("x=tokens:7:vocabulary=5",), classes, {"optimizer": "adam"}),
-        "attention": (attention, ("x=features:6x4",), classes, {}),
-        "distributed": (distributed, ("x=features:6x3",), two, {}),
-        "regularised": (regularised, x3, two, {}),
-        "noisy": (Noisy, x3, two, {}),
-        "gelu": (gelu, x3, two, {}),
-    }
-
-
-def _told(make: Any, inputs: Any, targets: Any, more: dict[str, Any]) -> Told:
-    """What one twin says and does, as plain data."""
-    import dataclasses
-
-    import numpy as np
-
-    from benchmarks import frameworks
-    from benchmarks.frameworks.contracts import Source
-    from benchmarks.frameworks.description import Assigned
-    from benchmarks.tasks import words
-    from benchmarks.tasks.task import LossPart, draw
-
-    task = words.task(inputs, targets, optimizer=more.get("optimizer", "sgd"))
-    if "losses" in more:
-        parts = tuple(LossPart(name, output, "y") for name, output in more["losses"])
-        task = dataclasses.replace(task, loss=parts)
-    source = Source(task=task, make=lambda _: make())
-    twin = frameworks.part(ENGINE, "inspection").Twin(source, draw(task, 3, 1))
-    described = twin.describe()
-    rng = np.random.default_rng(2)
-    assigned = tuple(
-        Assigned(n.path, {w: f"{n.path}.{w}" for w in n.weights}) for n in described.nodes
-    )
-    values = {
-        f"{n.path}.{name}": rng.uniform(0.1, 0.9, weight.shape)
-        for n in described.nodes
-        for name, weight in n.weights.items()
-    }
-    twin.load(assigned, values)
-    round_trip = max(float(abs(twin.train(task.steps, 0)[k] - v).max()) for k, v in values.items())
-    first, again = twin.trace(), twin.trace()
-    after_trace = twin.train(task.steps, 0)
-
-    def slope(key: str) -> float:
-        """The relative error of the derivative along the key's own gradient."""
-        known, far = first[f"gradient/{key}"], 1e-4
-        along = known / max(float(np.linalg.norm(known)), 1e-30)
-        losses = []
-        for sign in (1, -1):
-            twin.load(assigned, {**values, key: values[key] + sign * far * along})
-            losses.append(float(twin.trace()["loss"]))
-        measured, stated = (losses[0] - losses[1]) / (2 * far), float(np.linalg.norm(known))
-        return abs(measured - stated) / max(stated, 1e-6)
-
-    keys = [k.removeprefix("gradient/") for k in first if k.startswith("gradient/")]
-    error = max(slope(key) for key in (keys[0], keys[-1]))
-    twin.load(assigned, values)
-    trained = twin.train(task.steps, 3)
-    buffers = [
-        f"{n.path}.{name}" for n in described.nodes for name, w in n.weights.items() if w.buffer
-    ]
-    return {
-        "description": dataclasses.asdict(described),
-        "keys": sorted(first),
-        "alike": all(np.array_equal(first[k], again[k]) for k in first),
-        "round_trip": round_trip,
-        "slope_error": error,
-        "unchanged": all(np.array_equal(after_trace[k], v) for k, v in values.items()),
-        "moved": any(not np.array_equal(trained[k], v) for k, v in values.items()),
-        "buffers_moved": [k for k in buffers if not np.array_equal(trained[k], values[k])],
-        "findings": twin.findings,
-    }
-
-
-def _script() -> None:
-    """Write what every model says to stdout, as one line of JSON."""
-    from benchmarks import frameworks
-
-    frameworks.part(ENGINE, "inspection").set_up(0)
-    found = {}
-    for name, given in _models().items():
-        try:
-            found[name] = _told(*given)
-        except Exception as error:
-            raise RuntimeError(name) from error
-    sys.stdout.write(json.dumps(found) + "\n")
-
-
-if __name__ == "__main__":
-    _script()
