@@ -52,6 +52,7 @@ LAYERS = {
         ("aten::copy_", "data movement"),
         ("TensorListSetItem", "data movement"),
         ("aten::bernoulli_", "random"),
+        ("aten::randint", "random"),
         ("ncclDevKernel_AllReduce", "collective"),
         ("enumerate(DataLoader)#_SingleProcessDataLoaderIter.__next__", "data loading"),
         ("IteratorGetNext", "data loading"),
@@ -338,11 +339,14 @@ def test_compiled_kernels_are_placed_by_what_was_fused() -> None:
     events = [
         Kineto(kineto.STEP, EPOCH, 1000),
         Kineto("## Call CompiledFxGraph fxyz ##", EPOCH + 10, 500),
+        Kineto("Pregraph bytecode", EPOCH + 12, 3),
         Kineto("graph_0_cpp_fused_max_pool2d_with_indices_relu_2", EPOCH + 20, 100),
+        Kineto("graph_0_cpp_fused_0", EPOCH + 130, 100),
     ]
     marked = kineto.normalise(events, {})
     assert [(e.name, e.category) for e in marked.events] == [
-        ("graph_0_cpp_fused_max_pool2d_with_indices_relu_2", "pool")
+        ("graph_0_cpp_fused_max_pool2d_with_indices_relu_2", "pool"),
+        ("graph_0_cpp_fused_0", "fused"),
     ]
     unmarked = kineto.normalise(events[:2], {})
     assert [(e.name, e.duration_ns) for e in unmarked.events] == [("compiled graph", 500)]

@@ -48,6 +48,7 @@ _LAYERS = {
 _WORDS = {
     "matmul": "mm addmm bmm baddbmm addbmm addmv mv dot dot_general linear einsum contract",
     "softmax/loss": "one_hot onehot sparsetodense l2loss logsumexp",
+    "random": "rand randn randint randperm rand_like randn_like randint_like",
     "embedding/gather": "index take index_put unsortedsegmentsum",
     "reduction": """sum mean max min prod var std norm any all amax amin argmax argmin topk sort
         cumsum bincount arg_max arg_min reduce biasadd_grad std_mean var_mean euclidean_norm

@@ -21,13 +21,14 @@ from profilers.ops.taxonomy import BACKWARD, FORWARD, OPTIMIZER
 STEP = "twinbench.step"
 LAYER = "twinbench.layer:"
 _NODE = re.compile(r"autograd::engine::evaluate_function: \w+")
-_FUSED = re.compile(r"(?:graph_\d+_)?(?:cpp|triton)_(?:fused|poi|red|per|tem)_(?P<ops>\w+?)_?\d*$")
+_FUSED = re.compile(r"(?:graph_\d+_)?(?:cpp|triton)_(?:fused|poi|red|per|tem)_(?P<ops>\w*?)_?\d*$")
 _WRAPPERS = (
     "autograd::engine::",
     "ProfilerStep",
     "Torch-Compiled Region",
     "TorchDynamo Cache Lookup",
     "CompiledFunction",
+    "Pregraph bytecode",
     "AOTDispatcher",
     "Optimizer.",
     "PyTorch Profiler",
@@ -197,7 +198,7 @@ def _device_events(
             name=event.name(),
             category=(
                 taxonomy.of_fused(fused)
-                if fused and not (owner and owner.phase == OPTIMIZER)
+                if fused is not None and not (owner and owner.phase == OPTIMIZER)
                 else owner.category
                 if owner
                 else taxonomy.of_op(event.name())
@@ -285,7 +286,7 @@ class _Places:
         if phase == OPTIMIZER:
             return OPTIMIZER
         fused = _fused_ops(name)
-        if fused:
+        if fused is not None:
             return taxonomy.of_fused(fused)
         kind = self.kinds.get(layer or "")
         found = taxonomy.category(outermost, phase, kind)
@@ -299,14 +300,15 @@ def _is_op(name: str, *, marked: bool) -> bool:
     return not name.startswith(_WRAPPERS) and not name.endswith(("Backward0", "Backward1"))
 
 
-def _fused_ops(name: str) -> list[str]:
-    """The operations that a compiled kernel was made of, from its name; none for any other name.
+def _fused_ops(name: str) -> list[str] | None:
+    """The operations that a compiled kernel was made of, from its name; ``None`` for other names.
 
-    Inductor joins them by underscores, so names that hold one themselves are looked for first.
+    A kernel that only draws random numbers has a number and no operations in its name. Inductor
+    joins them by underscores, so names that hold one themselves are looked for first.
     """
     match = _FUSED.match(name)
     if not match:
-        return []
+        return None
     text = match["ops"]
     joined = ("max_pool2d_with_indices", "native_batch_norm", "log_softmax", "nll_loss",
               "convolution_backward", "threshold_backward", "adaptive_avg_pool2d", "avg_pool2d",
