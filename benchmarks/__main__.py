@@ -292,7 +292,6 @@ _SELFTEST = {
         "--python",
         "--shard",
         "--precision",
-        "--processes",
         "--only",
         # What is compared with itself needs no why.
         "--profile",

@@ -10,7 +10,6 @@ from typing import Any
 
 from benchmarks import briefing, registry
 from benchmarks.gate import Gate
-from benchmarks.nursery import Nursery
 from benchmarks.plan import COLD, Effort, Group, Selection
 from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.records import Matchup, Stack, to_json
@@ -23,7 +22,7 @@ class Context:
     """What every launch of a run shares.
 
     ``append`` writes one entry to the journal; ``cache`` holds the compilers' caches of the run;
-    ``gate`` judges which rounds count; ``nursery`` forks the workers of launches that are not cold.
+    ``gate`` judges which rounds count.
     """
 
     selection: Selection
@@ -32,7 +31,6 @@ class Context:
     append: Append
     cache: Path
     gate: Gate
-    nursery: Nursery
 
 
 @dataclass
@@ -89,8 +87,7 @@ class Crew:
 
     def _spawn(self, stack: Stack) -> None:
         python = self.context.selection.variant(stack).python
-        fork = None if self._cold else self.context.nursery.fork(stack)
-        self.workers[stack] = WorkerProcess(stack, self._cache(stack), python, fork)
+        self.workers[stack] = WorkerProcess(stack, self._cache(stack), python)
 
     def _settle(self, stack: Stack, cache: str | None) -> None:
         """Let a worker import and build; a failure costs all its cases here.

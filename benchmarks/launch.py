@@ -108,7 +108,6 @@ class Launch:
                 self._watch(matchup, stack, taken, rng)
         cases = {}
         for stack in alive:
-            forked = stack in self.crew.workers and self.crew.workers[stack].forked
             done, ready = self.crew.ask([matchup], stack, "finish"), prepared[stack]
             if not done or not ready or (matchup.id, stack) in self.crew.failed:
                 continue
@@ -116,7 +115,6 @@ class Launch:
             if min(samples) > 0:
                 told = {
                     "samples_s": samples,
-                    "process": "forked" if forked else "fresh",
                     "interference": gate.evidence(taken, stack, since),
                 }
                 cases[str(stack)] = ready | done | told | {"turns": taken.turns(stack)}

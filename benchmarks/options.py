@@ -83,11 +83,6 @@ SELECTION: dict[str, dict[str, Any]] = {
         "const": False,
         "help": "do not watch each case once, after its turns, for what it takes of the machine",
     },
-    "--processes": {
-        "metavar": "P",
-        "help": "fresh (default), or forked from one that has imported the framework: cheaper, and"
-        " further apart",
-    },
     "--seed": {"type": int, "metavar": "N", "help": "of weights, inputs and orders (default: 0)"},
     "--timeout": {"type": float, "metavar": "S", "help": "seconds a case may take (default: 600)"},
     "--shard": {"type": _shard, "metavar": "I/N", "help": "only every n-th model, from the i-th"},
@@ -205,7 +200,9 @@ def to_stored(chosen: Selection) -> dict[str, Any]:
 
 
 def from_stored(data: dict[str, Any]) -> Selection:
-    """A selection from the journal; what an older one lacks has its default."""
+    """A selection from the journal of any version: fields that are unknown are left out."""
+    known = {field.name for field in dataclasses.fields(Selection)}
+    data = {name: value for name, value in data.items() if name in known}
     paths = {k: Path(data[k]) for k in ("models_dir", "data_dir") if data.get(k) is not None}
     tuples = {k: tuple(v) for k, v in data.items() if isinstance(v, list)}
     made = {

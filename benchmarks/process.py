@@ -12,10 +12,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from benchmarks import frameworks
 from benchmarks.records import Failure, Stack, Status
@@ -27,20 +26,6 @@ GRACE_S = 5.0
 """What a worker gets beyond its own deadline to write its stack, before its group is killed."""
 READ_BYTES = 1 << 16
 TAIL_CHARACTERS = 4000
-
-
-class Child(Protocol):
-    """What is used of ``subprocess.Popen``, and what a forked worker offers too."""
-
-    pid: int
-    returncode: int | None
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Its exit status; minus the signal's number where one ended it."""
-
-
-Fork = Callable[[tuple[int, int, int], Mapping[str, str]], Child]
-"""Forks a worker on three descriptors (commands, answers, log) with some variables set."""
 
 
 class WorkerError(Exception):
@@ -55,8 +40,7 @@ class WorkerProcess:
     """A worker in a process group of its own.
 
     ``cache`` is the folder of its compiler's cache, ``python`` the interpreter where it is another
-    than ours, ``fork`` makes it where it is not started anew, ``more`` is set beside what its stack
-    needs. Every question
+    than ours, ``more`` is set beside what its stack needs. Every question
     blocks until it is answered: a parent that polled would take a core from what is being timed.
     """
 
@@ -65,7 +49,6 @@ class WorkerProcess:
         stack: Stack,
         cache: Path | None = None,
         python: str | None = None,
-        fork: Fork | None = None,
         more: Mapping[str, str] | None = None,
         program: str = WORKER,
     ) -> None:
@@ -77,7 +60,7 @@ class WorkerProcess:
         take, writing = os.pipe()
         self.spawned = time.perf_counter()
         try:
-            self._process = self._spawn(reading, writing, cache, python, fork)
+            self._process = self._spawn(reading, writing, cache, python)
         finally:
             os.close(reading)
             os.close(writing)
@@ -86,12 +69,9 @@ class WorkerProcess:
         self._ending = threading.RLock()  # an interrupt ends it while another thread may, too
 
     def _spawn(
-        self, reading: int, writing: int, cache: Path | None, python: str | None, fork: Fork | None
-    ) -> Child:
+        self, reading: int, writing: int, cache: Path | None, python: str | None
+    ) -> subprocess.Popen[bytes]:
         drawn = _drawn(self.stack, cache)
-        if fork:
-            with suppress(OSError):  # what it would be forked from is gone: start it anew
-                return fork((reading, writing, self._log.fileno()), drawn)
         return subprocess.Popen(
             [python or sys.executable, "-m", self._program, str(reading), str(writing)],
             cwd=ROOT,
@@ -102,11 +82,6 @@ class WorkerProcess:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # an interrupt at the terminal is for the parent
         )
-
-    @property
-    def forked(self) -> bool:
-        """Whether it was forked rather than started anew."""
-        return not isinstance(self._process, subprocess.Popen)
 
     @property
     def pid(self) -> int:

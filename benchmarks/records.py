@@ -130,9 +130,8 @@ class Launch:
     """What one stack gave in one launch; ``samples_s`` stand in round order, so they pair up.
 
     ``retraced`` counts graphs traced or compiled while turns were timed (``None``: the mode traces
-    none). ``process`` says whether its workers were started anew or forked from one that had
-    imported the framework. ``interference`` is what the kernel recorded against the turns of this
-    launch, or ``None``.
+    none). ``interference`` is what the kernel recorded against the turns of this launch, or
+    ``None``.
     """
 
     index: int
@@ -141,7 +140,6 @@ class Launch:
     steady: bool = True
     iterations: int = 1
     retraced: int | None = None
-    process: Literal["fresh", "forked"] = "fresh"
     interference: dict[str, Any] | None = None
 
     @property

@@ -247,7 +247,6 @@ def _launch(index: int, data: Mapping[str, Any]) -> Launch:
         steady=data["steady"],
         iterations=data["iterations"],
         retraced=data.get("retraced"),
-        process=data.get("process", "fresh"),
         interference=data.get("interference"),
     )
 

@@ -9,7 +9,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from benchmarks.gate import Gate
 from benchmarks.launch import Launch
 from benchmarks.ledger import Ledger
 from benchmarks.narrowing import TARGET, widest
-from benchmarks.nursery import Nursery
 from benchmarks.plan import Group, Plan
 from benchmarks.process import WorkerError
 from benchmarks.profiling import _run
@@ -55,7 +54,6 @@ class Runner:
         self.listener.begin(self.plan)
         with (
             tempfile.TemporaryDirectory(prefix="twinbench-cache-") as cache,
-            closing(Nursery(self.plan.selection)) as nursery,
             gpu_state.Watch() as gpu,
         ):
             self.gate.gpu = gpu if self.plan.selection.device == "cuda" else None
@@ -66,7 +64,6 @@ class Runner:
                 append=self._record,
                 cache=Path(cache),
                 gate=self.gate,
-                nursery=nursery,
             )
             purse = Purse(self.plan.selection.budget_s, self.header.seconds, began)
             try:
@@ -87,14 +84,12 @@ class Runner:
         able = self._able(group)
         if any(self._wanted(able, index) for index in range(self.plan.effort.launches)):
             self.listener.proving(group)
-            context.nursery.start(able.stacks)
             try:
                 with proof(able, self.plan.selection) as proven:
                     self.handoffs[group.model] = proven.handoffs
                     self._record("proof", model=group.model, parity=to_json(proven.parity))
                     self.listener.proved(group, proven.parity)
                     if proven.references:
-                        context.nursery.settle()
                         self._launches(able, proven, context, purse)
             except WorkerError as error:
                 self._unproven(able, error)
@@ -157,8 +152,6 @@ class Runner:
             if not wanted:  # all that is wide has failed
                 groups.remove(group)
                 continue
-            context.nursery.start(group.stacks)
-            context.nursery.settle()
             launch = Launch(
                 context=context,
                 group=group,

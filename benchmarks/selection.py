@@ -12,7 +12,6 @@ from benchmarks.records import Stack
 EffortName = Literal["quick", "standard", "release"]
 PRECISIONS = ("float32", "tf32", "bfloat16", "float16")
 DEVICES = ("cpu", "cuda")
-PROCESSES = ("fresh", "forked")
 POLICIES = ("matched", "defaults", "best")
 MOST = 20
 """Launches up to which an interval is narrowed."""
@@ -131,7 +130,6 @@ class Selection:
     data_dir: Path | None = None
     data: str | None = None
     policy: str = "matched"
-    processes: str = "fresh"
     launches: int | None = None
     until_ci: float | None = None
     budget_s: float | None = None
@@ -167,7 +165,6 @@ def check(selection: Selection) -> None:
         ("precision", selection.precision, PRECISIONS),
         ("device", selection.device, DEVICES),
         ("policy", selection.policy, POLICIES),
-        ("kind of processes", selection.processes, PROCESSES),
     ):
         if value not in allowed:
             raise SelectionError(f"unknown {name} {value!r}; there are: {', '.join(allowed)}")

@@ -26,7 +26,6 @@ PROGRAMS = {
     "python -m profilers": "benchmarks.profiling.__main__",
     "python -m reports": "reports.__main__",
     "python -m benchmarks.selftest": "benchmarks.selftest.__main__",
-    "python -m benchmarks.selftest.launches": "benchmarks.selftest.launches",
     "python -m benchmarks.selftest.turns": "benchmarks.selftest.turns",
 }
 """Every program of the project, and the module whose ``main`` parses its arguments."""

@@ -132,12 +132,9 @@ def watching(run: Run) -> str:
     told = run.interference
     share = number(told.get("gate_share"))
     cost = f"watching cost {100 * share:.1f} % of a turn" if share is not None else ""
-    launches = [launch for r in run.matchups for c in r.cases for launch in c.launches]
-    forked = sum(launch.process == "forked" for launch in launches)
     parts = (
         f"{told['repeated']} of {told['rounds']} rounds taken again" if told.get("rounds") else "",
         *_disturbed(told),
         cost if told.get("rounds") else "",
-        f"{forked} of {len(launches)} case launches in forked processes" if forked else "",
     )
     return " · ".join(part for part in parts if part)

@@ -348,13 +348,13 @@ def test_a_resumed_run_checks_each_part_before_it_is_timed_again(
     assert len(result.parity.timed) == 2 * 3  # output, loss and update of each stack
 
 
-def _busy_proof(pipeline: Pipeline, tmp_path: Path, *more: str) -> "subprocess.Popen[bytes]":
+def _busy_proof(pipeline: Pipeline, tmp_path: Path) -> "subprocess.Popen[bytes]":
     """A run whose only worker does not come back from importing its twin."""
     models = _user_model(
         tmp_path,
         "import pathlib, time\npathlib.Path(__file__).with_name('here').touch()\ntime.sleep(600)\n",
     )
-    parent = pipeline.start(*models, *more)
+    parent = pipeline.start(*models)
     until((tmp_path / "models" / "mine" / "here").exists)
     return parent
 
@@ -366,9 +366,9 @@ def test_an_interrupt_does_not_wait_for_the_proof(pipeline: Pipeline, tmp_path: 
 
 
 def test_even_a_busy_worker_ends_with_its_parent(pipeline: Pipeline, tmp_path: Path) -> None:
-    parent = _busy_proof(pipeline, tmp_path, "--processes", "forked")
+    parent = _busy_proof(pipeline, tmp_path)
     children = psutil.Process(parent.pid).children(recursive=True)
-    assert len(children) == 2  # the worker, and the process that later ones would be forked from
+    assert len(children) == 1
     parent.kill()
     parent.wait()
     until(lambda: not any(map(alive, children)))

@@ -320,7 +320,6 @@ def test_two_environments_are_compared_like_any_other_pair(pipeline: Pipeline) -
         (("--python", f"one={sys.executable}"), "needs --stacks"),
         (("--stacks", "null-a@one"), "nothing says what 'one' is"),
         (("--policy", "fast"), "unknown policy 'fast'"),
-        (("--processes", "none"), "unknown kind of processes"),
         (("--launches", "0"), "launches is 0"),
     ],
 )

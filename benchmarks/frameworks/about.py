@@ -60,18 +60,18 @@ class Appearance:
 class Facts:
     """What others must know of a framework without importing it.
 
-    ``needs`` must be installed. ``dialect`` names the twin's file that it runs. ``modes`` maps
-    each mode to whether it is part of a run that names no stacks, the one that changes the model
-    least first; ``plain`` are those without an optimising compiler; ``proof_mode`` is the one that
-    the float64 proof runs in. ``trainer`` is the one of a stack that names none. ``engine`` is the
-    framework that computes for it, where that is another of ours. ``layout`` is that
-    of images as its users get it; ``lays_out`` says that it computes in the layout it is given,
-    where compilers choose their own. ``late`` are modules that it imports only when first used.
-    ``env`` is set before a worker starts, and ``profile_env`` beside it where steps are recorded
-    (``{dump}`` stands for a folder of its own). ``cache_env`` are variables that name the folder of
-    its compiler's cache. ``out_of_memory`` are classes of errors and, in lower case, parts of texts
-    by which it says that memory ran out. ``hidden``: not listed. ``changes``: what to try where it
-    is slow. ``appearance``: how it is drawn; ``None``: as an unknown framework is.
+    ``needs`` must be installed. ``dialect`` names the twin's file that it runs. ``modes`` maps each
+    mode to whether it is part of a run that names no stacks, the one that changes the model least
+    first; ``plain`` are those without an optimising compiler; ``proof_mode`` is the one that the
+    float64 proof runs in. ``trainer`` is the one of a stack that names none. ``engine`` is the
+    framework that computes for it, where that is another of ours. ``layout`` is that of images as
+    its users get it; ``lays_out`` says that it computes in the layout it is given, where compilers
+    choose their own. ``env`` is set before a worker starts, and ``profile_env`` beside it where
+    steps are recorded (``{dump}`` stands for a folder of its own). ``cache_env`` are variables that
+    name the folder of its compiler's cache. ``out_of_memory`` are classes of errors and, in lower
+    case, parts of texts by which it says that memory ran out. ``hidden``: not listed. ``changes``:
+    what to try where it is slow. ``appearance``: how it is drawn; ``None``: as an unknown framework
+    is.
     """
 
     needs: tuple[Package, ...]
@@ -84,7 +84,6 @@ class Facts:
     appearance: Appearance | None = None
     layout: str = "channels_last"
     lays_out: bool = False
-    late: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     profile_env: Mapping[str, str] = field(default_factory=dict)
     cache_env: tuple[str, ...] = ()

@@ -16,7 +16,6 @@ FACTS = Facts(
     proof_mode="xla",
     trainer="fit",
     appearance=Appearance(mark=("#00875f", "#33c29a"), marker="^"),
-    late=("benchmarks.frameworks.jax.device", "benchmarks.frameworks.jax.program"),
     env={
         "KERAS_BACKEND": "jax",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # or it takes the device from its neighbours

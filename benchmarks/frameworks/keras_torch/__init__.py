@@ -17,16 +17,8 @@ FACTS = Facts(
     engine="torch",
     appearance=Appearance(mark=("#b4558c", "#dd8fbd"), marker="D"),
     lays_out=True,
-    late=(
-        "torch._dynamo",
-        "torch._inductor.compile_fx",
-        "benchmarks.frameworks.keras_torch.device",
-        "benchmarks.frameworks.keras_torch.program",
-    ),
     env={
         "KERAS_BACKEND": "torch",
-        # Keras asks for a GPU when it is imported: through NVML, a fork can still use CUDA.
-        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
     },
     # Compiled kernels are anonymous unless the compiler is told to mark them.
     profile_env={"TORCHINDUCTOR_CPP_ENABLE_KERNEL_PROFILE": "1"},

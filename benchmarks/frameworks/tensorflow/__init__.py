@@ -17,7 +17,6 @@ FACTS = Facts(
     trainer="fit",
     plain=("graph", "eager"),
     appearance=Appearance(mark=("#d55e00", "#f0893e"), text=("#a84300", "#f5a468"), marker="s"),
-    late=("benchmarks.frameworks.tensorflow.device", "benchmarks.frameworks.tensorflow.program"),
     env={
         "KERAS_BACKEND": "tensorflow",
         "TF_CPP_MIN_LOG_LEVEL": "2",

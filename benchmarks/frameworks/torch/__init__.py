@@ -15,12 +15,6 @@ FACTS = Facts(
     appearance=Appearance(mark=("#0072b2", "#56b4e9"), text=("#00629b", "#7cc5ef"), marker="o"),
     layout="channels_first",
     lays_out=True,
-    late=(
-        "torch._dynamo",
-        "torch._inductor.compile_fx",
-        "benchmarks.frameworks.torch.device",
-        "benchmarks.frameworks.torch.program",
-    ),
     # Compiled kernels are anonymous unless the compiler is told to mark them.
     profile_env={"TORCHINDUCTOR_CPP_ENABLE_KERNEL_PROFILE": "1"},
     cache_env=("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"),
