@@ -19,11 +19,13 @@ from benchmarks import (
     frameworks,
     inputs,
     journal,
+    locks,
     options,
     plan,
     progress,
     registry,
     terminal,
+    wording,
 )
 from benchmarks.pair import command as pairs
 from benchmarks.pair.files import prove
@@ -76,7 +78,7 @@ def _measured(prepared: conduct.Prepared, console: Console) -> tuple[int, Run | 
     """Carry out a run and build its report; its exit code, and the run unless that was lost."""
     try:
         done = conduct.carry_out(prepared, progress.Telling(console))
-    except journal.Locked:
+    except locks.Locked:
         raise
     except journal.JournalError as error:
         console.print(f"twinbench: {error}; go on with: {prepared.resume_command}", soft_wrap=True)
@@ -108,7 +110,7 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
             failed = True
             continue
         proofs[model] = found
-        for line in progress.proof_lines(model, found):
+        for line in wording.proof_lines(model, found):
             console.print(line, soft_wrap=True)
         for stack, error in failures.items():
             console.print(f"  {stack}: {error.status}: {error.reason}", soft_wrap=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 from benchmarks import frameworks, inputs, registry, sources
 from benchmarks.frameworks.contracts import Handoff, Settings
+from benchmarks.frameworks.encoding import assignment, output
 from benchmarks.phases._protocol import Session
-from benchmarks.proof.sides import assignment, output
 from benchmarks.tasks import stored, weights
 from benchmarks.tasks.task import Task, draw
 

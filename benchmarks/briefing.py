@@ -8,8 +8,9 @@ from typing import Any
 
 from benchmarks import sources
 from benchmarks.frameworks.contracts import Settings
-from benchmarks.plan import Group, Selection
+from benchmarks.plan import Group
 from benchmarks.records import Stack
+from benchmarks.selection import Selection
 
 
 def job(

@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import briefing, conduct, environment, journal
-from benchmarks.plan import Plan, Selection
+from benchmarks import briefing, conduct, environment, locks
+from benchmarks.plan import Plan
 from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.records import Stack
+from benchmarks.selection import Selection
 
 SIZES = {"cpu": 1024, "cuda": 8192}
 """Rows of the matrices: long beside the clock's step, short beside a person's patience."""
@@ -39,7 +40,7 @@ def settle(made: Plan, out: Path, threads: int) -> dict[str, Any]:
         for stack in group.stacks:
             if not stack.label and not made.lacking(group.model, stack):
                 able.setdefault(stack.framework, stack)
-    with journal.DeviceLock(chosen.device):
+    with locks.DeviceLock(chosen.device):
         found, reasons = _ask(list(able.values()), chosen, threads)
         if found and chosen.precision in MIXED:
             # Some of the work stays in float32, which may be the faster one.

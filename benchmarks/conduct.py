@@ -14,13 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import environment, inputs, journal, options, plan, registry
+from benchmarks import environment, idx, inputs, journal, locks, options, plan, registry
 from benchmarks.ledger import Ledger
 from benchmarks.process import ROOT
 from benchmarks.progress import Listener
 from benchmarks.proof.sides import UsageError
 from benchmarks.records import Exit, Run, from_json, to_json
 from benchmarks.runner import Runner
+from benchmarks.selection import Selection, SelectionError
 from benchmarks.tasks.task import TaskError
 
 JOURNAL = "journal.ndjson"
@@ -53,7 +54,7 @@ class Prepared:
         return shlex.join(words)
 
 
-def check(chosen: plan.Selection) -> plan.Plan:
+def check(chosen: Selection) -> plan.Plan:
     """Plan a run, and read the data it needs: a missing file must not cost what was measured.
 
     Raises:
@@ -82,7 +83,7 @@ def require_able(made: plan.Plan) -> plan.Plan:
 
 
 def prepare(
-    chosen: plan.Selection,
+    chosen: Selection,
     out: Path,
     floor: Mapping[str, Any] = NO_FLOOR,
     ceiling: Mapping[str, Any] | None = None,
@@ -124,7 +125,7 @@ def reopen(out: Path, run_id: str) -> Prepared:
     header = replace(from_json(Run, begun["header"]), seconds=spent)
     here = environment.describe(threads=environment.usable_cores())
     if here["fingerprint"] != header.environment["fingerprint"]:
-        raise plan.SelectionError(
+        raise SelectionError(
             f"{folder.name} was made on another machine: launches would not compare"
         )
     return Prepared(plan=_stored_plan(begun), folder=folder, header=header, entries=entries)
@@ -151,13 +152,11 @@ def _begun(out: Path, run_id: str) -> tuple[Path, list[dict[str, Any]], dict[str
     else:
         folder = out / run_id
     if not (folder / JOURNAL).is_file():
-        raise plan.SelectionError(f"there is no run {run_id!r} to resume in {out}")
+        raise SelectionError(f"there is no run {run_id!r} to resume in {out}")
     entries, _ = journal.read(folder / JOURNAL)
     begun = next((e for e in entries if e["kind"] == "run"), None)
     if begun is None:
-        raise plan.SelectionError(
-            f"the journal of {folder.name} does not say what was to be measured"
-        )
+        raise SelectionError(f"the journal of {folder.name} does not say what was to be measured")
     return folder, entries, begun
 
 
@@ -195,7 +194,7 @@ def carry_out(prepared: Prepared, listener: Listener) -> Run:
     return run
 
 
-def on_the_side(chosen: plan.Selection, out: Path, listener: Listener) -> Run:
+def on_the_side(chosen: Selection, out: Path, listener: Listener) -> Run:
     """Carry out a run that another needs; an interrupt ends both.
 
     Raises:
@@ -240,9 +239,9 @@ def report(folder: Path) -> Path | None:
 def _device_of(prepared: Prepared) -> Iterator[None]:
     """Hold the device; a new run that cannot have it leaves no empty folder."""
     try:
-        with journal.DeviceLock(prepared.plan.selection.device):
+        with locks.DeviceLock(prepared.plan.selection.device):
             yield
-    except journal.Locked:
+    except locks.Locked:
         if not prepared.entries:
             prepared.folder.rmdir()
         raise
@@ -265,10 +264,10 @@ def _terminated_like_interrupted() -> Iterator[None]:
 def usage_errors() -> tuple[type[Exception], ...]:
     """The errors that a user can mend: one line, exit 2."""
     return (
-        plan.SelectionError,
+        SelectionError,
         registry.UnknownNameError,
         registry.BadModelError,
-        inputs.DataError,
+        idx.DataError,
         journal.JournalError,
         TaskError,
         UsageError,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from benchmarks import conduct, environment, journal, options, plan, progress
+from benchmarks import conduct, environment, locks, options, plan, progress
 from benchmarks.front import Measured
 from benchmarks.records import Exit
 from benchmarks.selftest import settling
@@ -45,7 +45,7 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
             session.config.stash[MEASURED] = _measure(session.config, wanted)
         except KeyboardInterrupt:
             pytest.exit("twinbench: interrupted", returncode=Exit.INTERRUPTED)
-        except journal.Locked as error:
+        except locks.Locked as error:
             pytest.exit(f"twinbench: {error}", returncode=Exit.LOCKED)
         except conduct.usage_errors() as error:
             pytest.exit(f"twinbench: {error}", returncode=Exit.USAGE)

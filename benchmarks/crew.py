@@ -10,9 +10,10 @@ from typing import Any
 
 from benchmarks import briefing, registry
 from benchmarks.gate import Gate
-from benchmarks.plan import COLD, Effort, Group, Selection
+from benchmarks.plan import Group
 from benchmarks.process import WorkerError, WorkerProcess
-from benchmarks.records import Matchup, Stack, to_json
+from benchmarks.records import COLD, Matchup, Stack, to_json
+from benchmarks.selection import Effort, Selection
 
 Append = Callable[..., None]
 

@@ -1,4 +1,4 @@
-"""What a timing was taken on and under: the machine, the noise on it, and what was made equal.
+"""What a timing was taken on and under: the machine and the noise on it.
 
 A ratio without these is hearsay. Nothing here names a host, a user or a folder, so that a result
 can be published as it is; and no framework is imported.
@@ -21,10 +21,7 @@ from typing import Any, TypeVar
 import psutil
 
 from benchmarks import frameworks
-from benchmarks.fairness import fairness
 from profilers import host, neighbours, nvml
-
-__all__ = ["describe", "fairness", "framework_status", "noise", "packages", "usable_cores"]
 
 Value = TypeVar("Value")
 

@@ -17,17 +17,6 @@ from numpy.typing import NDArray
 from benchmarks.idx import DataError, locate, read_labelled
 from benchmarks.tasks.task import Input
 
-__all__ = [
-    "NAMES",
-    "DataError",
-    "Dataset",
-    "available",
-    "fit_to",
-    "load",
-    "order",
-    "take",
-]
-
 LEVELS = 16  # the brightest token: both data sets become sequences of the same small alphabet
 TRAIN_SHARE = 0.8
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import clock, gate, rounding, watching
+from benchmarks import checks, clock, gate, watching
 from benchmarks.crew import Context, Crew
-from benchmarks.plan import COLD, Group
-from benchmarks.records import Matchup, Stack
+from benchmarks.plan import Group
+from benchmarks.records import COLD, Matchup, Stack
 from profilers import neighbours
 
 
@@ -70,7 +70,7 @@ class Launch:
         checked: Callable[[Stack, str], bool],
     ) -> None:
         scaled = self.context.selection.precision == "float16"  # whose first steps are skipped
-        for part in rounding.PARTS if scaled else (*rounding.PARTS, rounding.FIT):
+        for part in checks.PARTS if scaled else (*checks.PARTS, checks.FIT):
             on = [m for m in self.wanted if part in _parts(m.phase)]
             if not on or checked(stack, part):
                 continue
@@ -161,5 +161,5 @@ def _samples(turns: Sequence[Mapping[str, Any]]) -> list[float]:
 
 def _parts(phase: str) -> tuple[str, ...]:
     """The parts of the check that a phase rests on; loading data rests on none."""
-    known = {"forward": ("inference",), "dataload": (), "epoch": ("training", rounding.FIT)}
+    known = {"forward": ("inference",), "dataload": (), "epoch": ("training", checks.FIT)}
     return known.get(phase, ("training",))

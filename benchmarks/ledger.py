@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.plan import COLD
-from benchmarks.records import ColdStart, Matchup, Parity, Stack, TimedCheck, from_json
+from benchmarks.records import COLD, ColdStart, Matchup, Parity, Stack, TimedCheck, from_json
 
 Entry = Mapping[str, Any]
 

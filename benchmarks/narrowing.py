@@ -11,9 +11,10 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from benchmarks.plan import COLD, MOST, Group
-from benchmarks.progress import headline
-from benchmarks.records import Matchup, MatchupResult, Verdict
+from benchmarks.plan import Group
+from benchmarks.records import COLD, Matchup, MatchupResult, Verdict
+from benchmarks.selection import MOST
+from benchmarks.wording import headline
 
 TARGET = 0.01
 """Half a width that is narrow enough where only a budget was given."""

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.plan import EFFORTS, MOST, Selection, SelectionError, Variant
-from benchmarks.selection import Tuned
+from benchmarks.selection import EFFORTS, MOST, Selection, SelectionError, Tuned, Variant
 
 LATEST = "latest"
 

@@ -7,36 +7,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from benchmarks import frameworks, registry
-from benchmarks.records import Matchup, Stack
+from benchmarks.records import COLD, Matchup, Stack
 from benchmarks.selection import (
     EFFORTS,
-    MOST,
     Effort,
     Selection,
     SelectionError,
-    Variant,
     check,
 )
 from benchmarks.tasks.task import Size, Task, TaskError
 
-__all__ = [
-    "COLD",
-    "DEFAULT_DATA",
-    "EFFORTS",
-    "MOST",
-    "ORDER",
-    "Effort",
-    "Group",
-    "Plan",
-    "Selection",
-    "SelectionError",
-    "Variant",
-    "make",
-]
-"""What a plan is made from is offered beside it."""
-
 DEFAULT_DATA = "digits"
-COLD = "cold_start"
 ORDER = ("forward", "backward", "train_step", "dataload", "epoch", COLD)
 """How phases are shown; one that is not listed comes last."""
 

@@ -33,6 +33,8 @@ Status = Literal[
     "skipped",
     "interrupted",
 ]
+COLD = "cold_start"
+"""The phase whose sample is the start of a process."""
 VerdictWord = Literal["faster", "slower", "no call", "not comparable"]
 ProofStatus = Literal["proven", "failed", "partial"]
 

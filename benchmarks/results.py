@@ -11,8 +11,9 @@ from typing import Any
 from benchmarks import judging, stats, work
 from benchmarks.fairness import fairness, tuned
 from benchmarks.ledger import Ledger
-from benchmarks.plan import COLD, Group, Plan
+from benchmarks.plan import Group, Plan
 from benchmarks.records import (
+    COLD,
     Case,
     ColdStart,
     Exit,

@@ -13,21 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.frameworks.contracts import Samples
 from benchmarks.proof.compare import relative_error
 from benchmarks.records import LayerWork, TimedCheck
 from benchmarks.tasks.task import Task
 
 if TYPE_CHECKING:
-    from benchmarks.phases._protocol import Session
+    pass
 
 Array = NDArray[Any]
-PARTS = ("inference", "training")
-"""What a timed stack is checked on, each by itself, so that a failure of one spares the other."""
-FIT = "fit"
-"""What a stack with a trainer of its own is checked on beside these: an epoch of one batch."""
-SAME_AS = {FIT: "training"}
-"""Parts that are held against the reference of another one."""
 ROUNDOFF = {
     "float64": 2.0**-53,
     "float32": 2.0**-24,
@@ -40,8 +33,6 @@ ACCUMULATING = {"tf32": "float32", "float16": "float32", "bfloat16": "float32"}
 """What products of rounded numbers are added up in, and parameters kept in."""
 ROUNDINGS = 3
 """Per layer, where layers compute in less than they keep: the weights, the input, the output."""
-SKIPPED = 16
-"""Steps that dynamic loss scaling may skip, halving its scale of 2^15 each time, to 1."""
 CONFIDENCE = 8.0
 """Factor of the rounding bound; Higham & Mary (2019) put the chance of a sum exceeding theirs at
 2 exp(-factor^2 / 2)."""
@@ -56,54 +47,6 @@ def timed_precision(precision: str, device: str, policy: str) -> str:
     """What products are rounded to: only ``matched`` keeps NVIDIA's TF32 out of float32."""
     tf32 = precision == "float32" and device == "cuda" and policy != "matched"
     return "tf32" if tf32 else precision
-
-
-def write_check(session: Session, path: Path, part: str, *, scaled: bool = False) -> None:
-    """In a worker: write what the timed callables compute from the start, to ``path`` (npz).
-
-    ``part`` is one of ``PARTS``, or ``FIT``. Where losses are ``scaled``, the step that counts is
-    the first one that was not skipped because a gradient overflowed; the scale found stays.
-    """
-    program = session.program
-    program.reset()
-    arrays: dict[str, Array] = {}
-    if part == "inference":
-        program.set_training(training=False)
-        outputs = program.outputs(program.infer(session.batch))
-        arrays |= {f"output/{name}": held for name, held in outputs.items()}
-    elif part == FIT:
-        arrays["loss"] = np.asarray(_fit_once(session))
-        arrays |= _updates(session)
-    else:
-        program.set_training(training=True)
-        for _ in range(SKIPPED if scaled else 1):
-            arrays["loss"] = program.outputs(program.step(session.batch))["output"]
-            updates = _updates(session)
-            if any(update.any() for update in updates.values()):
-                break
-        arrays |= updates
-    program.reset()
-    np.savez(path, allow_pickle=False, **arrays)
-
-
-def _updates(session: Session) -> dict[str, Array]:
-    """What training has added to each trained weight."""
-    after = session.program.export()
-    return {
-        f"update/{key}": after[key] - session.weights[key]
-        for key, one in session.keys.items()
-        if one["trainable"] and key in after
-    }
-
-
-def _fit_once(session: Session) -> float:
-    """The training loss of one epoch of the trainer over the batch that is checked."""
-    session.task.labelled()
-    (x,), (y,) = session.fed.inputs.values(), session.fed.targets.values()
-    kept = x.astype(session.device.asked.storage) if x.dtype.kind == "f" else x
-    samples = Samples(train=(kept, y), test=(kept, y), size=len(y))
-    loss, *_ = session.trainer.fit(session.device, session.program, samples).run()
-    return float(loss)
 
 
 def rounding_bound(

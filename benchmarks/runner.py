@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import rounding
+from benchmarks import checks
 from benchmarks.crew import Context
 from benchmarks.gate import Gate
 from benchmarks.launch import Launch
@@ -219,15 +219,15 @@ class Runner:
 
     def _check(self, group: Group, proven: Proven, stack: Stack, part: str, written: Path) -> None:
         """Hold what a stack computes, as timed, against the float64 reference."""
-        checks = compare_stack(
+        found = compare_stack(
             group,
             self.plan.selection,
             proven.parity,
             stack,
-            reference=proven.references[rounding.SAME_AS.get(part, part)],
+            reference=proven.references[checks.SAME_AS.get(part, part)],
             written=written,
         )
-        for check in checks:
+        for check in found:
             self._record("check", model=group.model, check=to_json(check))
 
     def _refused(self, group: Group) -> Callable[[Stack], bool]:

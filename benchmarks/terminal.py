@@ -9,9 +9,10 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
-from benchmarks import conduct, journal, plan
+from benchmarks import conduct, locks
 from benchmarks.process import WorkerError
 from benchmarks.records import Exit
+from benchmarks.selection import SelectionError
 
 
 class Parser(argparse.ArgumentParser):
@@ -23,7 +24,7 @@ class Parser(argparse.ArgumentParser):
         Raises:
             SelectionError: always.
         """
-        raise plan.SelectionError(f"{message} (see {self.prog} --help)")
+        raise SelectionError(f"{message} (see {self.prog} --help)")
 
 
 def value_of(asked: argparse.Namespace) -> Callable[[str], Any]:
@@ -40,7 +41,7 @@ def guarded(command: Callable[[], int]) -> int:
     """Carry out a command; its exit code, or that of what it raised, which is told in a line."""
     try:
         return int(command())
-    except journal.Locked as error:
+    except locks.Locked as error:
         return _told(str(error), Exit.LOCKED)
     except conduct.NothingRunsError as error:
         return _told(str(error), Exit.NOTHING)

@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import changes, conduct, environment, stats
-from benchmarks.plan import Group, Plan, Selection
+from benchmarks.plan import Group, Plan
 from benchmarks.progress import Listener
 from benchmarks.records import Run, Stack
-from benchmarks.selection import Tuned, Variant
+from benchmarks.selection import Selection, Tuned, Variant
 
 FOLDER = "tuning"
 """Below the folder of the runs: a search for settings is no part of their history."""

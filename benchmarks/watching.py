@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.plan import Effort, Selection
 from benchmarks.records import Case
+from benchmarks.selection import Effort, Selection
 from profilers import gpu_state
 from profilers.host import Reading
 from profilers.metrics import ENERGY_S, absent

@@ -14,16 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import (
-    assembly,
-    clock,
-    heap,
-    plausible,
-    recording,
-    registry,
-    rounding,
-    serving,
-)
+from benchmarks import assembly, checks, clock, heap, plausible, recording, registry, serving
 from benchmarks.interference import Watch
 from benchmarks.phases._protocol import Session, Work
 from benchmarks.records import to_json
@@ -95,7 +86,7 @@ class Worker:
 
     def check(self, *, part: str, path: str) -> dict[str, Any]:
         """Write what the timed callables compute, for comparison with the float64 reference."""
-        rounding.write_check(self._session(), Path(path), part, scaled=self.scaled)
+        checks.write_check(self._session(), Path(path), part, scaled=self.scaled)
         return {}
 
     def prepare(

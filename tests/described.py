@@ -17,7 +17,7 @@ import pytest
 from benchmarks import registry
 from benchmarks.environment import framework_status
 from benchmarks.frameworks.description import Description
-from benchmarks.proof.sides import description
+from benchmarks.frameworks.encoding import description
 from benchmarks.records import LayerWork
 from benchmarks.work import layers
 

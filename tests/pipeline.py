@@ -32,13 +32,14 @@ from benchmarks.__main__ import main
 from benchmarks.process import WorkerProcess
 from benchmarks.proof import group, sides
 from benchmarks.records import Case, MatchupResult, Run, read_run
+from benchmarks.selection import EFFORTS, Effort
 from benchmarks.selftest import floor
 
 ROOT = Path(__file__).parent.parent
 MODELS = Path(__file__).parent / "models"
 TINY = ("--models-dir", str(MODELS), "--models", "tiny", "--stacks", "null-a,null-b")
-EFFORTS = {
-    name: plan.Effort(
+SHORT = {
+    name: Effort(
         launches=launches,
         cold_launches=1,
         rounds=4,
@@ -100,8 +101,8 @@ class Pipeline:
         self.out = self.tmp_path / "results"
         self.monkeypatch.setattr(tempfile, "tempdir", str(self.tmp_path))
         self.monkeypatch.delenv("TWINBENCH_NULL", raising=False)
-        for name, effort in EFFORTS.items():
-            self.monkeypatch.setitem(plan.EFFORTS, name, effort)
+        for name, effort in SHORT.items():
+            self.monkeypatch.setitem(EFFORTS, name, effort)
             self.monkeypatch.setitem(
                 watching.WATCH_S, name, 0.0
             )  # what it tells has tests of its own
@@ -199,8 +200,8 @@ def _group(pid: int) -> int | None:
 
 
 if __name__ == "__main__":
-    plan.EFFORTS.update(EFFORTS)
-    watching.WATCH_S.update(dict.fromkeys(EFFORTS, 0.0))
+    EFFORTS.update(SHORT)
+    watching.WATCH_S.update(dict.fromkeys(SHORT, 0.0))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     floor.settle = _no_floor
     ceilings.settle = _no_ceiling

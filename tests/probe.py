@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from benchmarks import frameworks, inputs, registry, sources
 from benchmarks.frameworks.contracts import Handoff, Samples, Settings, Source
 from benchmarks.frameworks.description import Assigned
+from benchmarks.frameworks.encoding import assignment, output
 from benchmarks.inputs import Dataset
-from benchmarks.proof.sides import assignment, output
 from benchmarks.tasks import weights
 from benchmarks.tasks.task import Batch, LossPart, Task, draw, features, image, like, tokens
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import environment, options, plan, registry
+from benchmarks import environment, options, registry
 from benchmarks.__main__ import COMMANDS, main
-from benchmarks.selection import DEVICES
+from benchmarks.selection import DEVICES, SelectionError
 from tests.pipeline import MODELS, ROOT, TINY, Pipeline
 
 Capture = pytest.CaptureFixture[str]
@@ -222,7 +222,7 @@ def test_a_selection_is_written_as_the_flags_that_make_it(words: tuple[str, ...]
     again = options.as_command(chosen)
     assert dict(zip(again[::2], again[1::2], strict=True)) == given
     if given:
-        with pytest.raises(plan.SelectionError, match="leave out ") as caught:
+        with pytest.raises(SelectionError, match="leave out ") as caught:
             options.check_resume(lambda flag: "latest" if flag == "--resume" else value_of(flag))
         assert set(str(caught.value).partition("leave out ")[2].split(", ")) == set(given)
     options.check_resume(lambda flag: None if flag == "--resume" else value_of(flag))

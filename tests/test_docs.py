@@ -19,6 +19,7 @@ import pytest
 
 from benchmarks import options, plan, registry
 from benchmarks.pair import command as pairs
+from benchmarks.selection import SelectionError
 from benchmarks.tasks import words
 from docs import generated
 from tests.pipeline import ROOT
@@ -220,7 +221,7 @@ def test_a_command_that_no_program_takes_is_found(somewhere: Path) -> None:
     page.write_text("```sh\npython -m benchmarks run --modles mlp \\\n  --json  # why\n```\n")
     (command,) = commands(page)
     assert command.argv == ("python", "-m", "benchmarks", "run", "--modles", "mlp", "--json")
-    with pytest.raises(plan.SelectionError, match="--modles"):
+    with pytest.raises(SelectionError, match="--modles"):
         parsed(command.argv)
     page.write_text(
         "```console\n$ A=1 python -m benchmarks run --models mlpp || test $? -eq 5\n```\n"

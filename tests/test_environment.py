@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from benchmarks import environment
-from benchmarks.environment import describe, fairness, framework_status, noise, usable_cores
+from benchmarks.environment import describe, framework_status, noise, usable_cores
+from benchmarks.fairness import fairness
 from profilers import host, neighbours
 from profilers.host import Reading
 from tests.fake_nvml import GIB, FakeGpu, FakeNvml

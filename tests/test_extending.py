@@ -15,6 +15,7 @@ import pytest
 from benchmarks import plan, registry
 from benchmarks.environment import framework_status
 from benchmarks.records import Parity, from_json
+from benchmarks.selection import Selection
 from benchmarks.tasks import losses
 from benchmarks.tasks.layers import kinds
 
@@ -209,16 +210,12 @@ def test_all_that_is_a_users_own_is_found_by_its_file_and_planned(folder: Path) 
     assert loss.reference(np.zeros((3, 2)), np.zeros(3, int)) == pytest.approx(0.5)
     for framework in ("torch", "tensorflow"):
         assert {"lazy", "own"} < set(registry.trainers(framework, folder))
-    made = plan.make(
-        plan.Selection(models=("mixer",), models_dir=folder, stacks=(f"{STACKS[0]}+own",))
-    )
+    made = plan.make(Selection(models=("mixer",), models_dir=folder, stacks=(f"{STACKS[0]}+own",)))
     (group,) = made.groups
     assert [str(stack) for stack in group.stacks] == ["torch-eager+own"]
     assert group.stacks[0].trainer == "own"
     with pytest.raises(registry.UnknownNameError, match=r"trainer of torch-eager 'nope'.*own"):
-        plan.make(
-            plan.Selection(models=("mixer",), models_dir=folder, stacks=("torch-eager+nope",))
-        )
+        plan.make(Selection(models=("mixer",), models_dir=folder, stacks=("torch-eager+nope",)))
 
 
 @pytest.mark.slow

@@ -14,13 +14,13 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks import conduct, journal, process
+from benchmarks import conduct, journal, locks, process
 from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.records import Case, Exit, Failure, Stack
 from profilers import host
-from tests.pipeline import EFFORTS, TINY, Outcome, Pipeline, alive, until
+from tests.pipeline import SHORT, TINY, Outcome, Pipeline, alive, until
 
-QUICK, MANY, ONE = (EFFORTS[name] for name in ("quick", "standard", "release"))
+QUICK, MANY, ONE = (SHORT[name] for name in ("quick", "standard", "release"))
 TWO_PHASES = ("--phases", "forward,train_step")
 ONCE = ("--effort", "release")
 STACK = Stack("null", "a")
@@ -377,7 +377,7 @@ def test_even_a_busy_worker_ends_with_its_parent(pipeline: Pipeline, tmp_path: P
 def test_a_second_run_on_a_device_is_turned_away(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with journal.DeviceLock("cpu"):
+    with locks.DeviceLock("cpu"):
         code = pipeline.run("--phases", "forward").code
     assert code == 75
     (line,) = capsys.readouterr().err.splitlines()
@@ -390,7 +390,7 @@ def test_a_second_run_on_a_device_is_turned_away(
 
 def test_the_lock_is_free_again_after_a_run(pipeline: Pipeline) -> None:
     pipeline.call(*TINY, "--phases", "forward", *ONCE, "--stacks", "null-a")
-    with journal.DeviceLock("cpu"):
+    with locks.DeviceLock("cpu"):
         pass
 
 

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from benchmarks import frameworks, sources
 from benchmarks.environment import framework_status
-from benchmarks.plan import Selection
+from benchmarks.frameworks.encoding import plain
 from benchmarks.proof import group, outcome, prove
-from benchmarks.proof.sides import plain
 from benchmarks.records import Stack
+from benchmarks.selection import Selection
 from benchmarks.tasks import weights
 from tests import probe
 

@@ -13,13 +13,13 @@ from benchmarks.records import Case, Launch, Matchup, Stack
 from benchmarks.stats import compare
 from profilers.gpu_state import State
 from profilers.neighbours import Snapshot
-from tests.pipeline import EFFORTS, Pipeline
+from tests.pipeline import SHORT, Pipeline
 from tests.test_interference import QUIET
 
 A, B = Stack("null", "a"), Stack("null", "b")
 MATCHUP = Matchup(model="tiny", phase="forward", batch=4)
 TAKEN = {"delay_s": 0.09, "foreign_s": 0.09}
-QUICK = EFFORTS["quick"]
+QUICK = SHORT["quick"]
 
 
 def _turn(run_s: float = 1.0) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from benchmarks import idx, inputs
-from benchmarks.inputs import DataError, Dataset
+from benchmarks.idx import DataError
+from benchmarks.inputs import Dataset
 from benchmarks.tasks.task import features, image, mask, tokens
 
 SIDE = 28

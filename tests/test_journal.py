@@ -18,16 +18,15 @@ import pytest
 
 from benchmarks import journal
 from benchmarks.journal import (
-    DeviceLock,
     Journal,
     JournalError,
-    Locked,
     create_run,
     new_run_id,
     point_latest,
     read,
     write_atomic,
 )
+from benchmarks.locks import DeviceLock, Locked
 
 ROOT = Path(__file__).parents[1]
 
@@ -508,7 +507,7 @@ class TestRunFolder:
 
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from benchmarks.journal import DeviceLock\n"
+    "import sys, time; from pathlib import Path; from benchmarks.locks import DeviceLock\n"
     "with DeviceLock(sys.argv[1], Path(sys.argv[2])):\n"
     "    print('held', flush=True); sys.stdin.read()\n"
 )

@@ -13,6 +13,7 @@ import pytest
 from benchmarks import plan, registry, rounding, work
 from benchmarks.frameworks.description import Description, Node, Output, Weight
 from benchmarks.records import LayerWork
+from benchmarks.selection import Selection
 from benchmarks.tasks.layers import kinds
 from benchmarks.tasks.optimizers import SGD, Adam, RMSprop
 from benchmarks.tasks.task import Size, Task, TaskError, check, classes, image
@@ -213,9 +214,9 @@ def test_every_model_has_a_task_that_can_be_learned_at_every_size(model: str) ->
 def test_only_models_that_take_long_are_heavy_and_a_quick_look_leaves_them_out() -> None:
     heavy = {name for name in MODELS if registry.task(name).heavy}
     assert heavy == {"resnet50", "resnet50_transfer"}
-    quick = plan.make(plan.Selection(stacks=("null-a",)))
+    quick = plan.make(Selection(stacks=("null-a",)))
     assert {group.model for group in quick.groups} == set(MODELS) - heavy
-    whole = plan.make(plan.Selection(stacks=("null-a",), effort="standard"))
+    whole = plan.make(Selection(stacks=("null-a",), effort="standard"))
     assert {group.model for group in whole.groups} == set(MODELS)
 
 

@@ -13,11 +13,12 @@ import pytest
 from benchmarks import narrowing, plan, runner
 from benchmarks.__main__ import main
 from benchmarks.narrowing import half_width, widest
-from benchmarks.plan import MOST, Group
+from benchmarks.plan import Group
 from benchmarks.records import Matchup, MatchupResult, Verdict, VerdictWord
 from benchmarks.runner import Purse
+from benchmarks.selection import MOST, Selection
 from benchmarks.stats import estimate
-from tests.pipeline import EFFORTS, TINY, Pipeline
+from tests.pipeline import SHORT, TINY, Pipeline
 from tests.test_stats import simulate
 
 FORWARD = Matchup(model="m", phase="forward", batch=4)
@@ -35,7 +36,7 @@ def result(matchup: Matchup, half: float | None, word: VerdictWord = "no call") 
 
 def group(*matchups: Matchup) -> Group:
     (made,) = plan.make(
-        plan.Selection(models=("mlp",), phases=("forward",), stacks=("torch-eager",))
+        Selection(models=("mlp",), phases=("forward",), stacks=("torch-eager",))
     ).groups
     return Group(
         model=matchups[0].model, task=made.task, size=made.size, stacks=(), matchups=matchups
@@ -84,7 +85,7 @@ def test_a_run_goes_on_until_its_intervals_are_narrow(
         patched.setattr(runner, "widest", lambda g, r, made, _: widest(g, r, made, math.inf))
         done = pipeline.run("--phases", "forward", "--until-ci", "99%")
     case = done.case("forward", "null-a")
-    assert len(case.launches) == EFFORTS["quick"].launches
+    assert len(case.launches) == SHORT["quick"].launches
     done = pipeline.run("--phases", "forward", "--until-ci", "0.0001%")
     launches = [launch.index for launch in done.case("forward", "null-b").launches]
     assert launches == list(range(5))
@@ -102,7 +103,7 @@ def test_a_budget_ends_a_run_and_two_launches_are_always_made(
     monkeypatch.setattr(narrowing, "TARGET", 1e-9)
     monkeypatch.setattr(runner, "TARGET", 1e-9)
     done = pipeline.run("--phases", "forward", "--budget", "8s")
-    assert len(done.case("forward", "null-a").launches) > EFFORTS["quick"].launches
+    assert len(done.case("forward", "null-a").launches) > SHORT["quick"].launches
     assert done.run.seconds < 30
 
 

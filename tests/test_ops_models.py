@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import frameworks, plan, registry
+from benchmarks import frameworks, registry
 from benchmarks.environment import framework_status
 from benchmarks.profiling import _profile
 from benchmarks.profiling._subject import subject
 from benchmarks.records import Stack
+from benchmarks.selection import Selection
 from profilers.ops import taxonomy
 from profilers.ops.account import spent
 
@@ -49,7 +50,7 @@ def test_few_operations_of_a_train_step_have_no_category(model: str, stack: str)
     missing = framework_status(frameworks.facts(parsed.framework).packages)
     if missing:
         pytest.skip(missing)
-    of = subject(plan.Selection(models=(model,), phases=("train_step",), stacks=(stack,)))
+    of = subject(Selection(models=(model,), phases=("train_step",), stacks=(stack,)))
     for _ in range(TRIES):
         (profile,), failed = _profile.take_all(of, [parsed], steps=3, recordings=1)
         assert failed == {}

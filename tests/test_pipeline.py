@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from benchmarks import conduct, environment, plan, registry
+from benchmarks import conduct, environment, registry
 from benchmarks.__main__ import main
 from benchmarks.process import WorkerProcess
 from benchmarks.records import Launch
-from tests.pipeline import EFFORTS, TINY, Outcome, Pipeline
+from benchmarks.selection import EFFORTS
+from tests.pipeline import SHORT, TINY, Outcome, Pipeline
 
-QUICK = EFFORTS["quick"]
+QUICK = SHORT["quick"]
 BUILD_REPORT = conduct.report
 WITH_TORCH_TWIN = (
     '"""As tiny, with a second twin."""\n\nfrom tests.models.tiny import TASK as TASK\n'
@@ -59,7 +60,7 @@ def test_every_launch_has_its_rounds_and_samples_pair_up(healthy: Outcome) -> No
 
 def test_short_turns_make_more_rounds(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     longer = replace(QUICK, turns_s=8 * QUICK.turn_s)
-    monkeypatch.setitem(plan.EFFORTS, "quick", longer)
+    monkeypatch.setitem(EFFORTS, "quick", longer)
     done = pipeline.run("--phases", "forward,epoch")
     for case in done.matchup("forward").cases:
         assert all(QUICK.rounds < rounds <= 8 for rounds in _rounds(case.launches))
@@ -144,7 +145,7 @@ def test_a_stack_that_is_half_as_slow_again_is_called_so(pipeline: Pipeline) -> 
     assert verdict.ratio == pytest.approx(1.5, rel=0.15)
     assert verdict.ci95 is not None
     assert 1.02 < verdict.ci95[0] < 1.5 * 1.15
-    assert verdict.launches == EFFORTS["standard"].launches
+    assert verdict.launches == SHORT["standard"].launches
 
 
 class Turn(NamedTuple):

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from benchmarks import briefing, options, plan, registry
-from benchmarks.plan import Selection, SelectionError, Variant, make
+from benchmarks.plan import make
 from benchmarks.records import Stack
 from benchmarks.registry import UnknownNameError
+from benchmarks.selection import EFFORTS, Selection, SelectionError, Variant
 from benchmarks.tasks.task import Task
 from tests.pipeline import MODELS
 
@@ -24,7 +25,7 @@ TINY = Selection(models_dir=MODELS, models=("tiny",), stacks=("null-a", "null-b"
     ("turn_s", "rounds"), [(0.01, 20), (0.1, 20), (0.16, 12), (0.3, 10), (9.0, 10), (math.inf, 10)]
 )
 def test_a_launch_takes_the_more_rounds_the_shorter_its_turns(turn_s: float, rounds: int) -> None:
-    effort = replace(plan.EFFORTS["standard"], rounds=10, turn_s=0.1, turns_s=2.0)
+    effort = replace(EFFORTS["standard"], rounds=10, turn_s=0.1, turns_s=2.0)
     assert effort.rounds_of(turn_s) == rounds
 
 
@@ -76,7 +77,7 @@ def test_an_empty_selection_is_everything_but_what_is_heavy() -> None:
         assert group.stacks == registry.default_stacks()
         assert set(group.phases()) == set(registry.names("phases"))
         assert group.phases()[: len(plan.ORDER)] == plan.ORDER
-    assert made.effort == plan.EFFORTS["quick"]
+    assert made.effort == EFFORTS["quick"]
 
 
 def test_a_heavy_model_is_planned_when_it_is_named_or_time_is_given() -> None:
@@ -235,5 +236,5 @@ def test_a_variant_that_was_stored_before_it_could_change_more_changes_no_more()
 
 
 def test_more_effort_is_more_launches() -> None:
-    launches = [plan.EFFORTS[name].launches for name in ("quick", "standard", "release")]
+    launches = [EFFORTS[name].launches for name in ("quick", "standard", "release")]
     assert launches == [3, 7, 15]

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import ceilings, journal, judging, plan, plausible
+from benchmarks import ceilings, judging, locks, plan, plausible
 from benchmarks.plausible import ImplausibleError, measure, obstacle
 from benchmarks.records import Case, Launch
+from benchmarks.selection import Selection
 from tests.conftest import FakeClock
 from tests.pipeline import MODELS, Pipeline
 
 SETTLE = ceilings.settle
 CEILING = {"flops_per_s": 1e11, "bytes_per_s": 1e10}
-CHOSEN = plan.Selection(models=("tiny",), models_dir=MODELS, stacks=("null-a", "null-b"))
+CHOSEN = Selection(models=("tiny",), models_dir=MODELS, stacks=("null-a", "null-b"))
 
 
 class Device:
@@ -117,7 +118,7 @@ def test_a_ceiling_is_not_measured_beside_another_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     Pipeline(monkeypatch, tmp_path)
-    with journal.DeviceLock("cpu"), pytest.raises(journal.Locked):
+    with locks.DeviceLock("cpu"), pytest.raises(locks.Locked):
         SETTLE(plan.make(CHOSEN), tmp_path, 1)
     assert not (tmp_path / ceilings.STORE).exists()
 

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import frameworks, memory, plan, registry, rounding, sources, work
+from benchmarks import checks, frameworks, memory, plan, registry, rounding, sources, work
 from benchmarks.environment import framework_status
 from benchmarks.frameworks.contracts import Placed, Settings
 from benchmarks.phases._protocol import Session
-from benchmarks.plan import Selection, SelectionError
 from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.proof import group, outcome, prove
 from benchmarks.records import LayerWork, Parity, Stack, from_json
+from benchmarks.selection import Selection, SelectionError
 from benchmarks.tasks import weights
 from benchmarks.tasks.task import draw
 
@@ -205,7 +205,7 @@ def test_the_check_takes_the_first_step_that_loss_scaling_does_not_skip(
         batch=Placed((), ()),
         batch_size=4,
     )
-    rounding.write_check(session, tmp_path / "c.npz", "training", scaled=scaled)
+    checks.write_check(session, tmp_path / "c.npz", "training", scaled=scaled)
     with np.load(tmp_path / "c.npz") as arrays:
         assert np.allclose(arrays["update/dense1.kernel"], moved)
         assert arrays["loss"] == 2.0

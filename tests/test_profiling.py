@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks import interference, journal
+from benchmarks import interference, locks
 from benchmarks.changes import ONE_THREAD
-from benchmarks.plan import Selection
 from benchmarks.profiling import _confirm, _document, _experiments, _profile, _subject
 from benchmarks.profiling.__main__ import main
 from benchmarks.profiling._profile import Profile
 from benchmarks.records import Exit, Stack
+from benchmarks.selection import Selection
 from profilers.ops import explain
 from profilers.ops.account import Account, merge
 from profilers.ops.rows import Row
@@ -134,7 +134,7 @@ def test_a_gpu_that_shows_none_of_its_work_is_named(
 
 
 def test_a_device_in_use_is_not_disturbed(tmp_path: Path) -> None:
-    with journal.DeviceLock("cpu"):
+    with locks.DeviceLock("cpu"):
         assert main(["ops", *TINY, "--out", str(tmp_path)]) == Exit.LOCKED
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from benchmarks import plan, progress
-from benchmarks.progress import Telling, verdict_phrase
+from benchmarks import plan, progress, wording
+from benchmarks.progress import Telling
 from benchmarks.records import (
     Case,
     Launch,
@@ -21,6 +21,8 @@ from benchmarks.records import (
     Verdict,
     VerdictWord,
 )
+from benchmarks.selection import Selection
+from benchmarks.wording import verdict_phrase
 from tests.pipeline import MODELS
 from tests.test_reports_machine import TOLD
 
@@ -133,22 +135,22 @@ def test_the_headline_is_as_written_and_compiled() -> None:
     written = _verdict("faster", 1.5)
     compiled = _verdict("slower", 0.5, COMPILE, XLA)
     mixed = _verdict("faster", 9.0, EAGER, XLA)
-    assert progress.headline(_result("m", verdicts=(mixed, compiled, written))) == [
+    assert wording.headline(_result("m", verdicts=(mixed, compiled, written))) == [
         written,
         compiled,
     ]
-    assert progress.headline(_result("m", verdicts=(mixed,))) == [mixed]
-    assert progress.headline(_result("m")) == []
+    assert wording.headline(_result("m", verdicts=(mixed,))) == [mixed]
+    assert wording.headline(_result("m")) == []
 
 
 def test_every_case_that_failed_is_named_with_its_reason() -> None:
     failed = _result("m", status="oom_device", reason="too big", verdicts=(_verdict("faster", 2),))
-    assert progress.verdict_lines(failed) == [
+    assert wording.verdict_lines(failed) == [
         "  m.forward.b32.float32.cpu: torch-eager 2.00x faster than tensorflow-graph [1.80, 2.20]",
         "  m.forward.b32.float32.cpu: torch-eager: oom_device: too big",
     ]
     absent = _result("m", status="unsupported", reason="no torch")
-    assert progress.verdict_lines(absent) == []
+    assert wording.verdict_lines(absent) == []
 
 
 def test_a_proof_is_said_in_one_line() -> None:
@@ -157,13 +159,13 @@ def test_a_proof_is_said_in_one_line() -> None:
         adapters=("torch", "tensorflow"),
         max_rel_error={"output": 1e-15, "loss": 3e-14},
     )
-    line = progress.proof_line("m", proven)
+    line = wording.proof_line("m", proven)
     assert line == (
         "m: proven identical in float64 (torch and tensorflow): largest error 3.0e-14 over output,"
         " loss, gradients and 3 steps of both optimizers"
     )
     failed = replace(proven, status="failed", reason="loss differs")
-    assert progress.proof_line("m", failed) == "m: failed: loss differs"
+    assert wording.proof_line("m", failed) == "m: failed: loss differs"
 
 
 @pytest.mark.parametrize("width", [60, 120])
@@ -201,13 +203,13 @@ def test_a_matchup_without_a_stack_leaves_its_cell_empty() -> None:
     [(None, "-"), (12.34, "12.3 s"), (0.0021, "2.1 ms"), (4.2e-5, "42 us")],
 )
 def test_a_time_is_shown_in_its_unit(seconds: float | None, shown: str) -> None:
-    assert progress._time(seconds) == shown
+    assert wording.duration(seconds) == shown
 
 
 @pytest.mark.parametrize("terminal", [False, True])
 def test_hostile_names_are_printed_as_they_are(terminal: bool) -> None:
     console = _console(width=300, terminal=terminal)
-    made = plan.make(plan.Selection(models_dir=MODELS, models=("tiny",), stacks=("null-a",)))
+    made = plan.make(Selection(models_dir=MODELS, models=("tiny",), stacks=("null-a",)))
     hostile = replace(made.groups[0], model=HOSTILE)
     telling = Telling(console)
     telling.begin(replace(made, groups=(hostile,), unsupported={HOSTILE: HOSTILE}))
@@ -226,7 +228,7 @@ def test_hostile_names_are_printed_as_they_are(terminal: bool) -> None:
 def test_without_a_terminal_every_step_is_a_line_of_its_own() -> None:
     console = _console()
     made = plan.make(
-        plan.Selection(
+        Selection(
             models_dir=MODELS, models=("tiny",), phases=("forward",), stacks=("null-a", "null-b")
         )
     )
@@ -255,7 +257,7 @@ def test_without_a_terminal_every_step_is_a_line_of_its_own() -> None:
 
 def test_at_a_terminal_a_bar_is_drawn_at_each_step_and_taken_away_at_the_end() -> None:
     console = _console(width=100, terminal=True)
-    made = plan.make(plan.Selection(models_dir=MODELS, models=("tiny",), stacks=("null-a",)))
+    made = plan.make(Selection(models_dir=MODELS, models=("tiny",), stacks=("null-a",)))
     threads = threading.active_count()
     telling = Telling(console)
     telling.begin(made)
@@ -300,12 +302,10 @@ def test_the_rows_of_the_proofs_keep_their_names_in_80_columns() -> None:
 def test_what_watching_cost_stands_below_the_table() -> None:
     told = {"share": 0.0021, "ci95": [-0.001, 0.004], "pairs": 24, "resolved": True}
     words = "telemetry: watching cost +0.21 % of the median step [-0.10 % to +0.40 %], 24 pairs"
-    assert progress.watching_cost(told) == words
+    assert wording.watching_cost(told) == words
     assert str(progress.summary(replace(_run(), telemetry=told)).caption) == words
     few = {"share": 0.0, "ci95": None, "pairs": 2, "resolved": False}
-    assert progress.watching_cost(few).endswith(
-        "2 pairs, too few or too noisy to tell from nothing"
-    )
+    assert wording.watching_cost(few).endswith("2 pairs, too few or too noisy to tell from nothing")
     assert progress.summary(_run()).caption is None
 
 

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import plan, rounding, work
+from benchmarks import checks, plan, rounding, work
 from benchmarks.frameworks.description import Description, Drop, Node, Output, Step, Weight
+from benchmarks.frameworks.encoding import assignment, description, plain
 from benchmarks.proof import compare, comparison, group, outcome, prove
 from benchmarks.proof.match import Match, Prints, ambiguous, match
-from benchmarks.proof.sides import Sides, UsageError, assignment, description, plain
+from benchmarks.proof.sides import Sides, UsageError
 from benchmarks.records import LayerWork, Parity, Stack, TimedCheck, from_json, to_json
+from benchmarks.selection import Selection
 from benchmarks.tasks import weights
 from benchmarks.tasks.task import LossPart, Published, Size, Task, classes, features, image
 
@@ -406,7 +408,7 @@ def _parity(canned: Canned, task: Task = TASK) -> tuple[Parity, group.Proven]:
     mine = plan.Group(
         model="two", task=task, size=task.size("standard"), stacks=STACKS, matchups=()
     )
-    with group.proof(mine, plan.Selection(), canned.sides) as found:
+    with group.proof(mine, Selection(), canned.sides) as found:
         return found.parity, found
 
 
@@ -429,7 +431,7 @@ def test_the_record_of_a_proof_holds_all_that_was_found(tmp_path: Path) -> None:
         "after_steps_task",
     }
     assert (parity.notes, parity.findings, parity.random) == ((), (), False)
-    assert found.references == {part: tmp_path / f"reference-{part}.npz" for part in rounding.PARTS}
+    assert found.references == {part: tmp_path / f"reference-{part}.npz" for part in checks.PARTS}
     assert found.handoffs.keys() == {"torch", "tensorflow"}
     assert set(found.handoffs["torch"]["keys"]) == set(NAMES)
     assert from_json(Parity, to_json(parity)) == parity

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import plan, registry, results
 from benchmarks.launch import _samples
 from benchmarks.ledger import Ledger
-from benchmarks.plan import Plan, Selection
+from benchmarks.plan import Plan
 from benchmarks.records import (
     Case,
     Exit,
@@ -23,7 +23,8 @@ from benchmarks.records import (
     to_json,
 )
 from benchmarks.results import assemble, exit_code
-from tests.pipeline import EFFORTS, MODELS
+from benchmarks.selection import EFFORTS, Selection
+from tests.pipeline import MODELS, SHORT
 
 HEADER = Run(
     run_id="r",
@@ -58,7 +59,7 @@ FAILED = Parity(status="failed", reason="output differs by 1.0e-02")
 @pytest.fixture(autouse=True)
 def small_effort(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two launches suffice, one of them cold."""
-    monkeypatch.setitem(plan.EFFORTS, "quick", EFFORTS["quick"])
+    monkeypatch.setitem(EFFORTS, "quick", SHORT["quick"])
 
 
 def _plan(*phases: str, stacks: tuple[str, ...] = ("null-a", "null-b")) -> Plan:

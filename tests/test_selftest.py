@@ -11,6 +11,7 @@ import pytest
 from benchmarks import conduct, options, plan
 from benchmarks.__main__ import main
 from benchmarks.records import Exit, Stack, Verdict, read_run
+from benchmarks.selection import Selection
 from benchmarks.selftest import detection, floor
 from tests.pipeline import MODELS, Pipeline
 
@@ -41,7 +42,7 @@ def test_the_floor_is_the_95th_percentile_of_the_distance_from_one() -> None:
 
 
 def test_a_busy_comparison_is_not_counted_among_those_of_the_floor(tmp_path: Path) -> None:
-    chosen = plan.Selection()
+    chosen = Selection()
     verdicts = [_verdict(1.01), _verdict(1.02), _verdict(9.0, busy=True)]
     kept = floor.store(tmp_path, chosen, verdicts)
     assert kept["comparisons"] == 2
@@ -51,7 +52,7 @@ def test_a_busy_comparison_is_not_counted_among_those_of_the_floor(tmp_path: Pat
 
 
 def test_a_floor_is_made_with_the_launches_of_its_effort_alone() -> None:
-    asked = plan.Selection(
+    asked = Selection(
         models_dir=MODELS, models=("tiny",), stacks=("null-a",), phases=("forward",),
         launches=20, until_ci=0.01, budget_s=600.0,
     )  # fmt: skip
@@ -69,7 +70,7 @@ def test_the_selftest_has_no_flag_that_would_bend_its_floor(
 
 
 def test_a_copy_is_no_interpreter_in_the_command_that_repeats_a_run() -> None:
-    chosen = floor.selection(plan.Selection(), [Stack("torch", "eager")], [0.05])
+    chosen = floor.selection(Selection(), [Stack("torch", "eager")], [0.05])
     words = options.as_command(chosen)
     assert "--python" not in words
     assert "torch-eager@a,torch-eager@b,torch-eager@slow5" in words
@@ -79,14 +80,14 @@ def test_a_copy_is_no_interpreter_in_the_command_that_repeats_a_run() -> None:
 def test_a_selftest_is_neither_profiled_nor_watched(
     flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    chosen = floor.selection(plan.Selection(profile=True), [Stack("torch", "eager")])
+    chosen = floor.selection(Selection(profile=True), [Stack("torch", "eager")])
     assert (chosen.profile, chosen.telemetry) == (False, False)
     assert main(["selftest", flag]) == Exit.USAGE
     assert flag in capsys.readouterr().err
 
 
 def test_copies_are_the_same_stack_and_slower_ones() -> None:
-    made = floor.selection(plan.Selection(shard=(1, 2)), [Stack("torch", "eager")], [0.05])
+    made = floor.selection(Selection(shard=(1, 2)), [Stack("torch", "eager")], [0.05])
     assert made.stacks == ("torch-eager@a", "torch-eager@b", "torch-eager@slow5")
     assert [v.slow for v in made.variants] == [0.0, 0.0, 0.05]
     assert made.shard is None
@@ -107,9 +108,9 @@ def test_the_selftest_sees_a_slow_copy_and_calls_no_equal_one(
     assert found["floor"]["comparisons"] == 2
     assert not list(pipeline.out.glob("*-*/run.json"))  # these runs are no part of the history
     assert len(list((pipeline.out / floor.FOLDER).glob("*-*/run.json"))) == 1
-    chosen = plan.Selection(effort="standard")
+    chosen = Selection(effort="standard")
     assert floor.lookup(pipeline.out, chosen) == found["floor"]
-    assert floor.lookup(pipeline.out, plan.Selection(effort="quick")) is None
+    assert floor.lookup(pipeline.out, Selection(effort="quick")) is None
 
 
 def test_a_run_measures_a_small_floor_once_and_judges_by_it(
@@ -131,7 +132,7 @@ def test_a_run_measures_a_small_floor_once_and_judges_by_it(
 
 
 def test_a_damaged_floor_is_measured_anew(pipeline: Pipeline) -> None:
-    chosen = plan.Selection()
+    chosen = Selection()
     floor.store(pipeline.out, chosen, [_verdict(1.03)])
     assert floor.lookup(pipeline.out, chosen) is not None
     (file,) = (pipeline.out / floor.STORE).iterdir()
@@ -140,7 +141,7 @@ def test_a_damaged_floor_is_measured_anew(pipeline: Pipeline) -> None:
 
 
 def test_without_a_comparison_there_is_no_floor(pipeline: Pipeline) -> None:
-    assert floor.store(pipeline.out, plan.Selection(), []) == conduct.NO_FLOOR
+    assert floor.store(pipeline.out, Selection(), []) == conduct.NO_FLOOR
     assert not (pipeline.out / floor.STORE).exists()
 
 

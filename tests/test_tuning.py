@@ -6,10 +6,9 @@ import pytest
 
 from benchmarks import briefing, changes, environment, options, plan, registry, tuning
 from benchmarks.fairness import fairness, tuned
-from benchmarks.plan import Selection, Variant
 from benchmarks.records import Case, Exit, Launch, Matchup, MatchupResult, Run, Stack
-from benchmarks.selection import Tuned
-from tests.pipeline import EFFORTS, MODELS, Pipeline
+from benchmarks.selection import EFFORTS, Selection, Tuned, Variant
+from tests.pipeline import MODELS, SHORT, Pipeline
 
 TORCH, GRAPH = Stack.parse("torch-eager"), Stack.parse("tensorflow-graph")
 FOUND = Tuned(
@@ -132,8 +131,8 @@ def test_a_best_run_measures_what_helps_and_then_uses_it(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(environment, "usable_cores", lambda: 2)
-    steady = replace(EFFORTS["quick"], launches=4)  # two would take a quiet machine to be sure
-    monkeypatch.setitem(plan.EFFORTS, "quick", steady)
+    steady = replace(SHORT["quick"], launches=4)  # two would take a quiet machine to be sure
+    monkeypatch.setitem(EFFORTS, "quick", steady)
     done = pipeline.run("--phases", "train_step", "--policy", "best", alone=0.25)
     assert "first, what makes each stack of tiny faster" in capsys.readouterr().err
     assert done.code == Exit.OK

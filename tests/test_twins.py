@@ -20,6 +20,7 @@ from benchmarks import plan, registry
 from benchmarks.environment import framework_status
 from benchmarks.proof import group, sides
 from benchmarks.records import Parity, from_json, read_run
+from benchmarks.selection import Selection
 from benchmarks.tasks.optimizers import Adam
 
 pytestmark = pytest.mark.slow
@@ -111,7 +112,7 @@ def _verified(scratch: Path, *words: str) -> tuple[int, dict[str, Parity]]:
 
 def _planned(model: str) -> plan.Plan:
     """A model of the tests or a shipped one, of the size that a verification proves."""
-    chosen = plan.Selection(models=(model,), models_dir=WRONG, stacks=STACKS, phases=("forward",))
+    chosen = Selection(models=(model,), models_dir=WRONG, stacks=STACKS, phases=("forward",))
     return plan.make(chosen)
 
 

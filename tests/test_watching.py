@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks import options, plan, watching
+from benchmarks import options, watching
 from benchmarks.ledger import Ledger
 from benchmarks.phases._protocol import Work
-from benchmarks.plan import EFFORTS, Selection
 from benchmarks.process import environment_of
 from benchmarks.records import Case, Stack
+from benchmarks.selection import EFFORTS, Selection
 from benchmarks.worker import Worker
 from profilers import gpu_state
 from profilers.host import Reading
@@ -246,4 +246,4 @@ def test_what_is_in_the_journal_is_kept_when_a_run_is_resumed(watched: Pipeline)
 def test_selftests_are_not_watched() -> None:
     from benchmarks.selftest import floor
 
-    assert not floor.selection(plan.Selection(), []).telemetry
+    assert not floor.selection(Selection(), []).telemetry

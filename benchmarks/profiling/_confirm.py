@@ -14,11 +14,11 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks import conduct, stats
-from benchmarks.plan import Variant
 from benchmarks.profiling._files import folder_of
 from benchmarks.profiling._subject import Subject
 from benchmarks.progress import Telling
 from benchmarks.records import Case
+from benchmarks.selection import Variant
 from benchmarks.selftest import floor
 
 LAUNCHES = 7

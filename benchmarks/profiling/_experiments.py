@@ -7,8 +7,8 @@ from typing import Any
 
 from benchmarks import frameworks
 from benchmarks.changes import ONE_THREAD, other_layout
-from benchmarks.plan import Variant
 from benchmarks.records import Stack
+from benchmarks.selection import Variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

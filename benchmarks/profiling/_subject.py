@@ -7,11 +7,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks import briefing, environment, journal, plan, registry
-from benchmarks.plan import Group, Plan, Selection
+from benchmarks import briefing, environment, locks, plan, registry
+from benchmarks.plan import Group, Plan
 from benchmarks.process import WorkerProcess
 from benchmarks.proof import group as proven
 from benchmarks.records import LayerWork, Matchup, Stack
+from benchmarks.selection import Selection, SelectionError
 
 WARM_S = 1.0
 TURN_S = 0.2
@@ -42,7 +43,7 @@ class Subject:
 
     def device(self) -> AbstractContextManager[object]:
         """What keeps others off the device while a worker runs."""
-        return nullcontext() if self.held else journal.DeviceLock(self.selection.device)
+        return nullcontext() if self.held else locks.DeviceLock(self.selection.device)
 
 
 def subject(chosen: Selection) -> Subject:
@@ -54,13 +55,13 @@ def subject(chosen: Selection) -> Subject:
         UnknownNameError: a model, phase or stack that is not there.
     """
     if len(chosen.models) != 1 or len(chosen.phases) != 1:
-        raise plan.SelectionError("a profile is of one model in one phase")
+        raise SelectionError("a profile is of one model in one phase")
     made = plan.make(chosen)
     group = made.groups[0]
     lacking = {s: why for s in group.stacks if (why := made.lacking(group.model, s))}
     able = tuple(s for s in group.stacks if s not in lacking)
     if not able:
-        raise plan.SelectionError("; ".join(f"{s}: {why}" for s, why in lacking.items()))
+        raise SelectionError("; ".join(f"{s}: {why}" for s, why in lacking.items()))
     handoffs, found = proven.handoffs(replace(group, stacks=able), made.selection)
     return Subject(
         plan=made,

@@ -11,12 +11,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import plan, plausible
+from benchmarks import plausible
 from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.profiling._command import emit
 from benchmarks.profiling._largest import search
 from benchmarks.profiling._subject import TURN_S, Subject, ask, started
 from benchmarks.records import Exit, Stack
+from benchmarks.selection import SelectionError
 from profilers import host, rss
 
 HELP = "the largest batch that fits into memory, and what each batch takes"
@@ -101,14 +102,14 @@ def _limits(subject: Subject, asked: argparse.Namespace) -> tuple[int | None, in
     """
     for what, value in (("--most", asked.most), ("--limit-bytes", asked.limit_bytes)):
         if value is not None and value < 1:
-            raise plan.SelectionError(f"{what} is {value}; it must be at least 1")
+            raise SelectionError(f"{what} is {value}; it must be at least 1")
     free = host.available_bytes()
     if asked.limit_bytes is not None:
         return asked.limit_bytes, free.value
     if subject.matchup.device != "cpu":
         return None, None
     if free.value is None:
-        raise plan.SelectionError(f"--limit-bytes is needed here: {free.reason}")
+        raise SelectionError(f"--limit-bytes is needed here: {free.reason}")
     return int(SHARE * free.value), free.value
 
 

@@ -12,12 +12,13 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import conduct, frameworks, plan
+from benchmarks import conduct, frameworks
 from benchmarks.process import ROOT, WorkerError, WorkerProcess
 from benchmarks.profiling._command import emit
 from benchmarks.profiling._files import folder_of
 from benchmarks.profiling._subject import Subject, ask, prepared
 from benchmarks.records import Exit, Stack
+from benchmarks.selection import SelectionError
 from profilers import flame_colours, flamegraph, folded, pyspy
 
 HELP = "flame graphs of running workers (py-spy), and the difference of two"
@@ -136,7 +137,7 @@ def _watching(asked: argparse.Namespace) -> pyspy.Watching:
     rate = asked.rate or (pyspy.NATIVE_RATE if asked.native else pyspy.RATE)
     for what, value in (("--seconds", asked.seconds), ("--rate", rate)):
         if not value > 0:
-            raise plan.SelectionError(f"{what} is {value}; it must be more than 0")
+            raise SelectionError(f"{what} is {value}; it must be more than 0")
     cap_s = 2 * asked.seconds + SPARE_S
     return pyspy.Watching(rate=rate, native=asked.native, cap_s=cap_s)
 
@@ -146,7 +147,7 @@ def _earlier(path: Path) -> Profile:
     try:
         stacks = folded.read(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, folded.FoldedError) as error:
-        raise plan.SelectionError(f"--against {path}: {error}") from error
+        raise SelectionError(f"--against {path}: {error}") from error
     try:
         kept = json.loads(path.with_name(f"{path.stem}.json").read_text("utf-8"))
         alone = Pace(**kept["alone"])

@@ -10,12 +10,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import conduct, plan
+from benchmarks import conduct
 from benchmarks.profiling import _confirm, _document, _profile
 from benchmarks.profiling._command import emit
 from benchmarks.profiling._files import folder_of
 from benchmarks.profiling._subject import Subject
 from benchmarks.records import Exit
+from benchmarks.selection import SelectionError
 from profilers.ops import taxonomy
 from profilers.ops.account import spent
 
@@ -52,7 +53,7 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
     """
     for name in ("steps", "recordings"):
         if getattr(asked, name) < 1:
-            raise plan.SelectionError(f"--{name} is {getattr(asked, name)}; it must be at least 1")
+            raise SelectionError(f"--{name} is {getattr(asked, name)}; it must be at least 1")
     failed = {str(stack): f"unsupported: {why}" for stack, why in subject.lacking.items()}
     profiles, more = _profile.take_all(
         subject, subject.stacks, steps=asked.steps, recordings=asked.recordings

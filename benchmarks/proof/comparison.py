@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.frameworks.description import OPTIMIZER, Assigned, Description, Node, Weight
+from benchmarks.frameworks.encoding import plain
 from benchmarks.proof import compare
 from benchmarks.proof.diagnosis import between, first, layers, losses, stated
 from benchmarks.proof.match import Match, ambiguous, match, prints_of
 from benchmarks.proof.outcome import Asked, Proof
-from benchmarks.proof.sides import Sides, Traces, UsageError, plain
+from benchmarks.proof.sides import Sides, Traces, UsageError
 from benchmarks.records import Cause, Finding
 from benchmarks.tasks import stored, weights
 from benchmarks.tasks.task import Task

@@ -9,15 +9,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import briefing, frameworks, rounding, sources, work
+from benchmarks import briefing, checks, frameworks, rounding, sources, work
 from benchmarks.frameworks.description import Assigned, Description
-from benchmarks.plan import Group, Plan, Selection
+from benchmarks.frameworks.encoding import plain
+from benchmarks.plan import Group, Plan
 from benchmarks.process import WorkerError, WorkerProcess
 from benchmarks.proof import compare, comparison, prove
 from benchmarks.proof.match import Match
 from benchmarks.proof.outcome import Asked, Proof
-from benchmarks.proof.sides import Sides, plain, sides
+from benchmarks.proof.sides import Sides, sides
 from benchmarks.records import Finding, Parity, Stack, TimedCheck
+from benchmarks.selection import Selection
 from benchmarks.tasks.task import Published, Task
 
 References = dict[str, Path]
@@ -83,7 +85,7 @@ def _proven(group: Group, selection: Selection, every: Sides) -> Proven:
     if parity.status == "failed":
         return Proven(parity=parity, references={}, handoffs={})
     leader = every.names[0]
-    references = {part: every.folder / f"reference-{part}.npz" for part in rounding.PARTS}
+    references = {part: every.folder / f"reference-{part}.npz" for part in checks.PARTS}
     every.ask(
         "reference",
         {
@@ -303,8 +305,8 @@ def verified(made: Plan, threads: int) -> Iterator[tuple[str, Parity | WorkerErr
                     there[able] = stack.enter_context(opened(able, made.selection))
                 failures = Failures()
                 with proof(mine, made.selection, there[able]) as proven:
-                    checks = tuple(check_stacks(mine, made.selection, threads, proven, failures))
-                yield group.model, replace(proven.parity, timed=checks), failures
+                    timed = tuple(check_stacks(mine, made.selection, threads, proven, failures))
+                yield group.model, replace(proven.parity, timed=timed), failures
             except WorkerError as error:
                 there.pop(able).end()
                 yield group.model, error, {}
@@ -348,7 +350,7 @@ def _checked(
     worker: WorkerProcess,
 ) -> list[TimedCheck]:
     found: list[TimedCheck] = []
-    parts = {part: proven.references[rounding.SAME_AS.get(part, part)] for part in _parts(stack)}
+    parts = {part: proven.references[checks.SAME_AS.get(part, part)] for part in _parts(stack)}
     try:
         worker.ask(
             "start",
@@ -371,4 +373,4 @@ def _checked(
 
 def _parts(stack: Stack) -> tuple[str, ...]:
     """What a stack is checked on: one with a trainer of its own on that, too."""
-    return (*rounding.PARTS, *((rounding.FIT,) if stack.trainer else ()))
+    return (*checks.PARTS, *((checks.FIT,) if stack.trainer else ()))

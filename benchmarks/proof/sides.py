@@ -12,14 +12,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks import frameworks
+from benchmarks.frameworks import encoding
 from benchmarks.frameworks.description import (
     Assigned,
     Description,
-    Drop,
-    Node,
-    Output,
-    Step,
-    Weight,
 )
 from benchmarks.process import WorkerProcess
 from benchmarks.records import Stack
@@ -88,7 +84,7 @@ class Sides:
         answers = self.ask(
             "open", {name: {"framework": self.frameworks[name], **told} for name in self.names}
         )
-        return {name: description(answers[name]["description"]) for name in self.names}
+        return {name: encoding.description(answers[name]["description"]) for name in self.names}
 
     def arrays(
         self, verb: str, each: Mapping[str, tuple[tuple[Assigned, ...], Any]], **more: Any
@@ -99,7 +95,7 @@ class Sides:
             verb,
             {
                 side: {
-                    "assigned": plain(assigned),
+                    "assigned": encoding.plain(assigned),
                     "keys": keys,
                     "path": str(paths[side]),
                     **more,
@@ -132,50 +128,3 @@ def sides(
             yield every
         finally:
             every.end()
-
-
-def plain(assigned: tuple[Assigned, ...]) -> list[list[Any]]:
-    """An assignment as it is sent to a worker."""
-    return [[one.path, one.weights, one.grid_in, one.grid_out] for one in assigned]
-
-
-def assignment(sent: list[list[Any]]) -> tuple[Assigned, ...]:
-    """An assignment as a worker got it."""
-    return tuple(Assigned(p, w, _shape(i), _shape(o)) for p, w, i, o in sent)
-
-
-def description(told: Mapping[str, Any]) -> Description:
-    """A description as it came over the pipe."""
-    nodes = tuple(
-        Node(
-            **{
-                **node,
-                "weights": {
-                    name: Weight(**{**w, "shape": tuple(w["shape"]), "start": tuple(w["start"])})
-                    for name, w in node["weights"].items()
-                },
-                **{k: _shape(node[k]) for k in ("input", "output", "grid_in", "grid_out")},
-            }
-        )
-        for node in told["nodes"]
-    )
-    return Description(
-        nodes=nodes,
-        steps=tuple(Step(**one) for one in told["steps"]),
-        drops=tuple(Drop(**one) for one in told["drops"]),
-        outputs={name: output(one) for name, one in told["outputs"].items()},
-        parameters=told["parameters"],
-        regularisers=tuple(told["regularisers"]),
-        random=tuple(told["random"]),
-        optimizer=dict(told["optimizer"]),
-    )
-
-
-def output(told: Mapping[str, Any]) -> Output:
-    """An output as it came over the pipe."""
-    grid = _shape(told["grid"])
-    return Output(shape=tuple(told["shape"]), first=told["first"], grid=grid)
-
-
-def _shape(value: Any) -> tuple[int, ...] | None:
-    return None if value is None else tuple(value)

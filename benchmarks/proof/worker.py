@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import frameworks, serving, sources
+from benchmarks.frameworks.encoding import assignment
 from benchmarks.proof import compare
-from benchmarks.proof.sides import assignment
 from benchmarks.tasks import stored, weights
 from benchmarks.tasks.optimizers import SGD
 from benchmarks.tasks.task import TaskError, draw

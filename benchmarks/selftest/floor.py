@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks import conduct, environment
-from benchmarks.plan import COLD, Plan, Selection, Variant
+from benchmarks.plan import Plan
 from benchmarks.progress import Listener
-from benchmarks.records import Run, Stack, Verdict
+from benchmarks.records import COLD, Run, Stack, Verdict
+from benchmarks.selection import Selection, Variant
 
 STORE = "floors"
 FOLDER = "selftest"

@@ -17,9 +17,9 @@ from math import log, sqrt
 from statistics import fmean, median, pstdev
 
 from benchmarks import clock, options, terminal
-from benchmarks.plan import Selection, SelectionError
 from benchmarks.profiling._subject import Subject, ask, prepared, subject
 from benchmarks.records import Stack
+from benchmarks.selection import Selection, SelectionError
 from profilers import gpu_state
 
 AT_MS = (0, 5, 10, 20, 30, 50)

@@ -12,6 +12,7 @@ from statistics import median
 
 from benchmarks import assembly, briefing, environment, plan, registry, worker
 from benchmarks.proof.group import handoffs
+from benchmarks.selection import Selection
 
 MODEL, PHASE, STACK = "mlp", "forward", "torch-eager"
 WARM, CALIBRATED = 20, 50
@@ -26,7 +27,7 @@ def make(slow: float = 0.0) -> Callable[[], object]:
 @cache
 def _prepared() -> Callable[[], object]:
     """The work, warmed up; once per process, because PyTorch takes its settings once."""
-    chosen = plan.Selection(models=(MODEL,), phases=(PHASE,), stacks=(STACK,))
+    chosen = Selection(models=(MODEL,), phases=(PHASE,), stacks=(STACK,))
     (group,) = plan.make(chosen).groups
     (stack,) = group.stacks
     (handoff,) = handoffs(group, chosen)[0].values()

@@ -10,9 +10,9 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import conduct, plan, stats
-from benchmarks.plan import Selection, Variant
 from benchmarks.progress import Telling
 from benchmarks.records import Run, Stack
+from benchmarks.selection import Selection, Variant
 from benchmarks.selftest import detection, floor, work
 from benchmarks.selftest.tools._outcome import Outcome
 
