@@ -30,6 +30,7 @@ from benchmarks import (
 from benchmarks.pair import command as pairs
 from benchmarks.pair.files import prove
 from benchmarks.process import WorkerError
+from benchmarks.profiling._run import PROFILER
 from benchmarks.proof.group import verified
 from benchmarks.records import Exit, Parity, Run, Stack, to_json
 from benchmarks.selection import DEVICES
@@ -77,7 +78,7 @@ def run(asked: argparse.Namespace, console: Console) -> int:
 def _measured(prepared: conduct.Prepared, console: Console) -> tuple[int, Run | None]:
     """Carry out a run and build its report; its exit code, and the run unless that was lost."""
     try:
-        done = conduct.carry_out(prepared, progress.Telling(console))
+        done = conduct.carry_out(prepared, progress.Telling(console), PROFILER)
     except locks.Locked:
         raise
     except journal.JournalError as error:

@@ -20,7 +20,7 @@ from benchmarks.process import ROOT
 from benchmarks.progress import Listener
 from benchmarks.proof.sides import UsageError
 from benchmarks.records import Exit, Run, from_json, to_json
-from benchmarks.runner import Runner
+from benchmarks.runner import Profiler, Runner
 from benchmarks.selection import Selection, SelectionError
 from benchmarks.tasks.task import TaskError
 
@@ -160,8 +160,10 @@ def _begun(out: Path, run_id: str) -> tuple[Path, list[dict[str, Any]], dict[str
     return folder, entries, begun
 
 
-def carry_out(prepared: Prepared, listener: Listener) -> Run:
+def carry_out(prepared: Prepared, listener: Listener, profiler: Profiler | None = None) -> Run:
     """Measure, and write run.json however it ends.
+
+    ``profiler`` is needed where profiles were asked for.
 
     Raises:
         Locked: another run is using the device.
@@ -186,6 +188,7 @@ def carry_out(prepared: Prepared, listener: Listener) -> Run:
             append=log.append,
             ledger=Ledger.of(prepared.entries),
             listener=listener,
+            profiler=profiler,
         )
         run = runner.run()
         text = json.dumps(to_json(run), allow_nan=False, indent=1)

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from benchmarks import conduct, environment, locks, options, plan, progress
 from benchmarks.front import Measured
+from benchmarks.profiling._run import PROFILER
 from benchmarks.records import Exit
 from benchmarks.selftest import settling
 
@@ -115,7 +116,7 @@ def _measure(config: pytest.Config, wanted: set[str]) -> Measured:
             prepared = settling.prepare(made, out, progress.Telling(console))
         # `-k` may have left out single stacks of a matchup, which no flag can say.
         prepared = replace(prepared, plan=prepared.plan.only(wanted))
-        done = conduct.carry_out(prepared, progress.Telling(console))
+        done = conduct.carry_out(prepared, progress.Telling(console), PROFILER)
         conduct.report(prepared.folder)
         if done.exit == Exit.INTERRUPTED:
             console.print(f"interrupted; go on with: {prepared.resume_command}", highlight=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +22,6 @@ from benchmarks.ledger import Ledger
 from benchmarks.narrowing import TARGET, widest
 from benchmarks.plan import Group, Plan
 from benchmarks.process import WorkerError
-from benchmarks.profiling import _run
 from benchmarks.progress import Listener
 from benchmarks.proof.group import Handoff, Proven, compare_stack, handoffs, proof
 from benchmarks.records import Matchup, MatchupResult, Run, Stack, to_json
@@ -30,13 +29,30 @@ from benchmarks.results import assemble
 from profilers import gpu_state
 
 Append = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profiler:
+    """Records what the steps of a matchup are made of, in the phases for which it can.
+
+    ``document`` is given the plan, the group, the matchup's result, the threads and what the proof
+    found of each engine; it returns plain data, with a ``reason`` where there is none.
+    """
+
+    phases: Collection[str]
+    document: Callable[[Plan, Group, MatchupResult, int, Mapping[str, Handoff]], dict[str, Any]]
+
+
 FEWEST = 2
 """Launches that are made whatever the budget: without two there is no interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runner:
-    """Carries out a plan; ``append`` writes the journal, ``ledger`` holds what is already in it."""
+    """Carries out a plan; ``append`` writes the journal, ``ledger`` holds what is already in it.
+
+    ``profiler`` is needed where the plan asks for profiles.
+    """
 
     plan: Plan
     header: Run
@@ -44,6 +60,7 @@ class Runner:
     append: Append
     ledger: Ledger
     listener: Listener
+    profiler: Profiler | None = None
     gate: Gate = field(default_factory=Gate)
     handoffs: dict[str, Mapping[str, Handoff]] = field(default_factory=dict)
 
@@ -169,21 +186,23 @@ class Runner:
 
     def _profile(self, purse: Purse) -> None:
         """What steps are made of, where that was asked: after all turns, and never a sample."""
-        if not self.plan.selection.profile:
+        profiler = self.profiler
+        if profiler is None or not self.plan.selection.profile:
             return
-        for group, result in self._profiled():
+        for group, result in self._profiled(profiler.phases):
             self.listener.step(group, self.plan.effort.launches, f"{result.matchup.phase}, profile")
             if purse.allows(group):
-                made = _run.document(self.plan, group, result, self.threads, self._handoffs(group))
+                handoffs = self._handoffs(group)
+                made = profiler.document(self.plan, group, result, self.threads, handoffs)
             else:
                 made = {"reason": "the budget was spent"}
             self._record("profile", matchup=result.matchup.id, profile=made)
 
-    def _profiled(self) -> Iterator[tuple[Group, MatchupResult]]:
+    def _profiled(self, phases: Collection[str]) -> Iterator[tuple[Group, MatchupResult]]:
         results = {r.matchup: r for r in self._assembled().matchups}
         for group in self.plan.groups:
             for matchup in group.matchups:
-                if matchup.phase in _run.EXTENT and matchup.id not in self.ledger.profiles:
+                if matchup.phase in phases and matchup.id not in self.ledger.profiles:
                     yield group, results[matchup]
 
     def _able(self, group: Group) -> Group:

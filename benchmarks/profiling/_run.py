@@ -9,6 +9,7 @@ from benchmarks.plan import Group, Plan
 from benchmarks.profiling import _document, _profile
 from benchmarks.profiling._subject import Subject
 from benchmarks.records import MatchupResult, Stack
+from benchmarks.runner import Profiler
 
 EXTENT = {
     "forward": (3, 3),
@@ -53,3 +54,7 @@ def document(
     if not profiles:
         return {"reason": "; ".join(f"{stack}: {why}" for stack, why in failed.items())}
     return _document.of(subject, profiles, most=MOST_ROWS) | {"failed": failed}
+
+
+PROFILER = Profiler(phases=EXTENT, document=document)
+"""What a run is given that was asked for profiles."""
