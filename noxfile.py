@@ -19,8 +19,8 @@ EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
 CONSTRAINTS = ("-c", "constraints.txt")
 COMPARED = """
 import sys
-from benchmarks import registry
-stack, names = registry.compared(sys.argv[1])
+from benchmarks.request import discovery
+stack, names = discovery.compared(sys.argv[1])
 print(stack, *names)
 """
 """Prints the stack in which a package's releases are compared, and all names of the package."""
@@ -121,7 +121,7 @@ def verify(session: nox.Session) -> None:
 def selfcheck(session: nox.Session) -> None:
     """Hold twinbench beside the tools people use: false calls, detection, cost."""
     session.install(*CONSTRAINTS, "-e", f".[{extras(session)}]", *groups("selfcheck"))
-    session.run("python", "-m", "benchmarks.selftest", *session.posargs)
+    session.run("python", "-m", "benchmarks.selfcheck", *session.posargs)
 
 
 @nox.session(default=False)

@@ -13,29 +13,21 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import (
-    conduct,
-    environment,
-    frameworks,
-    inputs,
-    journal,
-    locks,
-    options,
-    plan,
-    progress,
-    registry,
-    terminal,
-    wording,
-)
+from benchmarks import frameworks, terminal
+from benchmarks.machine import environment, locks
+from benchmarks.measure import progress, session
+from benchmarks.measure.calibration import calibrate, detection, floor
 from benchmarks.pair import command as pairs
 from benchmarks.pair.files import prove
-from benchmarks.process import WorkerError
-from benchmarks.profiling._run import PROFILER
 from benchmarks.proof.group import verified
-from benchmarks.records import Exit, Parity, Run, Stack, to_json
-from benchmarks.selection import DEVICES
-from benchmarks.selftest import detection, floor, settling
+from benchmarks.request import discovery, options, plan
+from benchmarks.request.selection import DEVICES
+from benchmarks.results import journal, wording
+from benchmarks.results.records import Exit, Parity, Run, Stack, to_json
+from benchmarks.tasks.data import sets
 from benchmarks.tasks.stored import CANONICAL
+from benchmarks.why._run import PROFILER
+from benchmarks.worker.process import WorkerError
 from profilers import inventory
 
 
@@ -64,27 +56,27 @@ def run(asked: argparse.Namespace, console: Console) -> int:
     """Measure, and build the report."""
     options.check_resume(terminal.value_of(asked))
     if asked.resume:
-        prepared = conduct.reopen(asked.out, asked.resume)
+        prepared = session.reopen(asked.out, asked.resume)
     else:
-        made = conduct.check(options.selection(terminal.value_of(asked)))
-        conduct.require_able(made)
-        prepared = settling.prepare(made, asked.out, progress.Telling(console))
+        made = session.check(options.selection(terminal.value_of(asked)))
+        session.require_able(made)
+        prepared = calibrate.prepare(made, asked.out, progress.Telling(console))
     code, done = _measured(prepared, console)
     if done and asked.json:
         print(json.dumps(to_json(done), allow_nan=False))
     return code
 
 
-def _measured(prepared: conduct.Prepared, console: Console) -> tuple[int, Run | None]:
+def _measured(prepared: session.Prepared, console: Console) -> tuple[int, Run | None]:
     """Carry out a run and build its report; its exit code, and the run unless that was lost."""
     try:
-        done = conduct.carry_out(prepared, progress.Telling(console), PROFILER)
+        done = session.carry_out(prepared, progress.Telling(console), PROFILER)
     except locks.Locked:
         raise
     except journal.JournalError as error:
         console.print(f"twinbench: {error}; go on with: {prepared.resume_command}", soft_wrap=True)
         return Exit.INCOMPLETE, None
-    page = conduct.report(prepared.folder)
+    page = session.report(prepared.folder)
     console.print(progress.summary(done))
     if done.exit == Exit.INTERRUPTED:
         console.print(f"interrupted; go on with: {prepared.resume_command}", soft_wrap=True)
@@ -95,13 +87,13 @@ def _measured(prepared: conduct.Prepared, console: Console) -> tuple[int, Run | 
 def verify(asked: argparse.Namespace, console: Console) -> int:
     """Prove the twins of each model identical, in float64 and then as they would be timed."""
     chosen = options.selection(terminal.value_of(asked))
-    every = registry.names("models", chosen.models_dir)
+    every = discovery.names("models", chosen.models_dir)
     made = plan.make(
         replace(
             chosen,
             models=chosen.models or every,
             phases=("forward",),
-            stacks=chosen.stacks or tuple(map(str, registry.plain_stacks())),
+            stacks=chosen.stacks or tuple(map(str, discovery.plain_stacks())),
         )
     )
     failed, proofs = False, dict[str, Parity]()
@@ -124,7 +116,7 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
         for adapter in found.adapters
     ]
     text = json.dumps(rows, allow_nan=False)
-    conduct.store(asked.out / "verify.json", text + "\n")
+    session.store(asked.out / "verify.json", text + "\n")
     if asked.json:
         print(text)
     if not proofs and not failed:
@@ -146,8 +138,8 @@ def pair(asked: argparse.Namespace, console: Console) -> int:
     if asked.save or not asked.prove_only:
         chosen = pairs.selection(asked, one)
         if code == Exit.OK and not asked.prove_only:
-            prepared = settling.prepare(
-                conduct.require_able(conduct.check(chosen)), asked.out, progress.Telling(console)
+            prepared = calibrate.prepare(
+                session.require_able(session.check(chosen)), asked.out, progress.Telling(console)
             )
             run_id = prepared.folder.name
             code, _ = _measured(prepared, console)
@@ -158,7 +150,7 @@ def pair(asked: argparse.Namespace, console: Console) -> int:
 
 def new(asked: argparse.Namespace, console: Console) -> int:
     """Write the folder of a model that is proven as it stands, to be changed."""
-    folder = registry.create(asked.name, asked.models_dir or DEFAULT_MODELS)
+    folder = discovery.create(asked.name, asked.models_dir or DEFAULT_MODELS)
     words = f"--models-dir {folder.parent} --models {folder.name}"
     console.print(f"{folder}: torch.py and keras.py are one model", soft_wrap=True)
     console.print(f"prove it with: python -m benchmarks verify {words}", soft_wrap=True)
@@ -169,10 +161,10 @@ def new(asked: argparse.Namespace, console: Console) -> int:
 
 def selftest(asked: argparse.Namespace, console: Console) -> int:
     """Measure stacks against themselves and against slowed copies of them; keep the A/A floor."""
-    made = conduct.check(options.selection(terminal.value_of(asked)))
-    stacks = made.selection.stacks or tuple(map(str, registry.plain_stacks()))
+    made = session.check(options.selection(terminal.value_of(asked)))
+    stacks = made.selection.stacks or tuple(map(str, discovery.plain_stacks()))
     runs = [
-        conduct.on_the_side(
+        session.on_the_side(
             floor.selection(made.selection, [Stack.parse(name)], asked.inject),
             asked.out / floor.FOLDER,
             progress.Telling(console),
@@ -199,18 +191,18 @@ def listing(asked: argparse.Namespace, console: Console) -> int:
     """Show what there is, and what would be skipped here and why."""
     found = {
         "models": {
-            n: registry.task(n, asked.models_dir).title
-            for n in registry.names("models", asked.models_dir)
+            n: discovery.task(n, asked.models_dir).title
+            for n in discovery.names("models", asked.models_dir)
         },
         "phases": {
-            n: _first_line(registry.load("phases", n).__doc__) for n in registry.names("phases")
+            n: _first_line(discovery.load("phases", n).__doc__) for n in discovery.names("phases")
         },
         "stacks": {
-            str(s): _missing(s) or ("default" if s in registry.default_stacks() else "on request")
-            for s in registry.stacks()
+            str(s): _missing(s) or ("default" if s in discovery.default_stacks() else "on request")
+            for s in discovery.stacks()
         },
         "devices": {d: _device(d) for d in DEVICES},
-        "data": {n: reason or "found" for n, reason in inputs.available(asked.data_dir).items()},
+        "data": {n: reason or "found" for n, reason in sets.available(asked.data_dir).items()},
     }
     if asked.json:
         print(json.dumps(found, allow_nan=False))
@@ -225,7 +217,7 @@ def listing(asked: argparse.Namespace, console: Console) -> int:
 
 def _missing(stack: Stack) -> str | None:
     """Why a stack cannot run here, and how to get what it needs."""
-    reason = registry.unsupported(stack, "cpu")
+    reason = discovery.unsupported(stack, "cpu")
     needs = frameworks.facts(stack.framework).needs
     return reason and f"{reason}: pip install {' '.join(need.names[0] for need in needs)}"
 
@@ -265,7 +257,7 @@ def doctor(asked: argparse.Namespace, console: Console) -> int:
 
 
 def _device(device: str) -> str:
-    reasons = {registry.unsupported(s, device) for s in registry.default_stacks()}
+    reasons = {discovery.unsupported(s, device) for s in discovery.default_stacks()}
     return "ready" if None in reasons else next(iter(filter(None, reasons)))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.front import CLOCK, Measured, extra_info, replay
+from benchmarks.replay import CLOCK, Measured, extra_info, replay
 
 
 @pytest.mark.benchmark(timer=CLOCK)

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from benchmarks import conduct, environment, locks, options, plan, progress
-from benchmarks.front import Measured
-from benchmarks.profiling._run import PROFILER
-from benchmarks.records import Exit
-from benchmarks.selftest import settling
+from benchmarks.machine import environment, locks
+from benchmarks.measure import progress
+from benchmarks.measure import session as sessions
+from benchmarks.measure.calibration import calibrate
+from benchmarks.replay import Measured
+from benchmarks.request import options, plan
+from benchmarks.results.records import Exit
+from benchmarks.why._run import PROFILER
 
 MEASURED = pytest.StashKey[Measured]()
 PLANNED = pytest.StashKey[plan.Plan]()
@@ -48,7 +51,7 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
             pytest.exit("twinbench: interrupted", returncode=Exit.INTERRUPTED)
         except locks.Locked as error:
             pytest.exit(f"twinbench: {error}", returncode=Exit.LOCKED)
-        except conduct.usage_errors() as error:
+        except sessions.usage_errors() as error:
             pytest.exit(f"twinbench: {error}", returncode=Exit.USAGE)
     return (yield)
 
@@ -94,11 +97,11 @@ def _planned(config: pytest.Config) -> plan.Plan:
             options.check_resume(config.getoption)
             run = config.getoption("--resume")
             config.stash[PLANNED] = (
-                conduct.stored_plan(config.getoption("--out"), run)
+                sessions.stored_plan(config.getoption("--out"), run)
                 if run
                 else plan.make(options.selection(config.getoption))
             )
-        except conduct.usage_errors() as error:
+        except sessions.usage_errors() as error:
             pytest.exit(f"twinbench: {error}", returncode=Exit.USAGE)
     return config.stash[PLANNED]
 
@@ -110,14 +113,14 @@ def _measure(config: pytest.Config, wanted: set[str]) -> Measured:
     with capture.global_and_fixture_disabled():
         console = Console(stderr=True)
         if run:
-            prepared = conduct.reopen(out, run)
+            prepared = sessions.reopen(out, run)
         else:
-            conduct.check(made.selection)
-            prepared = settling.prepare(made, out, progress.Telling(console))
+            sessions.check(made.selection)
+            prepared = calibrate.prepare(made, out, progress.Telling(console))
         # `-k` may have left out single stacks of a matchup, which no flag can say.
         prepared = replace(prepared, plan=prepared.plan.only(wanted))
-        done = conduct.carry_out(prepared, progress.Telling(console), PROFILER)
-        conduct.report(prepared.folder)
+        done = sessions.carry_out(prepared, progress.Telling(console), PROFILER)
+        sessions.report(prepared.folder)
         if done.exit == Exit.INTERRUPTED:
             console.print(f"interrupted; go on with: {prepared.resume_command}", highlight=False)
     return Measured(done, prepared.folder)

@@ -9,10 +9,11 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
-from benchmarks import conduct, locks
-from benchmarks.process import WorkerError
-from benchmarks.records import Exit
-from benchmarks.selection import SelectionError
+from benchmarks.machine import locks
+from benchmarks.measure import session
+from benchmarks.request.selection import SelectionError
+from benchmarks.results.records import Exit
+from benchmarks.worker.process import WorkerError
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,11 +44,11 @@ def guarded(command: Callable[[], int]) -> int:
         return int(command())
     except locks.Locked as error:
         return _told(str(error), Exit.LOCKED)
-    except conduct.NothingRunsError as error:
+    except session.NothingRunsError as error:
         return _told(str(error), Exit.NOTHING)
     except WorkerError as error:
         return _told(f"{error.status}: {error.reason}", Exit.INCOMPLETE)
-    except conduct.usage_errors() as error:
+    except session.usage_errors() as error:
         return _told(str(error), Exit.USAGE)
     except KeyboardInterrupt:
         return Exit.INTERRUPTED

@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 from unittest import mock
 
-from benchmarks import records
+from benchmarks.results import records
 
 ROOT = Path(__file__).parent.parent
 PUBLIC_RUN = ROOT / "results-public" / "cpu-2-cores" / "run.json.gz"
 PROGRAMS = {
     "python -m benchmarks": "benchmarks.__main__",
-    "python -m profilers": "benchmarks.profiling.__main__",
+    "python -m profilers": "benchmarks.why.__main__",
     "python -m reports": "reports.__main__",
-    "python -m benchmarks.selftest": "benchmarks.selftest.__main__",
-    "python -m benchmarks.selftest.turns": "benchmarks.selftest.turns",
+    "python -m benchmarks.selfcheck": "benchmarks.selfcheck.__main__",
+    "python -m benchmarks.selfcheck.turns": "benchmarks.selfcheck.turns",
 }
 """Every program of the project, and the module whose ``main`` parses its arguments."""
 PAIRS = (("torch-eager", "tensorflow-graph"), ("torch-compile", "tensorflow-xla"))

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.records import Exit
+from benchmarks.results.records import Exit
 from reports import text
 from reports.load import LoadError, NoRunError, find, latest
 
@@ -75,7 +75,7 @@ def _add_history(commands: _Commands) -> None:
 
 
 def _history(options: argparse.Namespace) -> int:
-    from benchmarks.records import to_json
+    from benchmarks.results.records import to_json
     from reports import tables
     from reports.history import history
     from reports.store import read

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from benchmarks.records import Exit, Run
+from benchmarks.results.records import Exit, Run
 from reports.files import append
 from reports.load import LoadError, NoRunError, find, load_run
 from reports.store import Entry, fingerprint, is_confirmation, read

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from benchmarks.records import Run
+    from benchmarks.results.records import Run
 
 PAGE = "report.html"
 # file name -> what draws it; a chart that does not apply to a run leaves no file

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import stdtr
 
-from benchmarks.stats import MIN_MARGIN
+from benchmarks.results.statistics import MIN_MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

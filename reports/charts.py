@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from benchmarks.records import Case, Matchup, MatchupResult, Run
+    from benchmarks.results.records import Case, Matchup, MatchupResult, Run
 
 WIDTH = 1120  # CSS pixels, the text column of the page
 MAX_ROWS = 80

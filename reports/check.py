@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import quantiles
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.records import Exit, RecordError, Run, read_run, to_json
+from benchmarks.results.records import Exit, RecordError, Run, read_run, to_json
 from reports.baselines import LATEST_OK, chosen, latest_ok, mark, marks
 from reports.compare import Comparison, Failure, Shift, compare, pooled, shift_json
 from reports.history import judged

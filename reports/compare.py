@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from scipy.special import stdtrit
 
-from benchmarks.records import to_json
-from benchmarks.stats import MIN_MARGIN, launch_log_ratio
-from benchmarks.stats import margin as margin_over
+from benchmarks.results.records import to_json
+from benchmarks.results.statistics import MIN_MARGIN, launch_log_ratio
+from benchmarks.results.statistics import margin as margin_over
 from reports.history import version_changes
 from reports.load import LoadError, number, sound
 from reports.store import canary_s, fingerprint, ratio_key, versions
@@ -24,7 +24,7 @@ from reports.store import canary_s, fingerprint, ratio_key, versions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.records import Case, MatchupResult, Run, Verdict
+    from benchmarks.results.records import Case, MatchupResult, Run, Verdict
 
 Logs = tuple[float, ...]
 _MACHINE = ("cpu", "cores", "memory_bytes", "gpu", "os", "kernel")

@@ -16,7 +16,7 @@ from reports.verdicts import Outcome, Pair, outcome
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmarks.records import MatchupResult, Run
+    from benchmarks.results.records import MatchupResult, Run
 
 
 def costs(run: Run) -> Table | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from benchmarks.records import Run
+    from benchmarks.results.records import Run
     from reports.verdicts import Outcome, Pair
 
 _TICKS = ((1.05, 1.1, 1.2), (1.2, 1.5), (1.5, 2, 3), (2, 4, 8), (4, 16, 64), (10, 100, 1000))

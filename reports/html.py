@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from benchmarks.records import MatchupResult, Run
+    from benchmarks.results.records import MatchupResult, Run
     from reports.verdicts import Outcome, Pair
 
 TEMPLATES = Path(__file__).parent / "templates"

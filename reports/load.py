@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import pandas as pd
 
-from benchmarks.records import Case, MatchupResult, RecordError, Run, read_run
+from benchmarks.results.records import Case, MatchupResult, RecordError, Run, read_run
 
 MAX_BYTES = 256 * 2**20
 MAX_DEPTH = 64

@@ -10,7 +10,7 @@ from reports import text
 from reports.load import number
 
 if TYPE_CHECKING:
-    from benchmarks.records import Run
+    from benchmarks.results.records import Run
 
 _CAUSES = {
     "taken": "others on the cores",

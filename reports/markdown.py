@@ -11,7 +11,7 @@ from reports import engines, machine, sections, text, verdicts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from benchmarks.records import Finding, Run
+    from benchmarks.results.records import Finding, Run
     from reports.verdicts import Grid, Outcome, Pair
 
 MAX_CHARACTERS = 60_000  # a comment on GitHub holds 65 536

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from benchmarks.records import Case, Matchup, Run
+    from benchmarks.results.records import Case, Matchup, Run
 
 BOUNDS = {
     "compute": "compute",

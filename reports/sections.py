@@ -18,7 +18,7 @@ from reports.palette import look
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from benchmarks.records import Case, Learned, Matchup, MatchupResult, Parity, Run
+    from benchmarks.results.records import Case, Learned, Matchup, MatchupResult, Parity, Run
 
 MAX_SAMPLES = 200
 MAX_SAMPLES_IN_ALL = 40_000  # keeps the page of a large run below 5 MB

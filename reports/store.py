@@ -17,14 +17,14 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks import frameworks
-from benchmarks.stats import estimate
+from benchmarks.results.statistics import estimate
 from reports.files import append, write
 from reports.load import NAMES, LoadError, NoRunError, load_run, number, sound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmarks.records import Case, Launch, Run, Verdict
+    from benchmarks.results.records import Case, Launch, Run, Verdict
 
 INDEX = ".history.ndjson"
 FORMAT = 2  # of a line; the next number makes every line anew

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from benchmarks.records import Exit
+from benchmarks.results.records import Exit
 from reports import text
 
 if TYPE_CHECKING:

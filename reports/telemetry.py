@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from benchmarks.records import Case, MatchupResult, Run
+    from benchmarks.results.records import Case, MatchupResult, Run
 
 STEADY = "steady"
 MOST_DRAWN = 20

@@ -16,7 +16,15 @@ from reports import text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from benchmarks.records import Case, Finding, Matchup, MatchupResult, Run, Verdict, VerdictWord
+    from benchmarks.results.records import (
+        Case,
+        Finding,
+        Matchup,
+        MatchupResult,
+        Run,
+        Verdict,
+        VerdictWord,
+    )
 
 
 class Pair(NamedTuple):

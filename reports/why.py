@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from benchmarks.records import MatchupResult, Run
+    from benchmarks.results.records import MatchupResult, Run
 
 SHOWN = 16
 """Lines of a comparison that the page shows, the largest differences; run.json has the rest."""

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import registry
-from benchmarks.environment import framework_status
 from benchmarks.frameworks.description import Description
 from benchmarks.frameworks.encoding import description
-from benchmarks.records import LayerWork
-from benchmarks.work import layers
+from benchmarks.machine.environment import framework_status
+from benchmarks.proof.costs import layers
+from benchmarks.request import discovery
+from benchmarks.results.records import LayerWork
 
 ROOT = Path(__file__).parent.parent
 EFFORTS = ("quick", "standard")
@@ -55,15 +55,15 @@ def work(model: str, effort: str = "standard") -> tuple[LayerWork, ...]:
 
 
 def _script() -> None:
-    from benchmarks import sources
     from benchmarks.frameworks.torch.inspection import Twin, set_up
     from benchmarks.tasks.task import draw
+    from benchmarks.worker import sources
 
     found = {}
-    for model in registry.names("models"):
+    for model in discovery.names("models"):
         for effort in EFFORTS:
             set_up(0)
-            task = registry.task(model)
+            task = discovery.task(model)
             shaped = task.at(task.size(effort).shapes)
             one = sources.load(sources.of_model(model), "torch")
             twin = Twin(one, draw(shaped, 1, 0))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks import frameworks
-from benchmarks.environment import framework_status
+from benchmarks.machine.environment import framework_status
 from benchmarks.pair import files
 from benchmarks.pair.command import FLAGS
 from benchmarks.proof.sides import Sides

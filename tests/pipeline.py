@@ -18,22 +18,16 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks import (
-    ceilings,
-    conduct,
-    crew,
-    interference,
-    journal,
-    plan,
-    progress,
-    watching,
-)
 from benchmarks.__main__ import main
-from benchmarks.process import WorkerProcess
+from benchmarks.measure import progress, session, watching, workers
+from benchmarks.measure.calibration import ceilings, floor
 from benchmarks.proof import group, sides
-from benchmarks.records import Case, MatchupResult, Run, read_run
-from benchmarks.selection import EFFORTS, Effort
-from benchmarks.selftest import floor
+from benchmarks.request import plan
+from benchmarks.request.selection import EFFORTS, Effort
+from benchmarks.results import journal
+from benchmarks.results.records import Case, MatchupResult, Run, read_run
+from benchmarks.worker import disturbances
+from benchmarks.worker.process import WorkerProcess
 
 ROOT = Path(__file__).parent.parent
 MODELS = Path(__file__).parent / "models"
@@ -69,12 +63,12 @@ class Outcome:
     @property
     def run(self) -> Run:
         """The summary, as any reader reads it."""
-        return read_run(json.loads((self.folder / conduct.SUMMARY).read_text()))
+        return read_run(json.loads((self.folder / session.SUMMARY).read_text()))
 
     @property
     def entries(self) -> list[dict[str, Any]]:
         """The journal, which must have no damaged line."""
-        entries, damaged = journal.read(self.folder / conduct.JOURNAL)
+        entries, damaged = journal.read(self.folder / session.JOURNAL)
         assert damaged == 0
         return entries
 
@@ -106,12 +100,12 @@ class Pipeline:
             self.monkeypatch.setitem(
                 watching.WATCH_S, name, 0.0
             )  # what it tells has tests of its own
-        self.monkeypatch.setattr(conduct, "report", _no_report)
+        self.monkeypatch.setattr(session, "report", _no_report)
         # The tests' own machine may be as busy as it likes; what a gate does has tests of its own.
-        self.monkeypatch.setattr(interference, "causes", lambda _record, _normal: {})
+        self.monkeypatch.setattr(disturbances, "causes", lambda _record, _normal: {})
         self.monkeypatch.setattr(floor, "settle", _no_floor)
         self.monkeypatch.setattr(ceilings, "settle", _no_ceiling)
-        for module in (crew, group, sides):
+        for module in (workers, group, sides):
             self.monkeypatch.setattr(module, "WorkerProcess", self._worker)
 
     def run(self, *arguments: str, **control: Any) -> Outcome:
@@ -146,7 +140,7 @@ class Pipeline:
 
     def journals(self) -> list[Path]:
         """The journals of all runs."""
-        return sorted(self.out.glob(f"*-*/{conduct.JOURNAL}"))
+        return sorted(self.out.glob(f"*-*/{session.JOURNAL}"))
 
     def launches_done(self) -> int:
         """How many launches the only run has finished so far."""
@@ -184,7 +178,7 @@ def _no_report(folder: Path) -> Path:
 
 def _no_floor(made: plan.Plan, out: Path, listener: progress.Listener) -> dict[str, Any]:
     del made, out, listener
-    return dict(conduct.NO_FLOOR)
+    return dict(session.NO_FLOOR)
 
 
 def _no_ceiling(made: plan.Plan, out: Path, threads: int) -> dict[str, Any]:
@@ -206,5 +200,5 @@ if __name__ == "__main__":
     floor.settle = _no_floor
     ceilings.settle = _no_ceiling
     if sys.argv[1] == WITHOUT:
-        conduct.report = _no_report
+        session.report = _no_report
     sys.exit(main(sys.argv[2:]))

@@ -19,13 +19,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import frameworks, inputs, registry, sources
+from benchmarks import frameworks
 from benchmarks.frameworks.contracts import Handoff, Samples, Settings, Source
 from benchmarks.frameworks.description import Assigned
 from benchmarks.frameworks.encoding import assignment, output
-from benchmarks.inputs import Dataset
+from benchmarks.request import discovery
 from benchmarks.tasks import weights
+from benchmarks.tasks.data import sets
+from benchmarks.tasks.data.sets import Dataset
 from benchmarks.tasks.task import Batch, LossPart, Task, draw, features, image, like, tokens
+from benchmarks.worker import sources
 
 SMALL = ("mlp", "simple_cnn", "digits_cnn", "lstm")
 MODES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -81,7 +84,7 @@ def folder_of(model: str) -> Path | None:
 
 def task_of(model: str) -> Task:
     """The task of a model, ResNet at the smallest input that its strides allow."""
-    task = registry.task(model, folder_of(model))
+    task = discovery.task(model, folder_of(model))
     return task.at({"image": (32, 32, 3)}) if model.startswith("resnet") else task
 
 
@@ -93,8 +96,8 @@ def batch_of(model: str) -> Batch:
 def data_for(kind: str) -> Dataset:
     """The digits in the shape of one of the three kinds of input."""
     one = {"features": features(784), "image": image(12, 12, 3), "tokens": tokens(70, 20)}[kind]
-    whole = inputs.take(inputs.load("digits", None, SEED), 1408, 320)
-    return inputs.fit_to(whole, one)
+    whole = sets.take(sets.load("digits", None, SEED), 1408, 320)
+    return sets.fit_to(whole, one)
 
 
 @dataclass
@@ -149,8 +152,8 @@ class Probe:
     def epochs(self, device: Any, model: str) -> list[tuple[float, ...]]:
         """Two epochs, both from the first weights."""
         program = self.built(device, model)
-        whole = inputs.take(inputs.load("digits", None, SEED), 1408, 320)
-        data = inputs.fit_to(whole, task_of(model).labelled()[0])
+        whole = sets.take(sets.load("digits", None, SEED), 1408, 320)
+        data = sets.fit_to(whole, task_of(model).labelled()[0])
         epoch = self._epoch(device, program, data, 64)
         learned = []
         for _ in range(2):
@@ -327,12 +330,12 @@ class Probe:
     def _image_epoch(self, device: Any) -> tuple[float, ...]:
         """One epoch of a model that convolves."""
         program = self.built(device, "digits_cnn")
-        small = inputs.take(inputs.load("digits", None, SEED), 320, 64)
-        data = inputs.fit_to(small, task_of("digits_cnn").inputs["image"])
+        small = sets.take(sets.load("digits", None, SEED), 320, 64)
+        data = sets.fit_to(small, task_of("digits_cnn").inputs["image"])
         return tuple(map(float, self._epoch(device, program, data, 32).run()))
 
     def _epoch(self, device: Any, program: Any, data: Dataset, size: int) -> Any:
-        trainer = registry.trainer(self.name, frameworks.facts(self.name).trainer)
+        trainer = discovery.trainer(self.name, frameworks.facts(self.name).trainer)
         train, test = (data.x_train, data.y_train), (data.x_test, data.y_test)
         samples = Samples(train=train, test=test, size=size, scale=data.scale)
         return trainer.fit(device, program, samples)

@@ -12,7 +12,7 @@ import random
 from statistics import median
 from typing import TYPE_CHECKING
 
-from benchmarks.records import (
+from benchmarks.results.records import (
     Case,
     ColdStart,
     Difference,

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from benchmarks import stats
-from benchmarks.records import Case, Launch, Matchup, MatchupResult, Run, Status
+from benchmarks.results import statistics
+from benchmarks.results.records import Case, Launch, Matchup, MatchupResult, Run, Status
 from tests import report_samples as samples
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def case(
 
 def result(*cases: Case, matchup: Matchup = MATCHUP) -> MatchupResult:
     """The matchup, with the verdict that the launches of its cases give."""
-    verdicts = (stats.compare(*cases, margin=0.02),) if len(cases) == 2 else ()
+    verdicts = (statistics.compare(*cases, margin=0.02),) if len(cases) == 2 else ()
     return MatchupResult(matchup=matchup, parity=samples.parity(), cases=cases, verdicts=verdicts)
 
 

@@ -1,4 +1,8 @@
-"""Who may import whom, held by reading the source: one wrong import ends isolation quietly."""
+"""Which file may import what, held by reading the source; import-linter holds the folders' order.
+
+Here stand the rules that a graph of imports does not show: frameworks, modules that are loaded by
+name, and imports that run code finds.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -18,22 +22,29 @@ FRAMEWORK_FOLDERS = {
     "benchmarks/frameworks/keras_torch": {"keras", "torch"},
     "benchmarks/frameworks/_keras": {"keras", "tensorflow", "jax", "torch"},  # Keras' engines
     "benchmarks/tasks/losses": {"torch", "keras"},  # a loss in both dialects, side by side
-    "benchmarks/selftest/tools": {"torch"},  # programs of their own
+    "benchmarks/selfcheck/tools": {"torch"},  # programs of their own
 }
 """The folders below which files may import a framework."""
-KINDS = ("frameworks", "models", "phases")
+DYNAMIC = {"import_module", "__import__", "run_module"}
+KINDS = ("benchmarks.frameworks", "benchmarks.models", "benchmarks.worker.phases")
 SHARED = {"torch": ("keras_torch",)}
 """Folders of frameworks that others stand on: Keras on PyTorch on PyTorch's."""
-REPORTS_MAY_IMPORT = ("benchmarks.records", "benchmarks.stats", "benchmarks.frameworks.about")
-MAX_SOURCE_LINES = 32_550
+DOOR = ("profilers/__main__.py", "benchmarks.why")
+"""`python -m profilers` hands over to the folder of its commands."""
+REPORTS_MAY_IMPORT = (
+    "benchmarks.results.records",
+    "benchmarks.results.statistics",
+    "benchmarks.frameworks.about",
+)
+MAX_SOURCE_LINES = 32_650
 """Lines of all sources together: what is added must be worth what it costs to read."""
 PRINTING = {
-    "benchmarks/profiling/_command.py": 1,  # the one document of --json
+    "benchmarks/why/_command.py": 1,  # the one document of --json
     "benchmarks/terminal.py": 1,  # what was wrong, in one line
-    "benchmarks/conduct.py": 1,  # why a report could not be built, after the run stands
-    "benchmarks/selftest/turns.py": 1,  # as good as a __main__: a program of its own
-    "benchmarks/selftest/tools/asv.py": 2,  # programs of their own, which answer their parent
-    "benchmarks/selftest/tools/torch.py": 1,
+    "benchmarks/measure/session.py": 1,  # why a report could not be built, after the run stands
+    "benchmarks/selfcheck/turns.py": 1,  # as good as a __main__: a program of its own
+    "benchmarks/selfcheck/tools/asv.py": 2,  # programs of their own, which answer their parent
+    "benchmarks/selfcheck/tools/torch.py": 1,
 }
 
 SOURCES = {
@@ -58,7 +69,7 @@ def imported(source: str, path: str) -> Iterator[str]:
             name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
             name = node.func.id if isinstance(node.func, ast.Name) else name
             first = node.args[0]
-            if name in {"import_module", "__import__"} and isinstance(first, ast.Constant):
+            if name in DYNAMIC and isinstance(first, ast.Constant):
                 yield str(first.value)
 
 
@@ -78,7 +89,7 @@ def _may_import(path: str, module: str) -> bool:
         return True
     folder = place.parts[0]
     if folder == "profilers":
-        return top == "profilers"
+        return top == "profilers" or (path, module) == DOOR
     if folder == "reports":
         facts = module == "benchmarks.frameworks"  # not what lies below
         return top == "reports" or facts or _within(module, REPORTS_MAY_IMPORT)
@@ -86,19 +97,25 @@ def _may_import(path: str, module: str) -> bool:
 
 
 def _within(module: str, allowed: tuple[str, ...]) -> bool:
-    # `from benchmarks import records` names the package, too, which imports nothing itself.
-    return module == "benchmarks" or any(f"{module}.".startswith(f"{name}.") for name in allowed)
+    # `from benchmarks.results import records` names the packages, too, which import nothing.
+    return module in {"benchmarks", "benchmarks.results"} or any(
+        f"{module}.".startswith(f"{name}.") for name in allowed
+    )
 
 
 def _concrete(place: PurePosixPath, module: str) -> bool:
     """Whether it is a framework, a model or a phase itself: those are loaded by name."""
-    parts = module.split(".")
-    if len(parts) < 3 or parts[1] not in KINDS or parts[2].startswith("_"):
+    kind = next((kind for kind in KINDS if module.startswith(f"{kind}.")), None)
+    if kind is None:
         return False
-    if parts[1] == "frameworks" and f"benchmarks/frameworks/{parts[2]}/__init__.py" not in SOURCES:
+    name = module.removeprefix(f"{kind}.").partition(".")[0]
+    folder = f"{kind.replace('.', '/')}/{name}"
+    if name.startswith("_") or (
+        kind.endswith("frameworks") and f"{folder}/__init__.py" not in SOURCES
+    ):
         return False  # what all of them share
-    own = place.parts[:3] == tuple(parts[:3])  # a model's own files
-    return not own and not any(part in place.parts for part in SHARED.get(parts[2], ()))
+    own = place.as_posix().startswith(f"{folder}/")  # a model's own files
+    return not own and not any(part in place.parts for part in SHARED.get(name, ()))
 
 
 @pytest.mark.parametrize("path", SOURCES)
@@ -109,7 +126,7 @@ def test_a_file_imports_only_what_it_may(path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("benchmarks/runner.py", "import torch"),
+        ("benchmarks/measure/engine.py", "import torch"),
         ("benchmarks/frameworks/tensorflow/device.py", "from torch import nn"),
         ("benchmarks/models/mlp/keras.py", "import torch.nn.functional as F"),
         ("benchmarks/models/mlp/torch.py", "import keras"),
@@ -121,31 +138,41 @@ def test_a_file_imports_only_what_it_may(path: str) -> None:
         ("benchmarks/frameworks/torch/optimizers.py", "import keras"),
         ("benchmarks/tasks/losses/mse.py", "import tensorflow"),
         ("benchmarks/tasks/layers/dense.py", "import torch"),
-        ("benchmarks/worker.py", "if TYPE_CHECKING:\n    import tensorflow"),
-        ("benchmarks/worker.py", "import importlib\nimportlib.import_module('torch')"),
-        ("benchmarks/worker.py", "__import__('keras')"),
-        ("profilers/host.py", "from benchmarks import records"),
+        ("benchmarks/worker/commands.py", "if TYPE_CHECKING:\n    import tensorflow"),
+        ("benchmarks/worker/commands.py", "import importlib\nimportlib.import_module('torch')"),
+        ("benchmarks/worker/commands.py", "__import__('keras')"),
+        ("profilers/host.py", "from benchmarks.results import records"),
+        ("profilers/host.py", "import runpy\nrunpy.run_module('benchmarks.why')"),
         ("profilers/nvml.py", "import reports.text"),
-        ("reports/load.py", "from benchmarks.journal import read"),
-        ("reports/load.py", "from benchmarks import plan"),
+        ("reports/load.py", "from benchmarks.results.journal import read"),
+        ("reports/load.py", "from benchmarks.request import plan"),
         ("reports/load.py", "import profilers"),
         ("reports/load.py", "from benchmarks.frameworks import torch"),
         ("reports/load.py", "from benchmarks.frameworks.contracts import Program"),
         ("reports/load.py", "from benchmarks.frameworks.null.device import Device"),
-        ("benchmarks/plan.py", "from reports import text"),
-        ("benchmarks/plan.py", "from tests.pipeline import TINY"),
+        ("benchmarks/request/plan.py", "from reports import text"),
+        ("benchmarks/request/plan.py", "from tests.pipeline import TINY"),
         ("benchmarks/models/mlp/torch.py", "from benchmarks.models.lstm.torch import build"),
         ("benchmarks/models/mlp/torch.py", "from ..lstm import TASK"),
         ("benchmarks/models/mlp/__init__.py", "from benchmarks.models import lstm"),
         ("benchmarks/models/mlp/torch.py", "from benchmarks.frameworks.torch.device import Device"),
-        ("benchmarks/models/mlp/torch.py", "from benchmarks.phases import epoch"),
+        ("benchmarks/models/mlp/torch.py", "from benchmarks.worker.phases import epoch"),
         ("benchmarks/frameworks/torch/device.py", "from benchmarks.frameworks import null"),
         ("benchmarks/frameworks/torch/device.py", "from .. import tensorflow"),
         ("benchmarks/frameworks/torch/device.py", "from benchmarks.models.mlp import TASK"),
-        ("benchmarks/frameworks/torch/device.py", "from benchmarks.phases.epoch import prepare"),
-        ("benchmarks/phases/epoch.py", "from benchmarks.phases.forward import prepare"),
-        ("benchmarks/phases/epoch.py", "from benchmarks.frameworks.null.device import Device"),
-        ("benchmarks/runner.py", "from benchmarks.frameworks.null.device import Device"),
+        (
+            "benchmarks/frameworks/torch/device.py",
+            "from benchmarks.worker.phases.epoch import prepare",
+        ),
+        (
+            "benchmarks/worker/phases/epoch.py",
+            "from benchmarks.worker.phases.forward import prepare",
+        ),
+        (
+            "benchmarks/worker/phases/epoch.py",
+            "from benchmarks.frameworks.null.device import Device",
+        ),
+        ("benchmarks/measure/engine.py", "from benchmarks.frameworks.null.device import Device"),
     ],
 )
 def test_a_planted_violation_is_caught(path: str, source: str) -> None:
@@ -165,13 +192,19 @@ def test_a_planted_violation_is_caught(path: str, source: str) -> None:
         ("benchmarks/frameworks/torch/optimizers.py", "import torch"),
         ("benchmarks/tasks/losses/mse.py", "def keras():\n    from keras import ops"),
         ("benchmarks/frameworks/torch/recorder.py", "from torch.profiler import profile"),
-        ("benchmarks/phases/epoch.py", "from benchmarks.phases._protocol import Session"),
+        (
+            "benchmarks/worker/phases/epoch.py",
+            "from benchmarks.worker.phases._protocol import Session",
+        ),
         ("benchmarks/frameworks/torch/device.py", "from benchmarks.frameworks import contracts"),
         ("benchmarks/models/a/torch.py", "from benchmarks.models._resnet.torch import body"),
         ("benchmarks/models/a/torch.py", "from benchmarks.models.a import TASK"),
-        ("reports/load.py", "from benchmarks.records import Run\nfrom benchmarks import stats"),
+        (
+            "reports/load.py",
+            "from benchmarks.results.records import Run\nfrom benchmarks.results import statistics",
+        ),
         ("reports/load.py", "from benchmarks import frameworks"),
-        ("benchmarks/environment.py", "from profilers import host"),
+        ("benchmarks/machine/environment.py", "from profilers import host"),
         ("profilers/sampler.py", "from profilers import nvml"),
     ],
 )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from benchmarks.clock import (
+from benchmarks.worker.clock import (
     ClockError,
     WarmUp,
     iterations_for,
@@ -220,7 +220,7 @@ def test_resolution_of_the_real_timer_is_far_below_a_turn() -> None:
 def test_a_clock_that_stands_still_or_runs_backwards_has_no_resolution(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.clock.MAX_CALLS_PER_TICK", 100)
+    monkeypatch.setattr("benchmarks.worker.clock.MAX_CALLS_PER_TICK", 100)
     with pytest.raises(ClockError, match=r"stood at 0\.0 s for 100 readings"):
         timer_resolution(clock)
     back = iter(range(100, 0, -1))

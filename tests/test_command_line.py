@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import environment, options, registry
 from benchmarks.__main__ import COMMANDS, main
-from benchmarks.selection import DEVICES, SelectionError
+from benchmarks.machine import environment
+from benchmarks.request import discovery, options
+from benchmarks.request.selection import DEVICES, SelectionError
 from tests.pipeline import MODELS, ROOT, TINY, Pipeline
 
 Capture = pytest.CaptureFixture[str]
@@ -94,7 +95,7 @@ def test_a_users_broken_model_is_answered_in_one_line(
 def test_list_says_how_to_get_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr(registry, "framework_status", lambda needs: f"{needs[0]} is not installed")
+    monkeypatch.setattr(discovery, "framework_status", lambda needs: f"{needs[0]} is not installed")
     assert main(["list", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["stacks"]
     assert found["jax-xla"] == "jax is not installed: pip install jax keras"
@@ -104,7 +105,7 @@ def test_list_says_how_to_get_what_is_missing(
 def test_where_nothing_can_run_one_line_says_why(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr(registry, "unsupported", lambda *_: "no CUDA device: no driver")
+    monkeypatch.setattr(discovery, "unsupported", lambda *_: "no CUDA device: no driver")
     assert pipeline.call("--device", "cuda").code == 5
     (line,) = capsys.readouterr().err.splitlines()
     assert line == "twinbench: nothing can run here: no CUDA device: no driver"
@@ -122,10 +123,10 @@ def test_list_shows_everything_there_is(capsys: Capture) -> None:
     shown = capsys.readouterr()
     assert shown.err == ""
     found = json.loads(shown.out)
-    assert tuple(found["models"]) == registry.names("models", MODELS)
+    assert tuple(found["models"]) == discovery.names("models", MODELS)
     assert found["models"]["tiny"] == "Tiny"
-    assert tuple(found["phases"]) == registry.names("phases")
-    assert tuple(found["stacks"]) == tuple(map(str, registry.stacks()))
+    assert tuple(found["phases"]) == discovery.names("phases")
+    assert tuple(found["stacks"]) == tuple(map(str, discovery.stacks()))
     assert tuple(found["devices"]) == DEVICES
     assert "digits" in found["data"]
 
@@ -145,7 +146,7 @@ def test_names_are_listed_as_they_are(capsys: Capture, tmp_path: Path) -> None:
 def test_list_says_what_would_be_skipped_and_why(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "framework_status", lambda requires: f"no {requires[0]}")
+    monkeypatch.setattr(discovery, "framework_status", lambda requires: f"no {requires[0]}")
     assert main(["list"]) == 0
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -189,7 +190,7 @@ def test_verify_refuses_a_stack_that_computes_something_else(
 def test_verify_without_any_framework_is_a_code_of_its_own(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(registry, "framework_status", lambda requires: f"no {requires}")
+    monkeypatch.setattr(discovery, "framework_status", lambda requires: f"no {requires}")
     assert main(["verify", "--json", "--out", str(tmp_path), "--models", "mlp"]) == 5
     shown = capsys.readouterr()
     assert json.loads(shown.out) == []

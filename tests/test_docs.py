@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from benchmarks import options, plan, registry
 from benchmarks.pair import command as pairs
-from benchmarks.selection import SelectionError
+from benchmarks.request import discovery, options, plan
+from benchmarks.request.selection import SelectionError
 from benchmarks.tasks import words
 from docs import generated
 from tests.pipeline import ROOT
@@ -98,7 +98,7 @@ REST = [
 def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with what the pages name: a user's models in ``models``."""
     monkeypatch.chdir(tmp_path)
-    registry.create("my_model", tmp_path / "models")
+    discovery.create("my_model", tmp_path / "models")
     return tmp_path
 
 
@@ -228,7 +228,7 @@ def test_a_command_that_no_program_takes_is_found(somewhere: Path) -> None:
     )
     first, second = commands(page)
     assert second.argv[0] == "test"
-    with pytest.raises(registry.UnknownNameError, match="mlpp"):
+    with pytest.raises(discovery.UnknownNameError, match="mlpp"):
         planned(parsed(first.argv)[1])
 
 
@@ -301,7 +301,7 @@ def test_the_index_leads_to_every_page() -> None:
 def test_the_architecture_names_files_and_folders_that_are_there() -> None:
     text = (DOCS / "architecture.md").read_text()
     (drawing,) = (body for language, body in fences(DOCS / "architecture.md") if language == "text")
-    named = re.findall(r"[\w/]+\.py\b|\b[a-z]+/(?= |$)", drawing, re.MULTILINE)
+    named = re.findall(r"[\w/]+\.py\b|\b[a-z/]+/(?= |$)", drawing, re.MULTILINE)
     assert len(named) > 25
     for name in named:
         assert (ROOT / "benchmarks" / name).exists(), name

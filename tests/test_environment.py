@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import environment
-from benchmarks.environment import describe, framework_status, noise, usable_cores
-from benchmarks.fairness import fairness
+from benchmarks.machine import environment
+from benchmarks.machine.environment import describe, framework_status, noise, usable_cores
+from benchmarks.results.fairness import fairness
 from profilers import host, neighbours
 from profilers.host import Reading
 from tests.fake_nvml import GIB, FakeGpu, FakeNvml
@@ -403,7 +403,7 @@ def test_an_installed_framework_is_told_from_a_missing_one(
 
 def test_describing_imports_no_framework() -> None:
     program = (
-        "import sys; from benchmarks import environment; environment.describe();"
+        "import sys; from benchmarks.machine import environment; environment.describe();"
         "environment.framework_status(('torch', 'tensorflow', 'keras'));"
         "sys.exit(bool({'torch', 'tensorflow', 'keras', 'jax'} & set(sys.modules)))"
     )

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import plan, registry
-from benchmarks.environment import framework_status
-from benchmarks.records import Parity, from_json
-from benchmarks.selection import Selection
+from benchmarks.machine.environment import framework_status
+from benchmarks.request import discovery, plan
+from benchmarks.request.selection import Selection
+from benchmarks.results.records import Parity, from_json
 from benchmarks.tasks import losses
 from benchmarks.tasks.layers import kinds
 
@@ -203,18 +203,18 @@ def _verified(folder: Path, scratch: Path, trainer: str) -> tuple[int, Parity, s
 
 
 def test_all_that_is_a_users_own_is_found_by_its_file_and_planned(folder: Path) -> None:
-    roots = registry.roots("mixer", folder)
+    roots = discovery.roots("mixer", folder)
     assert kinds(roots)[0].name == "Mix"
     assert "brier" in losses.names(roots)
     loss = losses.load("brier", roots)
     assert loss.reference(np.zeros((3, 2)), np.zeros(3, int)) == pytest.approx(0.5)
     for framework in ("torch", "tensorflow"):
-        assert {"lazy", "own"} < set(registry.trainers(framework, folder))
+        assert {"lazy", "own"} < set(discovery.trainers(framework, folder))
     made = plan.make(Selection(models=("mixer",), models_dir=folder, stacks=(f"{STACKS[0]}+own",)))
     (group,) = made.groups
     assert [str(stack) for stack in group.stacks] == ["torch-eager+own"]
     assert group.stacks[0].trainer == "own"
-    with pytest.raises(registry.UnknownNameError, match=r"trainer of torch-eager 'nope'.*own"):
+    with pytest.raises(discovery.UnknownNameError, match=r"trainer of torch-eager 'nope'.*own"):
         plan.make(Selection(models=("mixer",), models_dir=folder, stacks=("torch-eager+nope",)))
 
 

@@ -14,9 +14,12 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks import conduct, journal, locks, process
-from benchmarks.process import WorkerError, WorkerProcess
-from benchmarks.records import Case, Exit, Failure, Stack
+from benchmarks.machine import environment, locks
+from benchmarks.measure import session
+from benchmarks.results import journal
+from benchmarks.results.records import Case, Exit, Failure, Stack
+from benchmarks.worker import process
+from benchmarks.worker.process import WorkerError, WorkerProcess
 from profilers import host
 from tests.pipeline import SHORT, TINY, Outcome, Pipeline, alive, until
 
@@ -226,13 +229,13 @@ def test_the_kernels_out_of_memory_killer_is_told_from_any_other_kill(
 def test_a_worker_whose_parent_is_gone_ends_by_itself() -> None:
     program = (
         "import sys, time\n"
-        "from benchmarks.process import WorkerProcess\n"
-        "from benchmarks.records import Stack\n"
+        "from benchmarks.worker.process import WorkerProcess\n"
+        "from benchmarks.results.records import Stack\n"
         "print(WorkerProcess(Stack('null', 'a')).pid, flush=True)\n"
         "time.sleep(600)\n"
     )
     parent = subprocess.Popen(
-        [sys.executable, "-c", program], cwd=process.ROOT, stdout=subprocess.PIPE
+        [sys.executable, "-c", program], cwd=environment.ROOT, stdout=subprocess.PIPE
     )
     assert parent.stdout is not None
     with parent.stdout:
@@ -475,7 +478,7 @@ def test_a_check_cut_short_is_made_again(
 def test_a_report_that_cannot_be_built_does_not_cost_the_run(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(conduct, "report", lambda _folder: None)
+    monkeypatch.setattr(session, "report", lambda _folder: None)
     done = pipeline.call(*TINY, "--phases", "forward", *ONCE, "--stacks", "null-a")
     assert done.code == 0
     assert "report: could not be built" in capsys.readouterr().err

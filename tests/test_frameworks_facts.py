@@ -8,10 +8,12 @@ from random import Random
 
 import pytest
 
-from benchmarks import environment, frameworks, registry
+from benchmarks import frameworks
 from benchmarks.frameworks.about import Appearance, Facts, Package
-from benchmarks.profiling import flame
-from benchmarks.records import Matchup, Verdict
+from benchmarks.machine import environment
+from benchmarks.request import discovery
+from benchmarks.results.records import Matchup, Verdict
+from benchmarks.why import flame
 from profilers import flame_colours, flamegraph
 from reports import engines, html, machine, palette, store
 from tests import report_samples as samples
@@ -86,7 +88,7 @@ def test_a_run_records_its_version_and_reports_show_it_first() -> None:
 
 
 def test_its_releases_are_compared_in_its_first_mode() -> None:
-    stack, names = registry.compared("mxnet-that-is-not-installed")
+    stack, names = discovery.compared("mxnet-that-is-not-installed")
     assert (str(stack), names) == ("mxnet-lazy", FACTS.needs[0].names)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.environment import framework_status
+from benchmarks.machine.environment import framework_status
 
 pytestmark = pytest.mark.slow
 

@@ -17,13 +17,14 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from benchmarks import frameworks, sources
-from benchmarks.environment import framework_status
+from benchmarks import frameworks
 from benchmarks.frameworks.encoding import plain
+from benchmarks.machine.environment import framework_status
 from benchmarks.proof import group, outcome, prove
-from benchmarks.records import Stack
-from benchmarks.selection import Selection
+from benchmarks.request.selection import Selection
+from benchmarks.results.records import Stack
 from benchmarks.tasks import weights
+from benchmarks.worker import sources
 from tests import probe
 
 pytestmark = pytest.mark.slow

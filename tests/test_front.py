@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.process import ROOT
-from benchmarks.records import Exit, read_run
+from benchmarks.machine.environment import ROOT
+from benchmarks.results.records import Exit, read_run
 from tests.pipeline import until
 
 REGRESSED = 1

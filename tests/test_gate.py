@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks import gate, interference
-from benchmarks.gate import HOPELESS, LONGEST_S, PAUSE_S, Gate
-from benchmarks.records import Case, Launch, Matchup, Stack
-from benchmarks.stats import compare
+from benchmarks.measure import rounds
+from benchmarks.measure.rounds import HOPELESS, LONGEST_S, PAUSE_S, Gate
+from benchmarks.results.records import Case, Launch, Matchup, Stack
+from benchmarks.results.statistics import compare
+from benchmarks.worker import disturbances
 from profilers.gpu_state import State
 from profilers.neighbours import Snapshot
 from tests.pipeline import SHORT, Pipeline
@@ -33,8 +34,8 @@ class Machine:
         self.disturbed, self.pauses = disturbed, list[float]()
         self.gate = Gate(pause=self.pauses.append)
 
-    def take(self, wanted: int = 4) -> gate.Taken:
-        def one_round(index: int) -> gate.Turns:
+    def take(self, wanted: int = 4) -> rounds.Taken:
+        def one_round(index: int) -> rounds.Turns:
             beside = TAKEN if index in self.disturbed else {}
             longer = 1.5 if beside else 1.0
             return {A: _turn(), B: _turn(longer) | {"record": QUIET | beside}}
@@ -55,11 +56,11 @@ def test_a_disturbed_round_is_repeated_for_all_and_stays_on_record() -> None:
     assert (len(taken.rounds), taken.counted(), taken.busy) == (5, [0, 2, 3, 4], False)
     assert machine.pauses == [PAUSE_S]
     assert taken.causes[1] == {A: {}, B: {"taken": pytest.approx(0.7)}}
-    told = gate.evidence(taken, A, Snapshot.take())
+    told = rounds.evidence(taken, A, Snapshot.take())
     assert (told["repeated"], told["rounds"], told["busy"]) == (1, 5, False)
     assert "who" not in told
     assert (told["turns"], told["disturbed"]) == (5, {})
-    assert gate.evidence(taken, B, Snapshot.take())["disturbed"] == {"taken": [1.5]}
+    assert rounds.evidence(taken, B, Snapshot.take())["disturbed"] == {"taken": [1.5]}
 
 
 def test_a_machine_that_stays_busy_ends_the_repeats_and_keeps_every_round() -> None:
@@ -67,7 +68,7 @@ def test_a_machine_that_stays_busy_ends_the_repeats_and_keeps_every_round() -> N
     taken = machine.take()
     assert (len(taken.rounds), taken.counted(), taken.busy) == (HOPELESS, [0, 1, 2], True)
     assert machine.pauses == [PAUSE_S, 2 * PAUSE_S]
-    told = gate.evidence(taken, B, Snapshot.take())
+    told = rounds.evidence(taken, B, Snapshot.take())
     assert told["busy"] is True
     assert told["disturbed"] == {"taken": [None, None, None]}  # beside what would they be long?
 
@@ -125,7 +126,7 @@ def test_a_run_repeats_and_keeps_what_was_disturbed(
         seen.append(record) if record not in seen and len(seen) < 2 else None
         return {"taken": 0.5} if record in seen else {}
 
-    monkeypatch.setattr(interference, "causes", first_turns)
+    monkeypatch.setattr(disturbances, "causes", first_turns)
     done = pipeline.run("--phases", "forward")
     assert done.code == 0
     (entry,) = (e for e in done.entries if e["kind"] == "launch" and e["launch"] == 0)
@@ -146,8 +147,8 @@ def test_a_run_on_a_busy_machine_calls_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pipeline = Pipeline(monkeypatch, tmp_path)
-    monkeypatch.setattr(gate, "PAUSE_S", 0.0)
-    monkeypatch.setattr(interference, "causes", lambda _record, _normal: {"taken": 0.5})
+    monkeypatch.setattr(rounds, "PAUSE_S", 0.0)
+    monkeypatch.setattr(disturbances, "causes", lambda _record, _normal: {"taken": 0.5})
     done = pipeline.run("--phases", "forward", slow=3)
     (verdict,) = done.matchup("forward").verdicts
     assert verdict.verdict == "no call"

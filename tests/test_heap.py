@@ -6,15 +6,15 @@ import sys
 
 import pytest
 
-from benchmarks import heap
+from benchmarks.machine import allocator
 from tests.pipeline import ROOT
 
 STEPS = """
 import ctypes, json, resource, sys
-from benchmarks import heap
+from benchmarks.machine import allocator
 if sys.argv[1] == "keep":
-    heap.keep()
-told = heap.freed_memory()
+    allocator.keep()
+told = allocator.freed_memory()
 library = ctypes.CDLL(None)
 library.malloc.restype = ctypes.c_void_p
 library.malloc.argtypes, library.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
@@ -41,14 +41,16 @@ def _steps(how: str) -> tuple[str, int]:
     return told, faults
 
 
-@pytest.mark.skipif(heap.freed_memory() is None, reason="the C library has no heap to ask")
+@pytest.mark.skipif(allocator.freed_memory() is None, reason="the C library has no heap to ask")
 def test_a_step_that_keeps_its_memory_faults_no_page_in_again() -> None:
     told, faults = _steps("keep")
     assert told == "kept"
     assert faults < PAGES / 100
 
 
-@pytest.mark.skipif(heap.freed_memory() != "given back", reason="this C library keeps it anyway")
+@pytest.mark.skipif(
+    allocator.freed_memory() != "given back", reason="this C library keeps it anyway"
+)
 def test_what_is_given_back_is_told_and_faulted_in_again() -> None:
     told, faults = _steps("leave")
     assert told == "given back"

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from benchmarks import idx, inputs
-from benchmarks.idx import DataError
-from benchmarks.inputs import Dataset
+from benchmarks.tasks.data import idx, sets
+from benchmarks.tasks.data.idx import DataError
+from benchmarks.tasks.data.sets import Dataset
 from benchmarks.tasks.task import features, image, mask, tokens
 
 SIDE = 28
@@ -59,13 +59,13 @@ def _dataset(images: NDArray[np.uint8], scale: float = 16.0) -> Dataset:
 
 @given(count=st.integers(0, 200), seed=st.integers(0, 2**32))
 def test_the_order_is_a_permutation_that_the_seed_decides(count: int, seed: int) -> None:
-    order = inputs.order(count, seed)
+    order = sets.order(count, seed)
     assert sorted(order) == list(range(count))
-    assert np.array_equal(order, inputs.order(count, seed))
+    assert np.array_equal(order, sets.order(count, seed))
 
 
 def test_digits_are_split_within_each_class_and_nothing_is_lost() -> None:
-    data = inputs.load("digits")
+    data = sets.load("digits")
     assert data.x_train.shape == (1438, 8, 8, 1)
     assert data.x_test.shape == (359, 8, 8, 1)
     assert data.x_train.dtype == np.uint8
@@ -80,14 +80,14 @@ def test_digits_are_split_within_each_class_and_nothing_is_lost() -> None:
 
 
 def test_the_seed_decides_the_split() -> None:
-    first, again, other = (inputs.load("digits", seed=seed) for seed in (0, 0, 1))
+    first, again, other = (sets.load("digits", seed=seed) for seed in (0, 0, 1))
     assert np.array_equal(first.x_train, again.x_train)
     assert np.array_equal(first.y_test, again.y_test)
     assert not np.array_equal(first.y_test, other.y_test)
 
 
 def test_the_first_samples_are_no_single_class() -> None:
-    data = inputs.take(inputs.load("digits"), 100, 50)
+    data = sets.take(sets.load("digits"), 100, 50)
     assert (len(data.x_train), len(data.y_train)) == (100, 100)
     assert (len(data.x_test), len(data.y_test)) == (50, 50)
     assert set(np.unique(data.y_train)) == set(range(10))
@@ -98,19 +98,19 @@ def test_more_or_fewer_samples_than_there_are_is_an_error(
     train: int | None, test: int | None
 ) -> None:
     with pytest.raises(DataError, match="1 to"):
-        inputs.take(inputs.load("digits"), train, test)
+        sets.take(sets.load("digits"), train, test)
 
 
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("inside", ["", "fashion-mnist", "FashionMNIST/raw"])
 def test_fashion_mnist_is_read_from_files(tmp_path: Path, packed: bool, inside: str) -> None:
     _fashion(tmp_path / inside, packed=packed)
-    data = inputs.load("fashion-mnist", tmp_path, seed=5)
+    data = sets.load("fashion-mnist", tmp_path, seed=5)
     assert data.x_train.shape == (6, SIDE, SIDE, 1)
     assert data.x_test.shape == (4, SIDE, SIDE, 1)
     assert data.scale == 255
     assert data.y_train.dtype == np.int64
-    assert list(data.y_train) == list(inputs.order(6, 5))
+    assert list(data.y_train) == list(sets.order(6, 5))
     # An image is filled with its own label: shuffling kept the two together.
     assert np.array_equal(data.x_train[:, 3, 9, 0], data.y_train)
     assert np.array_equal(data.x_test[:, 0, 0, 0], data.y_test)
@@ -120,32 +120,32 @@ def test_the_package_of_debian_is_found_without_being_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(idx, "DEBIAN", _fashion(tmp_path))
-    assert inputs.available()["fashion-mnist"] is None
-    assert len(inputs.load("fashion-mnist").y_test) == 4
+    assert sets.available()["fashion-mnist"] is None
+    assert len(sets.load("fashion-mnist").y_test) == 4
 
 
 def test_an_unknown_data_set_lists_those_there_are() -> None:
     with pytest.raises(DataError, match="'mnist': choose from digits, fashion-mnist"):
-        inputs.load("mnist")
+        sets.load("mnist")
 
 
 def test_missing_files_are_named_with_where_they_were_looked_for(tmp_path: Path) -> None:
     _fashion(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(DataError) as caught:
-        inputs.load("fashion-mnist", tmp_path)
+        sets.load("fashion-mnist", tmp_path)
     text = str(caught.value)
     assert "t10k-labels-idx1-ubyte (plain or .gz) not found" in text
     assert "train-images" not in text
     assert str(tmp_path) in text
-    assert inputs.available(tmp_path) == {"digits": None, "fashion-mnist": text}
+    assert sets.available(tmp_path) == {"digits": None, "fashion-mnist": text}
 
 
 def test_a_missing_library_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "find_spec", lambda _name: None)
-    assert inputs.available()["digits"] == "scikit-learn is not installed"
+    monkeypatch.setattr(sets, "find_spec", lambda _name: None)
+    assert sets.available()["digits"] == "scikit-learn is not installed"
     with pytest.raises(DataError, match="needs scikit-learn"):
-        inputs.load("digits")
+        sets.load("digits")
 
 
 def _truncate(content: bytes) -> bytes:
@@ -171,7 +171,7 @@ def test_a_damaged_gzip_file_is_one_line(
     path = _fashion(tmp_path) / "train-images-idx3-ubyte.gz"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DataError) as caught:
-        inputs.load("fashion-mnist", tmp_path)
+        sets.load("fashion-mnist", tmp_path)
     text = str(caught.value)
     assert text.startswith(f"{path}: ")
     assert words in text
@@ -201,7 +201,7 @@ def test_an_inconsistent_file_is_one_line(
 ) -> None:
     _write(_fashion(tmp_path) / f"train-{name}-ubyte", content)
     with pytest.raises(DataError, match=words):
-        inputs.load("fashion-mnist", tmp_path)
+        sets.load("fashion-mnist", tmp_path)
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 
 def test_an_image_is_enlarged_by_a_whole_factor_and_centred() -> None:
     source = np.array([[1, 2], [3, 4]], np.uint8)[None, :, :, None]
-    fitted = inputs.fit_to(_dataset(source), image(5, 4, 3)).x_train
+    fitted = sets.fit_to(_dataset(source), image(5, 4, 3)).x_train
     plane = [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4], [0, 0, 0, 0]]
     assert fitted.dtype == np.uint8
     assert fitted.shape == (1, 5, 4, 3)
@@ -221,7 +221,7 @@ def test_an_image_is_enlarged_by_a_whole_factor_and_centred() -> None:
 
 def test_an_image_too_large_is_cropped_around_its_centre() -> None:
     source = np.arange(36, dtype=np.uint8).reshape(1, 6, 6, 1)
-    fitted = inputs.fit_to(_dataset(source), image(2, 8, 1)).x_train
+    fitted = sets.fit_to(_dataset(source), image(2, 8, 1)).x_train
     assert fitted[0, :, :, 0].tolist() == [
         [0, *range(12, 18), 0],
         [0, *range(18, 24), 0],
@@ -230,22 +230,22 @@ def test_an_image_too_large_is_cropped_around_its_centre() -> None:
 
 def test_colour_stays_colour() -> None:
     source = np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3)
-    fitted = inputs.fit_to(_dataset(source), image(2, 2, 3))
+    fitted = sets.fit_to(_dataset(source), image(2, 2, 3))
     assert np.array_equal(fitted.x_train, source)
     with pytest.raises(DataError, match="3 channels cannot become images of 1"):
-        inputs.fit_to(_dataset(source), image(2, 2, 1))
+        sets.fit_to(_dataset(source), image(2, 2, 1))
 
 
 def test_features_are_the_pixels_of_a_square() -> None:
     source = np.arange(1, 65, dtype=np.uint8).reshape(1, 8, 8, 1)
-    fitted = inputs.fit_to(_dataset(source), features(784)).x_train
+    fitted = sets.fit_to(_dataset(source), features(784)).x_train
     assert fitted.dtype == np.uint8
     assert fitted.shape == (1, 784)
     image = fitted.reshape(SIDE, SIDE)
     assert image[2:26, 2:26].tolist() == source[0, :, :, 0].repeat(3, 0).repeat(3, 1).tolist()
     assert image.sum() == 9 * source.sum(dtype=int)
     with pytest.raises(DataError, match="785 features are not a square"):
-        inputs.fit_to(_dataset(source), features(785))
+        sets.fit_to(_dataset(source), features(785))
 
 
 @pytest.mark.parametrize(
@@ -256,22 +256,22 @@ def test_tokens_are_brightness_levels_in_reading_order(
     scale: float, pixels: list[int], levels: list[int]
 ) -> None:
     data = _dataset(np.array(pixels, np.uint8).reshape(1, 2, 2, 1), scale)
-    longer = inputs.fit_to(data, tokens(6, 17))
+    longer = sets.fit_to(data, tokens(6, 17))
     assert longer.x_train.dtype == np.int32
     assert longer.x_train.tolist() == [[*levels, 0, 0]]
     assert longer.scale == 1
-    assert inputs.fit_to(data, tokens(3, 99)).x_test.tolist() == [levels[:3]]
+    assert sets.fit_to(data, tokens(3, 99)).x_test.tolist() == [levels[:3]]
     with pytest.raises(DataError, match="17 levels need a vocabulary above 16, not 16"):
-        inputs.fit_to(data, tokens(6, 16))
+        sets.fit_to(data, tokens(6, 16))
     with pytest.raises(DataError, match="vocabulary above 16, not 0"):
-        inputs.fit_to(data, tokens(6, 0))
+        sets.fit_to(data, tokens(6, 0))
     with pytest.raises(DataError, match="no mask: image, features or tokens"):
-        inputs.fit_to(data, mask(6))
+        sets.fit_to(data, mask(6))
 
 
 def test_looking_for_data_imports_no_library() -> None:
     program = (
-        "import sys; from benchmarks import inputs; inputs.available();"
+        "import sys; from benchmarks.tasks.data import sets; sets.available();"
         "sys.exit(bool({'sklearn', 'torch', 'tensorflow', 'keras'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks import clock, interference
-from benchmarks.interference import LEARNED, Counters, Normal, Watch, causes, summary
+from benchmarks.worker import clock, disturbances
+from benchmarks.worker.disturbances import LEARNED, Counters, Normal, Watch, causes, summary
 from profilers import host
 from tests.conftest import FakeClock
 
@@ -187,4 +187,4 @@ def test_a_busy_neighbour_on_the_same_core_is_recorded() -> None:
             os.sched_setaffinity(0, cores)
             neighbour.kill()
     found = causes(watch.record(), Normal())
-    assert found["taken"] > interference.TAKEN_SHARE
+    assert found["taken"] > disturbances.TAKEN_SHARE

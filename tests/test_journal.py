@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import journal
-from benchmarks.journal import (
+from benchmarks.machine.locks import DeviceLock, Locked
+from benchmarks.results import journal
+from benchmarks.results.journal import (
     Journal,
     JournalError,
     create_run,
@@ -26,7 +27,6 @@ from benchmarks.journal import (
     read,
     write_atomic,
 )
-from benchmarks.locks import DeviceLock, Locked
 
 ROOT = Path(__file__).parents[1]
 
@@ -121,7 +121,8 @@ class TestWriteAtomic:
         path = tmp_path / "run.json"
         path.write_text("old")
         code = (
-            "import resource, sys; from pathlib import Path; from benchmarks import journal\n"
+            "import resource, sys; from pathlib import Path\n"
+            "from benchmarks.results import journal\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
             "try: journal.write_atomic(Path(sys.argv[1]), 'x' * 10_000)\n"
             "except journal.JournalError as error: print(error)\n"
@@ -234,7 +235,8 @@ class TestAppend:
 
     def test_a_write_cut_short_damages_no_other_entry(self, tmp_path: Path) -> None:
         code = (
-            "import resource, sys; from pathlib import Path; from benchmarks import journal\n"
+            "import resource, sys; from pathlib import Path\n"
+            "from benchmarks.results import journal\n"
             "with journal.Journal(Path(sys.argv[1])) as log:\n"
             "    log.append('launch', number=0)\n"
             "    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
@@ -266,7 +268,7 @@ class TestAppend:
 
     def test_two_processes_append_at_once(self, tmp_path: Path) -> None:
         code = (
-            "import sys; from pathlib import Path; from benchmarks.journal import Journal\n"
+            "import sys; from pathlib import Path; from benchmarks.results.journal import Journal\n"
             "with Journal(Path(sys.argv[1])) as log:\n"
             "    print('ready', flush=True); sys.stdin.readline()\n"
             "    for number in range(60):\n"
@@ -306,7 +308,7 @@ class TestAppend:
     def test_what_was_appended_survives_kill_9(self, tmp_path: Path) -> None:
         code = (
             "import itertools, sys; from pathlib import Path\n"
-            "from benchmarks.journal import Journal\n"
+            "from benchmarks.results.journal import Journal\n"
             "log = Journal(Path(sys.argv[1]))\n"
             "for number in itertools.count():\n"
             "    log.append('launch', number=number); print(number, flush=True)\n"
@@ -507,7 +509,7 @@ class TestRunFolder:
 
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from benchmarks.locks import DeviceLock\n"
+    "import sys, time; from pathlib import Path; from benchmarks.machine.locks import DeviceLock\n"
     "with DeviceLock(sys.argv[1], Path(sys.argv[2])):\n"
     "    print('held', flush=True); sys.stdin.read()\n"
 )

@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from benchmarks import plan, registry, rounding, work
 from benchmarks.frameworks.description import Description, Node, Output, Weight
-from benchmarks.records import LayerWork
-from benchmarks.selection import Selection
+from benchmarks.proof import costs, precision
+from benchmarks.request import discovery, plan
+from benchmarks.request.selection import Selection
+from benchmarks.results.records import LayerWork
 from benchmarks.tasks.layers import kinds
 from benchmarks.tasks.optimizers import SGD, Adam, RMSprop
 from benchmarks.tasks.task import Size, Task, TaskError, check, classes, image
 from tests import described
 
-MODELS = registry.names("models")
+MODELS = discovery.names("models")
 KINDS = {kind.name: kind for kind in kinds()}
 Shape = tuple[int, ...]
 
@@ -69,7 +70,7 @@ def _layers(*nodes: Node, frozen: str = "") -> tuple[LayerWork, ...]:
         else node
         for node in nodes
     ]
-    return work.layers(Description(nodes=tuple(made)))
+    return costs.layers(Description(nodes=tuple(made)))
 
 
 def test_parameters_by_hand() -> None:
@@ -100,12 +101,12 @@ def test_multiply_accumulates_by_hand() -> None:
 )
 def test_flops_by_hand(frozen: str, backward: int) -> None:
     layers = _layers(CONV, HEAD, frozen=frozen)
-    assert work.flops(layers, "forward") == 2 * (3888 + 720)
-    assert work.flops(layers, "backward") == backward
-    assert work.flops(layers, "train_step") == 2 * (3888 + 720) + backward
-    assert work.flops(layers, "epoch") is None
-    assert work.flops(layers, "dataload") is None
-    by_layer = list(work.by_layer(layers))
+    assert costs.flops(layers, "forward") == 2 * (3888 + 720)
+    assert costs.flops(layers, "backward") == backward
+    assert costs.flops(layers, "train_step") == 2 * (3888 + 720) + backward
+    assert costs.flops(layers, "epoch") is None
+    assert costs.flops(layers, "dataload") is None
+    by_layer = list(costs.by_layer(layers))
     assert [(name, forward) for name, forward, _ in by_layer] == [("conv", 7776), ("dense", 1440)]
     assert sum(slope for _, _, slope in by_layer) == backward
 
@@ -114,7 +115,7 @@ def test_a_layer_of_no_known_kind_leaves_its_model_uncounted() -> None:
     mine = replace(HEAD, kind="?Mine")
     (one,) = _layers(mine)
     assert (one.macs, one.parameters) == (None, 725)
-    assert work.flops(_layers(CONV, mine), "forward") is None
+    assert costs.flops(_layers(CONV, mine), "forward") is None
 
 
 def test_the_longest_sums() -> None:
@@ -154,8 +155,8 @@ def test_known_sizes_of_the_shipped_models(model: str, parameters: int, macs: in
     layers = described.work(model)
     assert described.told(model).parameters == parameters
     assert sum(one.parameters for one in layers) == parameters
-    assert work.flops(layers, "forward") == 2 * macs
-    published = registry.task(model).published
+    assert costs.flops(layers, "forward") == 2 * macs
+    published = discovery.task(model).published
     assert published.parameters == parameters
     assert published.macs is None or macs == pytest.approx(published.macs, rel=1e-3)
 
@@ -163,7 +164,7 @@ def test_known_sizes_of_the_shipped_models(model: str, parameters: int, macs: in
 @pytest.mark.slow
 def test_a_frozen_body_costs_no_backward() -> None:
     layers = described.work("resnet50_transfer")
-    assert work.flops(layers, "backward") == 2 * (2048 * 256) + 2 * 2 * 2560
+    assert costs.flops(layers, "backward") == 2 * (2048 * 256) + 2 * 2 * 2560
     assert [one.name for one in layers if one.trainable] == ["head1", "head2"]
 
 
@@ -185,10 +186,10 @@ def test_names_are_unique_and_canonical(model: str) -> None:
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("effort", described.EFFORTS)
 def test_every_size_has_layers_that_fit_together(model: str, effort: str) -> None:
-    task, told = registry.task(model), described.told(model, effort)
+    task, told = discovery.task(model), described.told(model, effort)
     shaped = task.at(task.size(effort).shapes)
     (given,) = shaped.inputs.values()
-    assert (work.flops(work.layers(told), "forward") or 0) > 0
+    assert (costs.flops(costs.layers(told), "forward") or 0) > 0
     for node in told.nodes:
         assert node.calls == 1
         assert node.input is not None
@@ -203,7 +204,7 @@ def test_every_size_has_layers_that_fit_together(model: str, effort: str) -> Non
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_has_a_task_that_can_be_learned_at_every_size(model: str) -> None:
-    task = registry.task(model)
+    task = discovery.task(model)
     check(task)
     assert task.sizes.keys() == {"quick", "standard"}
     assert task.size("release") is task.size("standard")
@@ -212,7 +213,7 @@ def test_every_model_has_a_task_that_can_be_learned_at_every_size(model: str) ->
 
 
 def test_only_models_that_take_long_are_heavy_and_a_quick_look_leaves_them_out() -> None:
-    heavy = {name for name in MODELS if registry.task(name).heavy}
+    heavy = {name for name in MODELS if discovery.task(name).heavy}
     assert heavy == {"resnet50", "resnet50_transfer"}
     quick = plan.make(Selection(stacks=("null-a",)))
     assert {group.model for group in quick.groups} == set(MODELS) - heavy
@@ -247,8 +248,8 @@ def test_a_smaller_image_makes_smaller_maps_of_the_same_weights() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["mlp", "simple_cnn", "digits_cnn"])
 def test_float32_passes_and_tf32_does_not(model: str) -> None:
-    bound = rounding.rounding_bound(
-        described.work(model), registry.task(model), "float32", "output", 64
+    bound = precision.rounding_bound(
+        described.work(model), discovery.task(model), "float32", "output", 64
     )
     assert 1e-6 < bound < 5e-4  # TF32 keeps 10 bits: a relative error of 2^-11
 

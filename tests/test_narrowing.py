@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import narrowing, plan, runner
 from benchmarks.__main__ import main
-from benchmarks.narrowing import half_width, widest
-from benchmarks.plan import Group
-from benchmarks.records import Matchup, MatchupResult, Verdict, VerdictWord
-from benchmarks.runner import Purse
-from benchmarks.selection import MOST, Selection
-from benchmarks.stats import estimate
+from benchmarks.measure import engine, stopping
+from benchmarks.measure.engine import Purse
+from benchmarks.measure.stopping import half_width, widest
+from benchmarks.request import plan
+from benchmarks.request.plan import Group
+from benchmarks.request.selection import MOST, Selection
+from benchmarks.results.records import Matchup, MatchupResult, Verdict, VerdictWord
+from benchmarks.results.statistics import estimate
 from tests.pipeline import SHORT, TINY, Pipeline
 from tests.test_stats import simulate
 
@@ -80,9 +81,9 @@ def test_a_run_goes_on_until_its_intervals_are_narrow(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pipeline = Pipeline(monkeypatch, tmp_path)
-    monkeypatch.setattr(narrowing, "MOST", 5)
+    monkeypatch.setattr(stopping, "MOST", 5)
     with monkeypatch.context() as patched:  # two launches of a busy machine may be far apart
-        patched.setattr(runner, "widest", lambda g, r, made, _: widest(g, r, made, math.inf))
+        patched.setattr(engine, "widest", lambda g, r, made, _: widest(g, r, made, math.inf))
         done = pipeline.run("--phases", "forward", "--until-ci", "99%")
     case = done.case("forward", "null-a")
     assert len(case.launches) == SHORT["quick"].launches
@@ -98,10 +99,10 @@ def test_a_budget_ends_a_run_and_two_launches_are_always_made(
     pipeline = Pipeline(monkeypatch, tmp_path)
     args = ("--phases", "forward", "--effort", "standard")
     done = pipeline.run(*args, "--budget", "0.1s")
-    assert len(done.case("forward", "null-a").launches) == runner.FEWEST
+    assert len(done.case("forward", "null-a").launches) == engine.FEWEST
     assert done.code == 0
-    monkeypatch.setattr(narrowing, "TARGET", 1e-9)
-    monkeypatch.setattr(runner, "TARGET", 1e-9)
+    monkeypatch.setattr(stopping, "TARGET", 1e-9)
+    monkeypatch.setattr(engine, "TARGET", 1e-9)
     done = pipeline.run("--phases", "forward", "--budget", "8s")
     assert len(done.case("forward", "null-a").launches) > SHORT["quick"].launches
     assert done.run.seconds < 30

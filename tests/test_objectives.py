@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.environment import framework_status
-from benchmarks.records import Parity, from_json
+from benchmarks.machine.environment import framework_status
+from benchmarks.results.records import Parity, from_json
 from benchmarks.tasks.optimizers import Own
 from benchmarks.tasks.task import LossPart, Objective, Task, TaskError, check, constant, draw, noise
 from tests.objectives.tiny_gan import TASK

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import work
-from benchmarks.profiling import _profile
-from benchmarks.records import LayerWork
+from benchmarks.proof import costs
+from benchmarks.results.records import LayerWork
+from benchmarks.why import _profile
 from profilers.ops import account
 from profilers.ops.intervals import innermost, shared
 from profilers.ops.rows import Event, Recording
@@ -167,7 +167,7 @@ def test_the_flops_of_the_layers_are_those_of_the_step(frozen: int) -> None:
     macs = (30, 7, 11, 5)
     layers = [layer(f"l{i}", m, trainable=i >= frozen) for i, m in enumerate(macs)]
     counted = _profile.flops_of(layers, 4)
-    assert sum(counted.values()) == 4 * (work.flops(layers, "train_step") or 0)
+    assert sum(counted.values()) == 4 * (costs.flops(layers, "train_step") or 0)
     first, last = layers[0], layers[-1]
     assert counted[first.name, "forward"] == 4 * 2 * macs[0]
     assert counted[last.name, "backward"] == 4 * 2 * 2 * macs[-1]

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import frameworks, registry
-from benchmarks.environment import framework_status
-from benchmarks.profiling import _profile
-from benchmarks.profiling._subject import subject
-from benchmarks.records import Stack
-from benchmarks.selection import Selection
+from benchmarks import frameworks
+from benchmarks.machine.environment import framework_status
+from benchmarks.request import discovery
+from benchmarks.request.selection import Selection
+from benchmarks.results.records import Stack
+from benchmarks.why import _profile
+from benchmarks.why._subject import subject
 from profilers.ops import taxonomy
 from profilers.ops.account import spent
 
@@ -76,6 +77,6 @@ def test_few_operations_of_a_train_step_have_no_category(model: str, stack: str)
 
 
 def test_every_shipped_model_is_among_them() -> None:
-    shipped = set(registry.names("models"))
+    shipped = set(discovery.names("models"))
     assert shipped - {model for model, _ in CASES} == {"resnet50_transfer"}  # resnet50, frozen
-    assert Path(registry.HERE / "models" / HEAVY).is_dir()
+    assert Path(discovery.HERE / "models" / HEAVY).is_dir()

@@ -15,7 +15,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from benchmarks import environment, registry
+from benchmarks.machine import environment
+from benchmarks.request import discovery
 from tests.pipeline import ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -127,13 +128,13 @@ def test_the_checkout_is_what_an_editable_install_puts_on_the_path() -> None:
 def test_releases_of_a_package_are_compared_in_a_plain_stack_that_needs_it(
     package: str, stack: str, names: tuple[str, ...]
 ) -> None:
-    found, all_names = registry.compared(package)
+    found, all_names = discovery.compared(package)
     assert (str(found), all_names) == (stack, names)
 
 
 def test_a_package_that_no_framework_needs_is_answered_with_those_that_one_does() -> None:
-    with pytest.raises(registry.UnknownNameError, match=r"'numpy'; there are: torch, tensorflow,"):
-        registry.compared("numpy")
+    with pytest.raises(discovery.UnknownNameError, match=r"'numpy'; there are: torch, tensorflow,"):
+        discovery.compared("numpy")
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

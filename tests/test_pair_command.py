@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import registry
 from benchmarks.__main__ import main
-from benchmarks.environment import framework_status
+from benchmarks.machine.environment import framework_status
 from benchmarks.pair import folder
 from benchmarks.pair.files import Pair
-from benchmarks.records import read_run
+from benchmarks.request import discovery
+from benchmarks.results.records import read_run
 from benchmarks.tasks import stored, weights
 from benchmarks.tasks.task import TaskError
 from tests.pipeline import ROOT
@@ -58,7 +58,7 @@ def test_a_folder_holds_the_files_and_what_they_import(tmp_path: Path) -> None:
     made = tmp_path / "models" / "mine"
     copied = sorted(p.name for p in (made / "torch_files").iterdir())
     assert copied == ["helper.py", "more", "net_torch.py"]
-    task = registry.task("mine", tmp_path / "models")
+    task = discovery.task("mine", tmp_path / "models")
     assert task.inputs["x"].shape == (4,)
     assert (task.targets["y"].count, task.size("quick").batch) == (3, 7)
     folder.write(_pair(tmp_path / "here"), made, batch=0)  # again, over the old one

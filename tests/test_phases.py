@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import inputs, registry
 from benchmarks.frameworks.contracts import Epoch, Placed, Samples
-from benchmarks.phases._protocol import Session, Work
-from benchmarks.records import Learned
+from benchmarks.request import discovery
+from benchmarks.results.records import Learned
+from benchmarks.tasks.data import sets
 from benchmarks.tasks.metrics import accuracy
 from benchmarks.tasks.task import Batch, Task, classes
+from benchmarks.worker.phases._protocol import Session, Work
 
-DATA = inputs.Dataset(
+DATA = sets.Dataset(
     name="counted",
     x_train=np.arange(8, dtype=np.uint8)[:, None],
     y_train=np.zeros(8, np.int64),
@@ -79,7 +80,7 @@ class Recorder:
 
 def _prepared(
     phase: str,
-    data: inputs.Dataset | None = None,
+    data: sets.Dataset | None = None,
     task: Task | None = None,
     recorder: Recorder | None = None,
 ) -> tuple[Recorder, Work]:
@@ -97,7 +98,7 @@ def _prepared(
         batch_size=4,
         data=data,
     )
-    work: Work = registry.load("phases", phase).prepare(session)
+    work: Work = discovery.load("phases", phase).prepare(session)
     return recorder, work
 
 
@@ -189,7 +190,7 @@ def test_the_last_epoch_is_judged_by_the_tasks_metrics_once_all_turns_are_taken(
 
 @pytest.mark.parametrize("phase", ["dataload", "epoch"])
 def test_real_data_must_be_named(phase: str) -> None:
-    assert registry.load("phases", phase).NEEDS_DATA
+    assert discovery.load("phases", phase).NEEDS_DATA
     with pytest.raises(ValueError, match="the plan names none"):
         _prepared(phase)
 
@@ -201,4 +202,4 @@ def test_a_cold_start_is_no_turn() -> None:
 
 @pytest.mark.parametrize("phase", ["forward", "backward", "train_step", "cold_start"])
 def test_synthetic_phases_need_no_data(phase: str) -> None:
-    assert not registry.load("phases", phase).NEEDS_DATA
+    assert not discovery.load("phases", phase).NEEDS_DATA

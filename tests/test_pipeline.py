@@ -11,15 +11,17 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from benchmarks import conduct, environment, registry
 from benchmarks.__main__ import main
-from benchmarks.process import WorkerProcess
-from benchmarks.records import Launch
-from benchmarks.selection import EFFORTS
+from benchmarks.machine import environment
+from benchmarks.measure import session
+from benchmarks.request import discovery
+from benchmarks.request.selection import EFFORTS
+from benchmarks.results.records import Launch
+from benchmarks.worker.process import WorkerProcess
 from tests.pipeline import SHORT, TINY, Outcome, Pipeline
 
 QUICK = SHORT["quick"]
-BUILD_REPORT = conduct.report
+BUILD_REPORT = session.report
 WITH_TORCH_TWIN = (
     '"""As tiny, with a second twin."""\n\nfrom tests.models.tiny import TASK as TASK\n'
 )
@@ -30,7 +32,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     """One run that several tests look at: every phase, with its report."""
     with pytest.MonkeyPatch.context() as patch:
         pipeline = Pipeline(patch, tmp_path_factory.mktemp("healthy"))
-        patch.setattr(conduct, "report", BUILD_REPORT)
+        patch.setattr(session, "report", BUILD_REPORT)
         yield pipeline.run()
 
 
@@ -212,7 +214,7 @@ def _without(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def status(requires: tuple[str, ...]) -> str | None:
         return f"{missing} is not installed" if missing in requires else None
 
-    monkeypatch.setattr(registry, "framework_status", status)
+    monkeypatch.setattr(discovery, "framework_status", status)
 
 
 def _with_torch_twin(folder: Path) -> Path:

@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from benchmarks import briefing, options, plan, registry
-from benchmarks.plan import make
-from benchmarks.records import Stack
-from benchmarks.registry import UnknownNameError
-from benchmarks.selection import EFFORTS, Selection, SelectionError, Variant
+from benchmarks.request import discovery, options, plan
+from benchmarks.request.discovery import UnknownNameError
+from benchmarks.request.plan import make
+from benchmarks.request.selection import EFFORTS, Selection, SelectionError, Variant
+from benchmarks.results.records import Stack
 from benchmarks.tasks.task import Task
+from benchmarks.worker import briefing
 from tests.pipeline import MODELS
 
-ALL = registry.names("models")
-LIGHT = tuple(name for name in ALL if not registry.task(name).heavy)
+ALL = discovery.names("models")
+LIGHT = tuple(name for name in ALL if not discovery.task(name).heavy)
 TINY = Selection(models_dir=MODELS, models=("tiny",), stacks=("null-a", "null-b"))
 
 
@@ -74,8 +75,8 @@ def test_an_empty_selection_is_everything_but_what_is_heavy() -> None:
     assert tuple(group.model for group in made.groups) == LIGHT
     assert 0 < len(LIGHT) < len(ALL)
     for group in made.groups:
-        assert group.stacks == registry.default_stacks()
-        assert set(group.phases()) == set(registry.names("phases"))
+        assert group.stacks == discovery.default_stacks()
+        assert set(group.phases()) == set(discovery.names("phases"))
         assert group.phases()[: len(plan.ORDER)] == plan.ORDER
     assert made.effort == EFFORTS["quick"]
 
@@ -123,13 +124,13 @@ def test_phases_come_in_the_order_in_which_they_are_shown() -> None:
 def test_an_id_names_the_data_and_the_shape_that_are_not_the_published_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    task = registry.task("tiny", MODELS)
+    task = discovery.task("tiny", MODELS)
     small = replace(task.sizes["quick"], shapes={"features": (8,)}, train_samples=64)
 
     def smaller(_name: str, _models_dir: Path | None) -> Task:
         return replace(task, sizes={"quick": small})
 
-    monkeypatch.setattr(registry, "task", smaller)
+    monkeypatch.setattr(discovery, "task", smaller)
     (group,) = make(replace(TINY, phases=("forward", "dataload", "epoch"))).groups
     assert [matchup.id for matchup in group.matchups] == [
         "tiny.forward.b4.8.float32.cpu",
@@ -140,7 +141,7 @@ def test_an_id_names_the_data_and_the_shape_that_are_not_the_published_ones(
 
 def test_what_a_stack_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        registry, "framework_status", lambda requires: "no torch" if "torch" in requires else None
+        discovery, "framework_status", lambda requires: "no torch" if "torch" in requires else None
     )
     made = make(replace(TINY, models=("mlp", "tiny"), stacks=("torch-eager", "null-a")))
     assert made.unsupported == {"torch-eager": "no torch"}

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import ceilings, judging, locks, plan, plausible
-from benchmarks.plausible import ImplausibleError, measure, obstacle
-from benchmarks.records import Case, Launch
-from benchmarks.selection import Selection
+from benchmarks.machine import locks, peaks
+from benchmarks.machine.peaks import ImplausibleError, measure, obstacle
+from benchmarks.measure import plausibility
+from benchmarks.measure.calibration import ceilings
+from benchmarks.request import plan
+from benchmarks.request.selection import Selection
+from benchmarks.results.records import Case, Launch
 from tests.conftest import FakeClock
 from tests.pipeline import MODELS, Pipeline
 
@@ -84,14 +87,14 @@ def test_a_case_beyond_the_ceiling_is_an_error_with_its_figures() -> None:
         launches=(Launch(index=0, samples_s=(1.0, 1e-9)),),
         flops_per_iteration=1e9,
     )
-    judged = judging.judged(case, CEILING)
+    judged = plausibility.judged(case, CEILING)
     assert judged.status == "error"
     assert judged.reason == (
         "implausible: 1e+09 GFLOP/s, but this device was never seen to reach more than 100"
         " in a matrix product"
     )
-    assert judging.judged(replace(case, status="crash"), CEILING).status == "crash"
-    assert judging.judged(case, None).status == "ok"
+    assert plausibility.judged(replace(case, status="crash"), CEILING).status == "crash"
+    assert plausibility.judged(case, None).status == "ok"
 
 
 def test_the_ceiling_is_measured_once_per_machine_and_kept(
@@ -109,8 +112,8 @@ def test_the_ceiling_is_measured_once_per_machine_and_kept(
 
 
 def test_a_batch_that_costs_less_than_a_smaller_one_is_doubted() -> None:
-    assert plausible.falling([(8, 0.010), (32, 0.010), (16, 0.009)]) == []
-    (doubt,) = plausible.falling([(64, 0.001), (32, 0.010), (16, 0.009)])
+    assert peaks.falling([(8, 0.010), (32, 0.010), (16, 0.009)]) == []
+    (doubt,) = peaks.falling([(64, 0.001), (32, 0.010), (16, 0.009)])
     assert doubt == "implausible: a batch of 64 takes 0.001 s, one of 32 took 0.01 s"
 
 

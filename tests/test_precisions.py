@@ -15,19 +15,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import checks, frameworks, memory, plan, registry, rounding, sources, work
-from benchmarks.environment import framework_status
+from benchmarks import frameworks
 from benchmarks.frameworks.contracts import Placed, Settings
-from benchmarks.phases._protocol import Session
-from benchmarks.process import WorkerError, WorkerProcess
-from benchmarks.proof import group, outcome, prove
-from benchmarks.records import LayerWork, Parity, Stack, from_json
-from benchmarks.selection import Selection, SelectionError
+from benchmarks.machine.environment import framework_status
+from benchmarks.proof import costs, group, outcome, prove
+from benchmarks.proof import precision as bounds
+from benchmarks.request import discovery, plan
+from benchmarks.request.selection import Selection, SelectionError
+from benchmarks.results.records import LayerWork, Parity, Stack, from_json
 from benchmarks.tasks import weights
 from benchmarks.tasks.task import draw
+from benchmarks.worker import checks, shortage, sources
+from benchmarks.worker.phases._protocol import Session
+from benchmarks.worker.process import WorkerError, WorkerProcess
 
 ROOT = Path(__file__).parent.parent
-TASK = registry.task("mlp")
+TASK = discovery.task("mlp")
 WIDTHS = (784, 512, 256, 10)
 LAYERS = tuple(
     LayerWork(
@@ -57,7 +60,7 @@ def checked(tmp_path: Path, precision: str, exact: Any, written: Any) -> bool:
     """Whether an output passes the check of a precision."""
     np.savez(tmp_path / "a.npz", allow_pickle=False, **{"output/output": exact})
     np.savez(tmp_path / "b.npz", allow_pickle=False, **{"output/output": written})
-    (check,) = rounding.timed_checks(
+    (check,) = bounds.timed_checks(
         LAYERS,
         TASK,
         "torch-eager",
@@ -93,17 +96,17 @@ def described() -> dict[tuple[str, str], tuple[LayerWork, ...]]:
         pytest.skip(missing)
     found = {}
     with group.opened((Stack("torch", "eager"),), Selection()) as every:
-        for model, effort in itertools.product(registry.names("models"), EFFORTS):
-            task = registry.task(model)
+        for model, effort in itertools.product(discovery.names("models"), EFFORTS):
+            task = discovery.task(model)
             shaped = task.at(task.size(effort).shapes)
             asked = outcome.Asked(source=sources.of_model(model), task=shaped, batch=2)
             told, _ = prove.matched(asked, every)
-            found[model, effort] = work.layers(told["torch"])
+            found[model, effort] = costs.layers(told["torch"])
     return found
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", registry.names("models"))
+@pytest.mark.parametrize("model", discovery.names("models"))
 @pytest.mark.parametrize("precision", ["float32", *LOW])
 @pytest.mark.parametrize("effort", EFFORTS)
 def test_no_shipped_model_passes_with_weights_that_were_never_updated(
@@ -113,7 +116,7 @@ def test_no_shipped_model_passes_with_weights_that_were_never_updated(
     precision: str,
     effort: str,
 ) -> None:
-    task, layers = registry.task(model), described[model, effort]
+    task, layers = discovery.task(model), described[model, effort]
     size = task.size(effort)
     layer = next(la for la in reversed(layers) if la.trainable)
     names = [f"{layer.name}.{weight}" for weight in ("kernel", "bias")]
@@ -123,7 +126,7 @@ def test_no_shipped_model_passes_with_weights_that_were_never_updated(
         arrays = {f"update/{name}": step * start for name in names}
         arrays |= {f"size/{name}": np.asarray(np.linalg.norm(start)) for name in names}
         np.savez(path, allow_pickle=False, **arrays)
-    (check,) = rounding.timed_checks(
+    (check,) = bounds.timed_checks(
         layers,
         task.at(size.shapes),
         "torch-eager",
@@ -133,16 +136,16 @@ def test_no_shipped_model_passes_with_weights_that_were_never_updated(
         written=files[1],
     )
     assert (check.quantity, check.error) == ("update", 1.0)
-    assert 0 < check.bound <= rounding.MOST
+    assert 0 < check.bound <= bounds.MOST
     assert not check.ok
 
 
 def test_a_mixed_bound_is_the_sum_of_its_parts() -> None:
-    summed = rounding.rounding_bound(LAYERS, TASK, "float32", "output", 8)
-    found = rounding.rounding_bound(LAYERS, TASK, "bfloat16", "output", 8)
+    summed = bounds.rounding_bound(LAYERS, TASK, "float32", "output", 8)
+    found = bounds.rounding_bound(LAYERS, TASK, "bfloat16", "output", 8)
     assert found == pytest.approx(summed + 8 * math.sqrt(3 * 3) * 2**-8)
-    moved = rounding.rounding_bound(LAYERS, TASK, "bfloat16", "update", 8)
-    lost = rounding.rounding_bound(LAYERS, TASK, "bfloat16", "loss", 8)
+    moved = bounds.rounding_bound(LAYERS, TASK, "bfloat16", "update", 8)
+    lost = bounds.rounding_bound(LAYERS, TASK, "bfloat16", "loss", 8)
     assert moved == pytest.approx(lost + math.sqrt(2 * 2**-8))
 
 
@@ -248,8 +251,8 @@ def test_a_layout_that_a_framework_does_not_compute_in_is_refused_and_not_ignore
 
 
 def test_what_a_framework_cannot_do_is_unsupported_and_no_error() -> None:
-    assert memory.status(NotImplementedError("no float16 LSTM"), "cpu") == "unsupported"
-    assert memory.status(RuntimeError("no float16 LSTM"), "cpu") == "error"
+    assert shortage.status(NotImplementedError("no float16 LSTM"), "cpu") == "unsupported"
+    assert shortage.status(RuntimeError("no float16 LSTM"), "cpu") == "error"
 
 
 @pytest.mark.slow
@@ -276,4 +279,4 @@ def test_every_stack_keeps_the_bound_on_this_cpu(tmp_path: Path, precision: str)
     parity = from_json(Parity, json.loads(done.stdout)[0]["parity"])
     assert parity.dtype == "float64"
     assert {check.stack for check in parity.timed} == set(stacks)
-    assert all(check.ok and check.bound <= rounding.MOST for check in parity.timed)
+    assert all(check.ok and check.bound <= bounds.MOST for check in parity.timed)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.profiling import flame
+from benchmarks.why import flame
 from profilers import flame_colours, flamegraph, folded
 from profilers.folded import Difference, Stack
 

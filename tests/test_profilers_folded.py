@@ -61,7 +61,7 @@ def test_lines_that_are_no_stacks_are_counted_and_the_others_kept() -> None:
 @pytest.mark.parametrize(
     ("frame", "told"),
     [
-        (f"f ({CHECKOUT}/benchmarks/clock.py)", "f (benchmarks/clock.py)"),
+        (f"f ({CHECKOUT}/benchmarks/worker/clock.py)", "f (benchmarks/worker/clock.py)"),
         (f"f ({CHECKOUT}/.venv/lib/python3.11/site-packages/torch/a.py)", "f (torch/a.py)"),
         ("f (/usr/lib/python3/dist-packages/numpy/a.py)", "f (numpy/a.py)"),
         ("f (/opt/x/lib/python3.11/threading.py)", "f (threading.py)"),

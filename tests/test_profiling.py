@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks import interference, locks
-from benchmarks.changes import ONE_THREAD
-from benchmarks.profiling import _confirm, _document, _experiments, _profile, _subject
-from benchmarks.profiling.__main__ import main
-from benchmarks.profiling._profile import Profile
-from benchmarks.records import Exit, Stack
-from benchmarks.selection import Selection
+from benchmarks.machine import locks
+from benchmarks.request.changes import ONE_THREAD
+from benchmarks.request.selection import Selection
+from benchmarks.results.records import Exit, Stack
+from benchmarks.why import _confirm, _document, _experiments, _profile, _subject
+from benchmarks.why.__main__ import main
+from benchmarks.why._profile import Profile
+from benchmarks.worker import disturbances
 from profilers.ops import explain
 from profilers.ops.account import Account, merge
 from profilers.ops.rows import Row
@@ -128,7 +129,7 @@ def test_a_gpu_that_shows_none_of_its_work_is_named(
         return replace(made, matchup=replace(made.matchup, device="cuda"))
 
     assert "CUPTI" not in str(ops(tmp_path, capsys)["stacks"])
-    monkeypatch.setattr("benchmarks.profiling.__main__.subject", on_a_gpu)
+    monkeypatch.setattr("benchmarks.why.__main__.subject", on_a_gpu)
     notes = [stack["notes"] for stack in ops(tmp_path, capsys)["stacks"]]
     assert [_profile.BLIND in told for told in notes] == [True, True]
 
@@ -308,7 +309,7 @@ def test_the_experiment_is_timed_and_its_verdict_told(
 ) -> None:
     """The null stack with another thread count is as fast as itself: not confirmed."""
     monkeypatch.setenv("TWINBENCH_NULL", json.dumps({"slow": 3.0}))
-    monkeypatch.setattr(interference, "causes", lambda _record, _normal: {})  # as busy as it likes
+    monkeypatch.setattr(disturbances, "causes", lambda _record, _normal: {})  # as busy as it likes
     trial = _experiments.Experiment(
         stack="null-b@one_thread", text="null-b on one thread", variant=ONE_THREAD
     )

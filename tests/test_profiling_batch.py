@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import registry
-from benchmarks.process import WorkerError
-from benchmarks.profiling import _subject, batch
-from benchmarks.profiling.__main__ import main
-from benchmarks.profiling._largest import FINE, search
-from benchmarks.records import Failure, Stack
+from benchmarks.request import discovery
+from benchmarks.results.records import Failure, Stack
+from benchmarks.why import _subject, batch
+from benchmarks.why.__main__ import main
+from benchmarks.why._largest import FINE, search
+from benchmarks.worker.process import WorkerError
 from profilers import host
 from tests.pipeline import MODELS, Pipeline
 
@@ -189,7 +189,7 @@ def test_a_phase_that_fails_leaves_the_stages_before_it(
 def test_a_framework_is_ended_at_its_limit_and_not_by_the_machine(
     pipeline: Pipeline, capsys: Capture, stack: str
 ) -> None:
-    if why := registry.unsupported(Stack.parse(stack), "cpu", None):
+    if why := discovery.unsupported(Stack.parse(stack), "cpu", None):
         pytest.skip(why)
     limit = 1400 * 2**20
     arguments = ["--stacks", stack, "--batch", "2048", "--limit-bytes", str(limit), "--json"]

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks import conduct
-from benchmarks.changes import ONE_THREAD
-from benchmarks.profiling import _confirm, _experiments, _run
-from benchmarks.profiling.__main__ import main
-from benchmarks.records import Case, Exit, Launch
+from benchmarks.measure import session
+from benchmarks.request.changes import ONE_THREAD
+from benchmarks.results.records import Case, Exit, Launch
+from benchmarks.why import _confirm, _experiments, _run
+from benchmarks.why.__main__ import main
 from tests.pipeline import MODELS, Pipeline
 
 PAIR = {"a": "fast", "b": "slow"}
@@ -74,14 +74,14 @@ def test_an_interrupt_ends_the_experiments_and_keeps_the_profile(
         stack="null-b@one_thread", text="null-b on one thread", variant=ONE_THREAD
     )
     monkeypatch.setattr(_experiments, "_found", lambda *_, **_more: trial)
-    carried = conduct.carry_out
+    carried = session.carry_out
 
     def interrupted(*given: Any) -> Any:
         from dataclasses import replace
 
         return replace(carried(*given), exit=Exit.INTERRUPTED)
 
-    monkeypatch.setattr(conduct, "carry_out", interrupted)
+    monkeypatch.setattr(session, "carry_out", interrupted)
     assert main(["ops", *TINY, "--out", str(tmp_path), "--confirm"]) == Exit.INTERRUPTED
     (kept,) = tmp_path.rglob("ops.json")
     told = json.loads(kept.read_text())

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.profiling import flame
-from benchmarks.profiling.__main__ import main
+from benchmarks.why import flame
+from benchmarks.why.__main__ import main
 from profilers import folded, pyspy
 from tests.pipeline import MODELS, Pipeline
 from tests.pipeline import ROOT as CHECKOUT
@@ -20,7 +20,10 @@ trap 'printf "%s" "$TWINBENCH_SEEN" > $9; exit 0' INT
 echo Sampling
 while :; do sleep 0.02; done
 """
-ROOT = "m (/x/lib/python3.11/m.py);Worker.sustain (benchmarks/worker.py);turn (benchmarks/clock.py)"
+ROOT = (
+    "m (/x/lib/python3.11/m.py);Worker.sustain (benchmarks/worker/commands.py);"
+    "turn (benchmarks/worker/clock.py)"
+)
 
 
 def _flame(pipeline: Pipeline, *arguments: str) -> int:
@@ -166,7 +169,7 @@ def test_py_spy_itself_sees_a_worker_at_work(pipeline: Pipeline, capsys: Capture
     assert profile["reason"] is None
     text = Path(profile["files"]["folded"]).read_text()
     assert "Program.step (benchmarks/frameworks/null/program.py)" in text
-    assert "sustain" not in text.replace("Worker.sustain (benchmarks/worker.py) ", "")
+    assert "sustain" not in text.replace("Worker.sustain (benchmarks/worker/commands.py) ", "")
     assert str(CHECKOUT) not in text
     assert profile["samples"] > 20
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.process import WorkerError
-from benchmarks.profiling import _profile, trace
-from benchmarks.profiling.__main__ import main
-from benchmarks.records import Failure, Stack
+from benchmarks.results.records import Failure, Stack
+from benchmarks.why import _profile, trace
+from benchmarks.why.__main__ import main
+from benchmarks.worker.process import WorkerError
 from profilers import gpu_state
 from profilers.host import Reading
 from profilers.ops.account import Account

@@ -7,9 +7,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from benchmarks import plan, progress, wording
-from benchmarks.progress import Telling
-from benchmarks.records import (
+from benchmarks.measure import progress
+from benchmarks.measure.progress import Telling
+from benchmarks.request import plan
+from benchmarks.request.selection import Selection
+from benchmarks.results import wording
+from benchmarks.results.records import (
     Case,
     Launch,
     Matchup,
@@ -21,8 +24,7 @@ from benchmarks.records import (
     Verdict,
     VerdictWord,
 )
-from benchmarks.selection import Selection
-from benchmarks.wording import verdict_phrase
+from benchmarks.results.wording import verdict_phrase
 from tests.pipeline import MODELS
 from tests.test_reports_machine import TOLD
 

@@ -13,16 +13,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import checks, plan, rounding, work
 from benchmarks.frameworks.description import Description, Drop, Node, Output, Step, Weight
 from benchmarks.frameworks.encoding import assignment, description, plain
-from benchmarks.proof import compare, comparison, group, outcome, prove
+from benchmarks.proof import compare, comparison, costs, group, outcome, precision, prove
 from benchmarks.proof.match import Match, Prints, ambiguous, match
 from benchmarks.proof.sides import Sides, UsageError
-from benchmarks.records import LayerWork, Parity, Stack, TimedCheck, from_json, to_json
-from benchmarks.selection import Selection
+from benchmarks.request import plan
+from benchmarks.request.selection import Selection
+from benchmarks.results.records import LayerWork, Parity, Stack, TimedCheck, from_json, to_json
 from benchmarks.tasks import weights
 from benchmarks.tasks.task import LossPart, Published, Size, Task, classes, features, image
+from benchmarks.worker import checks
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -54,7 +55,7 @@ TOLD = Description(
     outputs={"output": Output(shape=(3,))},
     parameters=53,
 )
-LAYERS = work.layers(TOLD)
+LAYERS = costs.layers(TOLD)
 KEYS = match(TOLD, TOLD).keys
 NAMES = tuple(KEYS)
 LOSS = "output.cross_entropy"
@@ -642,13 +643,13 @@ def test_the_bound_grows_with_what_rounding_grows_with() -> None:
     def bound(
         of: tuple[tuple[LayerWork, ...], Task], quantity: str = "output", batch: int = 8
     ) -> float:
-        return rounding.rounding_bound(*of, "float32", quantity, batch)
+        return precision.rounding_bound(*of, "float32", quantity, batch)
 
     assert bound(MLP) == pytest.approx(8 * 3 * 784**0.5 * 2**-24)
     assert bound(MLP) < bound(RESNET)
     assert bound(MLP) < bound(MLP, "loss") == bound(MLP, "update")
     assert bound(RESNET, "update", 8) < bound(RESNET, "update", 64)
-    assert rounding.rounding_bound(*MLP, "float64", "output", 8) < 1e-12
+    assert precision.rounding_bound(*MLP, "float64", "output", 8) < 1e-12
 
 
 def _timed(folder: Path, reference: Arrays, written: Arrays) -> dict[str, TimedCheck]:
@@ -658,7 +659,7 @@ def _timed(folder: Path, reference: Arrays, written: Arrays) -> dict[str, TimedC
     stored: dict[str, Any] = reference | (sizes if moved else {})
     np.savez(paths["reference"], allow_pickle=False, **stored)
     np.savez(paths["written"], allow_pickle=False, **written)
-    found = rounding.timed_checks(
+    found = precision.timed_checks(
         LAYERS, TASK, "torch-eager", precision="float32", batch=4, **paths
     )
     return {check.quantity: check for check in found}

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import records
-from benchmarks.records import (
+from benchmarks.results import records
+from benchmarks.results.records import (
     SCHEMA,
     Case,
     Cause,
@@ -30,6 +30,7 @@ from benchmarks.records import (
     Run,
     Stack,
     TimedCheck,
+    Tuned,
     Verdict,
     from_json,
     read_run,
@@ -168,7 +169,8 @@ def parts(record: Any) -> Iterator[Any]:
             yield from parts(item)
 
 
-EXAMPLES = {type(part): part for part in (*parts(RUN), Stack("torch", "eager"))}
+TUNED = Tuned(model="mlp", stack="torch-eager", ratio=1.2, ci95=(1.1, 1.3))
+EXAMPLES = {type(part): part for part in (*parts(RUN), Stack("torch", "eager"), TUNED)}
 
 
 @EVERY_KIND

@@ -10,7 +10,7 @@ import matplotlib as mpl
 import pytest
 
 from benchmarks import frameworks
-from benchmarks.records import Launch
+from benchmarks.results.records import Launch
 from reports import charts, forest, palette, svg
 from tests import report_samples as samples
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.records import Exit, Run
+from benchmarks.results.records import Exit, Run
 from reports.__main__ import main
 from reports.baselines import CHECKS, accept, mark, marks
 from reports.check import Check, fence, gate, measure_again

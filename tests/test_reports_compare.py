@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from scipy.stats import ttest_ind
 
-from benchmarks.records import Matchup, Run
+from benchmarks.results.records import Matchup, Run
 from reports.__main__ import main
 from reports.compare import Shift, compare, shift
 from reports.load import LoadError

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.records import Case, Matchup, MatchupResult, Verdict, VerdictWord
+from benchmarks.results.records import Case, Matchup, MatchupResult, Verdict, VerdictWord
 from reports import engines, html, markdown
 from tests import report_samples as samples
 

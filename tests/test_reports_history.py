@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.records import Run
+from benchmarks.results.records import Run
 from reports.__main__ import main
 from reports.history import History, history
 from reports.load import LoadError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.records import Launch, to_json
+from benchmarks.results.records import Launch, to_json
 from reports import load
 from reports.load import LoadError, NoRunError, cases_frame, latest, load_run
 from tests import report_samples as samples

@@ -14,7 +14,7 @@ from typing import get_args
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.records import Case, ColdStart, Matchup, Run, Status
+from benchmarks.results.records import Case, ColdStart, Matchup, Run, Status
 from reports import html, markdown, sections
 from reports.text import ABSENT, TIMES
 from tests import report_samples as samples

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks import records
+from benchmarks.results import records
 from reports import store as store_module
 from reports.history import history
 from reports.load import NoRunError

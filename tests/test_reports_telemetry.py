@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.records import Matchup, MatchupResult
+from benchmarks.results.records import Matchup, MatchupResult
 from reports import build, html, telemetry
 from reports.svg import png
 from tests import report_samples as samples

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.records import Finding, Matchup, MatchupResult, Verdict
+from benchmarks.results.records import Finding, Matchup, MatchupResult, Verdict
 from reports import markdown, text, verdicts
 from reports.verdicts import COMPILED, HEADLINE, Pair
 from tests import report_samples as samples

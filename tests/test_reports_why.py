@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.records import Run, from_json, to_json
+from benchmarks.results.records import Run, from_json, to_json
 from reports import html, roofline, text, why
 from tests import report_samples
 

@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks import plan, registry, results
-from benchmarks.launch import _samples
-from benchmarks.ledger import Ledger
-from benchmarks.plan import Plan
-from benchmarks.records import (
+from benchmarks.measure import summary
+from benchmarks.measure.launch import _samples
+from benchmarks.measure.summary import assemble, exit_code
+from benchmarks.request import discovery, plan
+from benchmarks.request.plan import Plan
+from benchmarks.request.selection import EFFORTS, Selection
+from benchmarks.results.ledger import Ledger
+from benchmarks.results.records import (
     Case,
     Exit,
     LayerWork,
@@ -22,8 +25,6 @@ from benchmarks.records import (
     TimedCheck,
     to_json,
 )
-from benchmarks.results import assemble, exit_code
-from benchmarks.selection import EFFORTS, Selection
 from tests.pipeline import MODELS, SHORT
 
 HEADER = Run(
@@ -161,7 +162,7 @@ def test_a_healthy_run_has_a_ratio_over_its_launches() -> None:
 
 
 def test_every_pair_of_stacks_gets_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "framework_status", lambda _requires: None)
+    monkeypatch.setattr(discovery, "framework_status", lambda _requires: None)
     made = _plan("forward", stacks=("null-b", "null-a", "torch-eager"))
     run = _assembled([_proof(), _both(0), _both(1)], made)
     assert [(v.a, v.b) for v in run.matchups[0].verdicts] == [
@@ -328,14 +329,14 @@ def test_across_frameworks_nothing_is_called_that_is_not_proven(parity: Parity |
             id=stack,
             stack=stack,
             status="ok",
-            launches=tuple(results._launch(i, _measured([time, time])) for i in range(3)),
+            launches=tuple(summary._launch(i, _measured([time, time])) for i in range(3)),
         )
         for stack, time in (("torch-eager", 0.1), ("tensorflow-graph", 0.3))
     ]
-    verdict = results._verdict(_plan("forward"), cases[0], cases[1], parity, 0.02)
+    verdict = summary._verdict(_plan("forward"), cases[0], cases[1], parity, 0.02)
     assert verdict.verdict == "not comparable"
     assert (verdict.reason or "").startswith("twins not proven: ")
-    assert results._verdict(_plan("forward"), cases[0], cases[1], PROVEN, 0.02).verdict == "faster"
+    assert summary._verdict(_plan("forward"), cases[0], cases[1], PROVEN, 0.02).verdict == "faster"
 
 
 @pytest.mark.parametrize(

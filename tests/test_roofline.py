@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import judging, registry, work
-from benchmarks.records import Case, Launch, LayerWork
+from benchmarks.measure import plausibility
+from benchmarks.proof import costs
+from benchmarks.request import discovery
+from benchmarks.results.records import Case, Launch, LayerWork
 from benchmarks.tasks.optimizers import Adam
 from profilers import roofline
 from tests import described
@@ -60,10 +62,10 @@ WEIGHTS, MAPS = sum(one.parameters for one in SMALL), sum(one.output for one in 
 
 def test_bytes_of_the_small_network_by_hand() -> None:
     """Batch 2, four bytes a number."""
-    task = registry.task("simple_cnn")
+    task = discovery.task("simple_cnn")
 
     def counted(phase: str, precision: str = "float32") -> float | None:
-        return work.bytes_of(SMALL, task, phase, 2, precision)
+        return costs.bytes_of(SMALL, task, phase, 2, precision)
 
     forward = 4 * (WEIGHTS + 2 * (2 * MAPS + 32 * 32 * 3))
     backward = 4 * (2 * WEIGHTS + 2 * 3 * MAPS)
@@ -71,24 +73,24 @@ def test_bytes_of_the_small_network_by_hand() -> None:
     assert counted("backward") == backward
     assert counted("train_step") == forward + backward + 4 * 5 * WEIGHTS
     assert counted("epoch") is None
-    assert work.bytes_of((), task, "forward", 2, "float32") is None
+    assert costs.bytes_of((), task, "forward", 2, "float32") is None
     halved = counted("forward", "bfloat16")
     assert halved == 4 * WEIGHTS + 2 * 2 * (2 * MAPS + 32 * 32 * 3)  # weights stay in float32
 
 
 def test_an_optimizer_of_two_moments_moves_more() -> None:
-    task = registry.task("simple_cnn")
+    task = discovery.task("simple_cnn")
     adam = replace(task, optimizer=Adam())
-    steps = [work.bytes_of(SMALL, t, "train_step", 2, "float32") or 0 for t in (task, adam)]
+    steps = [costs.bytes_of(SMALL, t, "train_step", 2, "float32") or 0 for t in (task, adam)]
     assert steps[1] - steps[0] == 4 * (7 - 5) * WEIGHTS
 
 
 def test_of_a_table_the_rows_looked_up_are_counted() -> None:
-    task = registry.task("lstm")
+    task = discovery.task("lstm")
     table = (_layer("embedding", 20_000 * 128, 80 * 128, kind="Embedding"),)
     ids, maps = 2 * 80, 2 * 80 * 128
-    assert work.bytes_of(table, task, "forward", 2, "float32") == 4 * (ids + maps + 2 * maps)
-    whole = work.bytes_of(table, task, "forward", 1000, "float32")
+    assert costs.bytes_of(table, task, "forward", 2, "float32") == 4 * (ids + maps + 2 * maps)
+    whole = costs.bytes_of(table, task, "forward", 1000, "float32")
     assert whole == 4 * (1000 * 80 + 20_000 * 128 + 2 * 1000 * 80 * 128)
 
 
@@ -103,7 +105,7 @@ def test_the_layers_of_the_small_network_are_those_counted_by_hand() -> None:
 @pytest.mark.slow
 def test_a_frozen_network_is_not_passed_backward() -> None:
     frozen, whole = (
-        work.bytes_of(described.work(name), registry.task(name), "backward", 1, "float32") or 0
+        costs.bytes_of(described.work(name), discovery.task(name), "backward", 1, "float32") or 0
         for name in ("resnet50_transfer", "resnet50")
     )
     assert 0 < frozen < 0.02 * whole
@@ -111,9 +113,9 @@ def test_a_frozen_network_is_not_passed_backward() -> None:
 
 @pytest.mark.slow
 def test_every_shipped_model_is_counted() -> None:
-    for name in registry.names("models"):
-        task, layers = registry.task(name), described.work(name)
-        assert (work.bytes_of(layers, task, "train_step", 1, "float32") or 0) > 0
+    for name in discovery.names("models"):
+        task, layers = discovery.task(name), described.work(name)
+        assert (costs.bytes_of(layers, task, "train_step", 1, "float32") or 0) > 0
 
 
 def case(seconds: float) -> Case:
@@ -130,8 +132,8 @@ def case(seconds: float) -> Case:
 
 def test_a_case_gets_its_place_and_a_missing_figure_leaves_it_out() -> None:
     ceiling = {"flops_per_s": PEAK, "bytes_per_s": BANDWIDTH}
-    assert (judging.judged(case(0.01), ceiling).roofline or {})["bound"] == "compute"
-    assert judging.judged(case(0.01), {"flops_per_s": PEAK}).roofline is None
-    assert judging.judged(case(0.01), None).roofline is None
-    beyond = judging.judged(case(0.001), ceiling)
+    assert (plausibility.judged(case(0.01), ceiling).roofline or {})["bound"] == "compute"
+    assert plausibility.judged(case(0.01), {"flops_per_s": PEAK}).roofline is None
+    assert plausibility.judged(case(0.01), None).roofline is None
+    beyond = plausibility.judged(case(0.001), ceiling)
     assert (beyond.status, beyond.roofline) == ("error", None)

@@ -11,12 +11,12 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks import journal
-from benchmarks.records import Case, Launch, Matchup, MatchupResult, Run
-from benchmarks.selftest import __main__ as selfcheck
-from benchmarks.selftest import neighbour
-from benchmarks.selftest.tools import _outcome, twinbench
-from benchmarks.selftest.tools._outcome import Outcome
+from benchmarks.results import journal
+from benchmarks.results.records import Case, Launch, Matchup, MatchupResult, Run
+from benchmarks.selfcheck import __main__ as selfcheck
+from benchmarks.selfcheck import neighbour
+from benchmarks.selfcheck.tools import _outcome, twinbench
+from benchmarks.selfcheck.tools._outcome import Outcome
 from tests.pipeline import alive, until
 
 
@@ -67,7 +67,7 @@ def test_a_narrow_spread_still_costs_one_comparison() -> None:
 def test_every_answer_is_kept_and_the_table_is_printed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tool = ModuleType("benchmarks.selftest.tools.torch")
+    tool = ModuleType("benchmarks.selfcheck.tools.torch")
     given: list[float] = []
 
     def compare(slow: float, _folder: Path) -> Outcome:

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from benchmarks.records import Exit
-from benchmarks.selftest import turns
+from benchmarks.results.records import Exit
+from benchmarks.selfcheck import turns
 from tests.pipeline import MODELS
 
 

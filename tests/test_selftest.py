@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import conduct, options, plan
 from benchmarks.__main__ import main
-from benchmarks.records import Exit, Stack, Verdict, read_run
-from benchmarks.selection import Selection
-from benchmarks.selftest import detection, floor
+from benchmarks.measure import session
+from benchmarks.measure.calibration import detection, floor
+from benchmarks.request import options, plan
+from benchmarks.request.selection import Selection
+from benchmarks.results.records import Exit, Stack, Verdict, read_run
 from tests.pipeline import MODELS, Pipeline
 
 SETTLE = floor.settle
@@ -141,7 +142,7 @@ def test_a_damaged_floor_is_measured_anew(pipeline: Pipeline) -> None:
 
 
 def test_without_a_comparison_there_is_no_floor(pipeline: Pipeline) -> None:
-    assert floor.store(pipeline.out, Selection(), []) == conduct.NO_FLOOR
+    assert floor.store(pipeline.out, Selection(), []) == session.NO_FLOOR
     assert not (pipeline.out / floor.STORE).exists()
 
 

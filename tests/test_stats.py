@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from benchmarks.records import Case, Launch, Status
-from benchmarks.stats import (
+from benchmarks.results.records import Case, Launch, Status
+from benchmarks.results.statistics import (
     Estimate,
     compare,
     estimate,

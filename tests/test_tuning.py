@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import briefing, changes, environment, options, plan, registry, tuning
-from benchmarks.fairness import fairness, tuned
-from benchmarks.records import Case, Exit, Launch, Matchup, MatchupResult, Run, Stack
-from benchmarks.selection import EFFORTS, Selection, Tuned, Variant
+from benchmarks.machine import environment
+from benchmarks.measure.calibration import tuning
+from benchmarks.request import changes, discovery, options, plan
+from benchmarks.request.selection import EFFORTS, Selection, Variant
+from benchmarks.results.fairness import fairness, tuned
+from benchmarks.results.records import Case, Exit, Launch, Matchup, MatchupResult, Run, Stack, Tuned
+from benchmarks.worker import briefing
 from tests.pipeline import MODELS, SHORT, Pipeline
 
 TORCH, GRAPH = Stack.parse("torch-eager"), Stack.parse("tensorflow-graph")
@@ -53,7 +56,7 @@ def timed(**times_s: float) -> Run:
 )
 def test_what_may_be_changed(stack: str, model: str, labels: list[str]) -> None:
     chosen = Selection(variants=(Variant(label="old", python="envs/old/bin/python"),))
-    task, of = registry.task(model), Stack.parse(stack)
+    task, of = discovery.task(model), Stack.parse(stack)
     found = changes.possible(of, task, chosen, cores=2)
     assert [variant.label for variant in found] == labels
     assert {variant.python for variant in found} == {chosen.variant(of).python}

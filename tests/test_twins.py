@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import plan, registry
-from benchmarks.environment import framework_status
+from benchmarks.machine.environment import framework_status
 from benchmarks.proof import group, sides
-from benchmarks.records import Parity, from_json, read_run
-from benchmarks.selection import Selection
+from benchmarks.request import discovery, plan
+from benchmarks.request.selection import Selection
+from benchmarks.results.records import Parity, from_json, read_run
 from benchmarks.tasks.optimizers import Adam
 
 pytestmark = pytest.mark.slow
@@ -142,7 +142,7 @@ def _proven(made: plan.Plan, every: sides.Sides | None = None) -> Parity:
 def _assert_proven(model: str, proof: Parity, parameters: int) -> None:
     assert (proof.status, proof.reason, proof.diagnosis) == ("proven", None, ()), model
     assert proof.adapters == ENGINES
-    inputs = registry.task(model).inputs.values()
+    inputs = discovery.task(model).inputs.values()
     floats = {"input_gradients"} if any(i.kind != "tokens" for i in inputs) else set()
     assert set(proof.max_rel_error) == QUANTITIES | floats
     assert max(proof.max_rel_error.values()) <= 1e-9, proof.max_rel_error
@@ -200,7 +200,7 @@ def test_keras_on_pytorch_is_proven_where_the_names_of_layers_have_dots(tmp_path
 
 
 def test_no_shipped_model_escapes_the_proof() -> None:
-    assert set(registry.names("models")) == SMALL.keys() | LARGE.keys()
+    assert set(discovery.names("models")) == SMALL.keys() | LARGE.keys()
 
 
 def test_one_framework_alone_is_checked_against_what_is_published(tmp_path: Path) -> None:

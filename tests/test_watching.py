@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks import options, watching
-from benchmarks.ledger import Ledger
-from benchmarks.phases._protocol import Work
-from benchmarks.process import environment_of
-from benchmarks.records import Case, Stack
-from benchmarks.selection import EFFORTS, Selection
-from benchmarks.worker import Worker
+from benchmarks.measure import watching
+from benchmarks.request import options
+from benchmarks.request.selection import EFFORTS, Selection
+from benchmarks.results.ledger import Ledger
+from benchmarks.results.records import Case, Stack
+from benchmarks.worker.commands import Worker
+from benchmarks.worker.phases._protocol import Work
+from benchmarks.worker.process import environment_of
 from profilers import gpu_state
 from profilers.host import Reading
 from profilers.metrics import ENERGY_S
@@ -244,6 +245,6 @@ def test_what_is_in_the_journal_is_kept_when_a_run_is_resumed(watched: Pipeline)
 
 
 def test_selftests_are_not_watched() -> None:
-    from benchmarks.selftest import floor
+    from benchmarks.measure.calibration import floor
 
     assert not floor.selection(Selection(), []).telemetry

@@ -18,13 +18,14 @@ from typing import IO, Any
 import numpy as np
 import pytest
 
-from benchmarks import assembly, inputs, memory, sources
 from benchmarks.frameworks.contracts import Settings
-from benchmarks.phases._protocol import Session, Work
-from benchmarks.registry import task
+from benchmarks.request.discovery import task
 from benchmarks.tasks import weights
+from benchmarks.tasks.data import sets
 from benchmarks.tasks.task import Task
-from benchmarks.worker import Worker
+from benchmarks.worker import build, shortage, sources
+from benchmarks.worker.commands import Worker
+from benchmarks.worker.phases._protocol import Session, Work
 
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "tests" / "models"
@@ -302,7 +303,7 @@ def _error(name: str, text: str) -> BaseException:
 )
 def test_who_ran_out_of_memory(error: BaseException, device: str, status: str) -> None:
     expected = {"d": "oom_device", "h": "oom_host"}.get(status, status)
-    assert memory.status(error, device) == expected
+    assert shortage.status(error, device) == expected
 
 
 # --- what a worker is fed -------------------------------------------------------------------------
@@ -326,7 +327,7 @@ def test_data_is_cut_to_whole_batches(
     batch: int, train: int | None, test: int | None, expected: tuple[int, int]
 ) -> None:
     job = _job(data="digits", batch=batch, train_samples=train, test_samples=test)
-    data = assembly._data(_task(), 0, job)
+    data = build._data(_task(), 0, job)
     assert (len(data.y_train), len(data.y_test)) == expected
     assert data.x_train.shape == (expected[0], 16)
     assert data.x_test.shape == (expected[1], 16)
@@ -335,21 +336,21 @@ def test_data_is_cut_to_whole_batches(
 def test_data_is_cut_before_it_is_enlarged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixty thousand images at 224x224 would take 9 GB, of which a run needs a few hundred."""
     seen = []
-    enlarge = inputs.fit_to
+    enlarge = sets.fit_to
 
-    def spy(data: inputs.Dataset, *rest: Any) -> inputs.Dataset:
+    def spy(data: sets.Dataset, *rest: Any) -> sets.Dataset:
         seen.append(len(data.y_train))
         return enlarge(data, *rest)
 
-    monkeypatch.setattr(inputs, "fit_to", spy)
-    assembly._data(_task(), 0, _job(data="digits", train_samples=8, test_samples=8))
+    monkeypatch.setattr(sets, "fit_to", spy)
+    build._data(_task(), 0, _job(data="digits", train_samples=8, test_samples=8))
     assert seen == [8]
 
 
 def _session(mode: str, seed: int) -> Session:
     settings = _settings(mode, seed=seed)
     job = _job(data="digits", train_samples=40, test_samples=8, settings=settings)
-    return assembly.build(assembly.device("null", settings), job)
+    return build.build(build.device("null", settings), job)
 
 
 def test_two_stacks_get_the_same_weights_batch_and_data_in_the_same_order() -> None:

@@ -22,8 +22,8 @@ Loss = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
 class Settings:
     """What a worker is told; a device sets each of them and reads it back.
 
-    ``device`` is ``cpu`` or ``cuda``; ``precision`` a name of ``benchmarks.rounding.ROUNDOFF``.
-    In ``bfloat16`` and ``float16`` layers compute in that precision on parameters kept in float32.
+    ``device`` is ``cpu`` or ``cuda``; ``precision`` a name of ``proof.precision.ROUNDOFF``. In
+    ``bfloat16`` and ``float16`` layers compute in that precision on parameters kept in float32.
     ``layout`` is that of images (``channels_first``, ``channels_last``), ``None`` what the
     framework's users get.
     """

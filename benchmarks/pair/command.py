@@ -7,16 +7,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import frameworks, options
-from benchmarks.environment import framework_status
+from benchmarks import frameworks
+from benchmarks.machine.environment import framework_status
 from benchmarks.pair import folder
 from benchmarks.pair.files import Pair
 from benchmarks.proof.outcome import Proof
 from benchmarks.proof.sides import UsageError
-from benchmarks.records import Exit, Stack
-from benchmarks.selection import Selection
+from benchmarks.request import options
+from benchmarks.request.selection import Selection
+from benchmarks.results.records import Exit, Stack
+from benchmarks.results.wording import cause_lines, proven_words
 from benchmarks.tasks import losses, stored, words
-from benchmarks.wording import cause_lines, proven_words
 
 ENGINES = tuple(n for n in frameworks.names() if frameworks.facts(n).dialect == "keras")
 """The frameworks that a Keras model can be proven on."""

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import frameworks, sources
+from benchmarks import frameworks
 from benchmarks.proof import sides as workers
 from benchmarks.proof.outcome import Asked, Proof
 from benchmarks.proof.prove import proven
 from benchmarks.proof.sides import Sides
-from benchmarks.records import Stack
+from benchmarks.results.records import Stack
 from benchmarks.tasks import stored
+from benchmarks.worker import sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

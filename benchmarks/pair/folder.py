@@ -25,7 +25,7 @@ FROM_FILE = '''"""{name} of {place}."""
 
 from pathlib import Path
 
-from benchmarks import sources
+from benchmarks.worker import sources
 
 module = sources.module_of(Path(__file__).parent / "{folder}" / "{file}")
 

@@ -16,7 +16,7 @@ from benchmarks.proof.diagnosis import between, first, layers, losses, stated
 from benchmarks.proof.match import Match, ambiguous, match, prints_of
 from benchmarks.proof.outcome import Asked, Proof
 from benchmarks.proof.sides import Sides, Traces, UsageError
-from benchmarks.records import Cause, Finding
+from benchmarks.results.records import Cause, Finding
 from benchmarks.tasks import stored, weights
 from benchmarks.tasks.task import Task
 

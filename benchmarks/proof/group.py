@@ -9,18 +9,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import briefing, checks, frameworks, rounding, sources, work
+from benchmarks import frameworks
 from benchmarks.frameworks.description import Assigned, Description
 from benchmarks.frameworks.encoding import plain
-from benchmarks.plan import Group, Plan
-from benchmarks.process import WorkerError, WorkerProcess
-from benchmarks.proof import compare, comparison, prove
+from benchmarks.proof import compare, comparison, costs, precision, prove
 from benchmarks.proof.match import Match
 from benchmarks.proof.outcome import Asked, Proof
 from benchmarks.proof.sides import Sides, sides
-from benchmarks.records import Finding, Parity, Stack, TimedCheck
-from benchmarks.selection import Selection
+from benchmarks.request.plan import Group, Plan
+from benchmarks.request.selection import Selection
+from benchmarks.results.records import Finding, Parity, Stack, TimedCheck
 from benchmarks.tasks.task import Published, Task
+from benchmarks.worker import briefing, checks, sources
+from benchmarks.worker.process import WorkerError, WorkerProcess
 
 References = dict[str, Path]
 """Where the float64 reference of each part lies."""
@@ -78,9 +79,9 @@ def _proven(group: Group, selection: Selection, every: Sides) -> Proven:
         comparison.equalize(every, found.changes)
         assigned, keys = prove.assigned_to(every.names, made), _keys(made)
         assigned |= {every.names[0]: _as_proven(assigned[every.names[0]], found)}
-        parity = replace(parity, layers=work.layers(told[every.names[0]]))
+        parity = replace(parity, layers=costs.layers(told[every.names[0]]))
         parity = _at_timed_size(every, assigned, keys, selection.seed, parity)
-    parity = replace(parity, forward_flops=work.flops(parity.layers, "forward"))
+    parity = replace(parity, forward_flops=costs.flops(parity.layers, "forward"))
     parity = _as_published(group.task.published, parity)
     if parity.status == "failed":
         return Proven(parity=parity, references={}, handoffs={})
@@ -134,7 +135,7 @@ def handoffs(group: Group, selection: Selection) -> tuple[dict[str, Handoff], Pa
         assigned, keys = prove.assigned_to(every.names, made), _keys(made)
         found = {n: _handoff(assigned[n], keys, told[n]) for n in every.names}
         leader = told[every.names[0]]
-        layers = work.layers(leader)
+        layers = costs.layers(leader)
     return found, Parity(status="partial", layers=layers, random=bool(leader.drops))
 
 
@@ -175,7 +176,7 @@ def _parity(names: tuple[str, ...], found: Proof, task: Task) -> Parity:
         findings=found.findings,
         diagnosis=found.diagnosis,
         equalized=found.equalized,
-        layers=work.layers(leader),
+        layers=costs.layers(leader),
         random=bool(leader.drops),
         notes=(*_notes(leader.drops), *found.side_by_side()),
     )
@@ -205,7 +206,7 @@ def _notes(drops: tuple[Any, ...]) -> tuple[str, ...]:
 
 def _counted(every: Sides, parity: Parity) -> Iterator[Finding]:
     """A finding for each framework whose own counter counts other FLOPs than the layers have."""
-    ours = work.flops(parity.layers, "forward")
+    ours = costs.flops(parity.layers, "forward")
     if not ours:
         return
     for name, answer in every.ask("count", {name: {} for name in every.names}).items():
@@ -272,11 +273,13 @@ def compare_stack(
     written: Path,
 ) -> Iterator[TimedCheck]:
     """What a stack of a group wrote, as it is timed, against a float64 reference."""
-    return rounding.timed_checks(
+    return precision.timed_checks(
         parity.layers,
         group.task,
         str(stack),
-        precision=rounding.timed_precision(selection.precision, selection.device, selection.policy),
+        precision=precision.timed_precision(
+            selection.precision, selection.device, selection.policy
+        ),
         batch=group.size.batch,
         reference=reference,
         written=written,

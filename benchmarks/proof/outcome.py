@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.frameworks.description import Assigned, Description, Node
 from benchmarks.proof import compare
 from benchmarks.proof.match import Match
-from benchmarks.records import Cause, Finding
+from benchmarks.results.records import Cause, Finding
 from benchmarks.tasks.task import Batch, Task, batch_size, draw
 
 

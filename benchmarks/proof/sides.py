@@ -17,8 +17,8 @@ from benchmarks.frameworks.description import (
     Assigned,
     Description,
 )
-from benchmarks.process import WorkerProcess
-from benchmarks.records import Stack
+from benchmarks.results.records import Stack
+from benchmarks.worker.process import WorkerProcess
 
 WORKER = "benchmarks.proof.worker"
 AT_ONCE = 2

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import frameworks, serving, sources
+from benchmarks import frameworks
 from benchmarks.frameworks.encoding import assignment
 from benchmarks.proof import compare
 from benchmarks.tasks import stored, weights
 from benchmarks.tasks.optimizers import SGD
 from benchmarks.tasks.task import TaskError, draw
+from benchmarks.worker import protocol, sources
 
 PLAIN = SGD(0.01)
 STEPS = 3
@@ -204,4 +205,4 @@ def _write(path: str, arrays: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    serving.work(ProofWorker(), *map(int, sys.argv[1:3]))
+    protocol.work(ProofWorker(), *map(int, sys.argv[1:3]))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from benchmarks import serving
 from benchmarks.proof.worker import ProofWorker
+from benchmarks.worker import protocol
 
 
 class Unmatched(ProofWorker):
@@ -22,4 +22,4 @@ class Unmatched(ProofWorker):
 
 
 if __name__ == "__main__":
-    serving.work(Unmatched(), *map(int, sys.argv[1:3]))
+    protocol.work(Unmatched(), *map(int, sys.argv[1:3]))

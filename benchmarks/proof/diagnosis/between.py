@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.frameworks.description import Arrays, Step
 from benchmarks.proof.diagnosis import functions, lines
-from benchmarks.records import Cause
+from benchmarks.results.records import Cause
 
 FLATTENED = "flatten order"
 """How the cause begins where a side flattens the axes in another order."""

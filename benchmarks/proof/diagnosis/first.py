@@ -12,7 +12,7 @@ from benchmarks.frameworks.description import Arrays, Description, Step
 from benchmarks.proof.compare import Compared
 from benchmarks.proof.diagnosis import between, functions, layers
 from benchmarks.proof.match import Match
-from benchmarks.records import Cause
+from benchmarks.results.records import Cause
 
 Array = NDArray[Any]
 

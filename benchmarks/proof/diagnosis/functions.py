@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.proof.compare import relative_error
-from benchmarks.records import Cause
+from benchmarks.results.records import Cause
 
 Array = NDArray[Any]
 CLOSE = 1e-7

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.frameworks.description import Arrays, Node
 from benchmarks.proof.diagnosis import functions, lines
 from benchmarks.proof.match import Match
-from benchmarks.records import Cause
+from benchmarks.results.records import Cause
 from benchmarks.tasks.layers import kinds
 
 Array = NDArray[Any]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.frameworks.description import Arrays
 from benchmarks.proof.compare import relative_error
 from benchmarks.proof.diagnosis import functions
-from benchmarks.records import Cause
+from benchmarks.results.records import Cause
 
 Array = NDArray[Any]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.frameworks.description import Description, Drop, Node, Weight
 from benchmarks.proof.match import Match
-from benchmarks.records import Cause
+from benchmarks.results.records import Cause
 
 FLOAT32 = 1e-7
 """Relative difference of a constant from itself in float32, in which Keras keeps them."""

@@ -1,0 +1,1 @@
+"""The engine: a session, its calibration, launches of workers, rounds, and the summary."""

@@ -1,0 +1,92 @@
+"""The ceilings of this machine: measured once in each framework, and kept beside the runs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import environment, locks
+from benchmarks.measure import session
+from benchmarks.request.plan import Plan
+from benchmarks.request.selection import Selection
+from benchmarks.results.records import Stack
+from benchmarks.worker import briefing
+from benchmarks.worker.process import WorkerError, WorkerProcess
+
+SIZES = {"cpu": 1024, "cuda": 8192}
+"""Rows of the matrices: long beside the clock's step, short beside a person's patience."""
+FIGURES = ("flops_per_s", "bytes_per_s")
+STORE = "ceilings"
+MIXED = {"bfloat16", "float16"}
+
+
+def settle(made: Plan, out: Path, threads: int) -> dict[str, Any]:
+    """The ceiling of this machine, device and precision; measured where it is not stored.
+
+    It is the largest over the frameworks of the run. A framework that fails has no say.
+
+    Raises:
+        Locked: another run is using the device.
+    """
+    chosen = made.selection
+    fingerprint = environment.describe()["fingerprint"]
+    path = out / STORE / f"{fingerprint}-{chosen.device}-{chosen.precision}-{chosen.policy}.json"
+    if stored := _read(path):
+        return stored
+    able: dict[str, Stack] = {}
+    for group in made.groups:
+        for stack in group.stacks:
+            if not stack.label and not made.lacking(group.model, stack):
+                able.setdefault(stack.framework, stack)
+    with locks.DeviceLock(chosen.device):
+        found, reasons = _ask(list(able.values()), chosen, threads)
+        if found and chosen.precision in MIXED:
+            # Some of the work stays in float32, which may be the faster one.
+            found += _ask(list(able.values()), replace(chosen, precision="float32"), threads)[0]
+    if not found:
+        return _unknown("; ".join(reasons) or "no framework could measure it")
+    ceiling = {name: max(each[name] for each in found) for name in FIGURES}
+    told = ceiling | {"reason": "; ".join(reasons) or None}
+    session.store(path, json.dumps(told, indent=1) + "\n")
+    return told
+
+
+def _ask(
+    stacks: Sequence[Stack], chosen: Selection, threads: int
+) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """What each framework reached, and why one did not answer."""
+    found, reasons = list[Mapping[str, Any]](), list[str]()
+    for stack in stacks:
+        worker = WorkerProcess(stack)
+        try:
+            found.append(
+                worker.ask(
+                    "ceiling",
+                    deadline_s=chosen.timeout_s,
+                    framework=stack.framework,
+                    settings=briefing.settings(stack, chosen, threads),
+                    size=SIZES[chosen.device],
+                )
+            )
+        except WorkerError as error:
+            reasons.append(f"{stack}: {error.reason}")
+        finally:
+            worker.quit()
+    return found, reasons
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """What is stored; a damaged file is as good as none."""
+    try:
+        stored = json.loads(path.read_text())
+        return dict(stored) if all(math.isfinite(stored[name]) for name in FIGURES) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _unknown(reason: str) -> dict[str, Any]:
+    return dict.fromkeys(FIGURES) | {"reason": reason}

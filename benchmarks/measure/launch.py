@@ -1,0 +1,167 @@
+"""One launch of one group: a fresh worker per stack, all alive together, one running at a time."""
+
+from __future__ import annotations
+
+import math
+import random
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.measure import rounds, watching
+from benchmarks.measure.rounds import Taken
+from benchmarks.measure.workers import Context, Crew
+from benchmarks.request.plan import Group
+from benchmarks.results.records import COLD, Matchup, Stack
+from benchmarks.worker import checks, clock
+from profilers import neighbours
+
+
+@dataclass
+class Launch:
+    """Runs what is still wanted of one launch: each matchup still to be measured, by its stacks."""
+
+    context: Context
+    group: Group
+    index: int
+    wanted: dict[Matchup, tuple[Stack, ...]]
+    handoffs: Mapping[str, Mapping[str, Any]]
+    crew: Crew = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nobody is started before ``run``."""
+        self.crew = Crew(self.context, self.group, self.index, self.wanted, self.handoffs)
+
+    def run(
+        self,
+        check: Callable[[Stack, str, Path], None],
+        progress: Callable[[str], None],
+        *,
+        checked: Callable[[Stack, str], bool],
+        refused: Callable[[Stack], bool],
+    ) -> None:
+        """Start everyone, check each part not yet ``checked``, then measure phase by phase.
+
+        ``check`` compares what a worker wrote of a part with the reference; whom ``refused`` then
+        names goes. The order of stacks and of phases is drawn anew for every launch.
+        """
+        rng = random.Random()  # noqa: S311 - an order, not a secret
+        stacks = [s for s in self.group.stacks if any(s in of for of in self.wanted.values())]
+        try:
+            progress("start")
+            self.crew.start_all(rng.sample(stacks, len(stacks)))
+            for stack in list(self.crew.workers):
+                self._check(stack, check, checked)
+                if refused(stack) and stack in self.crew.workers:
+                    self.crew.workers.pop(stack).quit()
+            matchups = [m for m in self.wanted if m.phase != COLD]
+            for matchup in rng.sample(matchups, len(matchups)):
+                progress(matchup.phase)
+                self._measure(matchup, rng)
+            self.crew.warm_starts()
+        finally:
+            self.crew.end()
+
+    def _check(
+        self,
+        stack: Stack,
+        check: Callable[[Stack, str, Path], None],
+        checked: Callable[[Stack, str], bool],
+    ) -> None:
+        scaled = self.context.selection.precision == "float16"  # whose first steps are skipped
+        for part in checks.PARTS if scaled else (*checks.PARTS, checks.FIT):
+            on = [m for m in self.wanted if part in _parts(m.phase)]
+            if not on or checked(stack, part):
+                continue
+            with tempfile.TemporaryDirectory(prefix="twinbench-check-") as folder:
+                path = Path(folder) / f"{part}.npz"
+                if self.crew.ask(on, stack, "check", part=part, path=str(path)) is not None:
+                    check(stack, part, path)
+
+    def _measure(self, matchup: Matchup, rng: random.Random) -> None:
+        """Warm up, then take turns: round by round, in balanced random order."""
+        effort = self.context.effort
+        stacks = [s for s in self.wanted[matchup] if (matchup.id, s) not in self.crew.failed]
+        prepared = {
+            s: self.crew.ask(
+                [matchup],
+                s,
+                "prepare",
+                phase=matchup.phase,
+                turn_s=effort.turn_s,
+                warm_s=effort.warm_s,
+                slow=self.context.selection.variant(s).slow,
+            )
+            for s in stacks
+        }
+        alive = [s for s in stacks if prepared[s]]
+        longest_s = max((ready["turn_s"] for ready in prepared.values() if ready), default=math.inf)
+        wanted = effort.epoch_rounds if matchup.phase == "epoch" else effort.rounds_of(longest_s)
+        orders = clock.orders([str(s) for s in alive], rounds.limit(wanted), rng)
+        since = neighbours.Snapshot.take()
+        taken = self.context.gate.take(
+            matchup, wanted, lambda index: self._round(matchup, map(Stack.parse, orders[index]))
+        )
+        if watching.due(self.context.selection, effort, self.index):
+            for stack in rng.sample(alive, len(alive)):
+                self._watch(matchup, stack, taken, rng)
+        cases = {}
+        for stack in alive:
+            done, ready = self.crew.ask([matchup], stack, "finish"), prepared[stack]
+            if not done or not ready or (matchup.id, stack) in self.crew.failed:
+                continue
+            samples = _samples(taken.counted_turns(stack))
+            if min(samples) > 0:
+                told = {
+                    "samples_s": samples,
+                    "interference": rounds.evidence(taken, stack, since),
+                }
+                cases[str(stack)] = ready | done | told | {"turns": taken.turns(stack)}
+            else:
+                # The noise of this launch is larger than what is sought; the turns stay on record.
+                key = {"matchup": matchup.id, "launch": self.index, "stack": str(stack)}
+                self.context.append("unresolved", **key, turns=taken.turns(stack))
+        self.context.append("launch", matchup=matchup.id, launch=self.index, cases=cases)
+
+    def _watch(self, matchup: Matchup, stack: Stack, taken: Taken, rng: random.Random) -> None:
+        """Read what a worker takes while it repeats its work; nothing of it is a sample."""
+        worker, turns = self.crew.workers.get(stack), taken.counted_turns(stack)
+        if worker is None or not turns or (matchup.id, stack) in self.crew.failed:
+            return
+        told = watching.watch(
+            lambda seconds: self.crew.ask([matchup], stack, "sustain", seconds=seconds),
+            worker.pid,
+            watch_s=watching.WATCH_S[self.context.selection.effort],
+            step_s=median(turn["run_s"] for turn in turns),
+            device=self.context.selection.device,
+            rng=rng,
+        )
+        self.context.append("telemetry", matchup=matchup.id, stack=str(stack), telemetry=told)
+
+    def _round(self, matchup: Matchup, order: Iterable[Stack]) -> dict[Stack, Any] | None:
+        """A turn of every stack that has not failed; ``None`` where none is left."""
+        turns = {}
+        for stack in order:
+            if (matchup.id, stack) in self.crew.failed:
+                continue
+            turn = self.crew.ask([matchup], stack, "turn")
+            if turn:
+                pids = [worker.pid for worker in self.crew.workers.values()]
+                turn["record"]["gpu"] = self.context.gate.gpu_reasons(pids)
+                turns[stack] = turn
+        return turns or None
+
+
+def _samples(turns: Sequence[Mapping[str, Any]]) -> list[float]:
+    """What each turn took beyond the baseline; the launch's median steadies the baseline."""
+    baseline_s = median(turn["baseline_s"] for turn in turns)
+    return [turn["run_s"] - baseline_s for turn in turns]
+
+
+def _parts(phase: str) -> tuple[str, ...]:
+    """The parts of the check that a phase rests on; loading data rests on none."""
+    known = {"forward": ("inference",), "dataload": (), "epoch": ("training", checks.FIT)}
+    return known.get(phase, ("training",))

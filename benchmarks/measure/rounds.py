@@ -1,0 +1,193 @@
+"""Which rounds count: those beside which nothing was recorded against any stack.
+
+A disturbed round is taken again for all its stacks, within a budget, and stays on record. Where the
+machine does not fall quiet the launch says so, and the verdict names who kept it busy.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from benchmarks.results.records import Matchup, Stack
+from benchmarks.worker import disturbances
+from benchmarks.worker.disturbances import Normal
+from profilers import gpu_state, neighbours
+
+Turns = Mapping[Stack, Mapping[str, Any]]
+"""What each stack answered in one round."""
+
+EXTRA = 1.0
+"""Rounds that may be taken again, as a share of those wanted."""
+PAUSE_S = 0.25
+"""A rest after a disturbed round, in which a short disturbance may end; doubled from each to the
+next."""
+LONGEST_S = 1.0
+HOPELESS = 3
+"""Disturbed rounds, with none left alone before, after which no more are tried: what stays that
+long stays, and beside it a turn may take ten times its time."""
+ENOUGH = 0.5
+"""Share of the wanted rounds that must have been left alone for a launch to count as quiet."""
+SAGGING = 0.9
+"""Share of the usual SM clock below which a turn counts as disturbed."""
+NAMED = 3
+NAMED_CORES = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """All rounds of a matchup in one launch, with the causes recorded against each turn."""
+
+    rounds: Sequence[Turns]
+    causes: Sequence[Mapping[Stack, Mapping[str, float]]]
+    wanted: int
+
+    @property
+    def clean(self) -> list[int]:
+        """The rounds in which every stack was left alone."""
+        return [i for i, causes in enumerate(self.causes) if not any(causes.values())]
+
+    @property
+    def busy(self) -> bool:
+        """Whether too few rounds were left alone."""
+        return len(self.clean) < math.ceil(ENOUGH * self.wanted)
+
+    def counted(self) -> list[int]:
+        """The rounds whose samples count: all of them where the machine stayed busy."""
+        return list(range(len(self.rounds))) if self.busy else self.clean[: self.wanted]
+
+    def counted_turns(self, stack: Stack) -> list[Mapping[str, Any]]:
+        """A stack's turns in the rounds that count."""
+        return [self.rounds[i][stack] for i in self.counted() if stack in self.rounds[i]]
+
+    def turns(self, stack: Stack) -> list[dict[str, Any]]:
+        """All turns of a stack, with what was recorded against each."""
+        return [
+            {**turns[stack], "causes": causes[stack]}
+            for turns, causes in zip(self.rounds, self.causes, strict=True)
+            if stack in turns
+        ]
+
+    def worst(self) -> dict[str, float]:
+        """Each cause at its largest."""
+        found: dict[str, float] = {}
+        for causes in self.causes:
+            for of_turn in causes.values():
+                for cause, size in of_turn.items():
+                    found[cause] = max(size, found.get(cause, 0.0))
+        return found
+
+
+@dataclass
+class Gate:
+    """Remembers over a run what is normal for each stack, and judges every round by it."""
+
+    normals: dict[tuple[str, Stack], Normal] = field(default_factory=dict)
+    canaries_s: dict[Stack, list[float]] = field(default_factory=dict)
+    pause: Callable[[float], None] = time.sleep
+    gpu: gpu_state.Watch | None = None
+    clocks_mhz: list[int] = field(default_factory=list)
+
+    def gpu_reasons(self, ours: Iterable[int]) -> list[str]:
+        """What disturbs the device right behind a turn; nothing where no device is used."""
+        state = self.gpu.state() if self.gpu else None
+        if state is None:
+            return []
+        reasons = list(state.reasons)
+        if foreign := state.foreign(ours):
+            reasons.append(f"{foreign} foreign processes on the GPU")
+        if state.sm_clock_mhz is not None:
+            self.clocks_mhz.append(state.sm_clock_mhz)
+            usual = median(self.clocks_mhz)
+            if state.sm_clock_mhz < SAGGING * usual:
+                reasons.append(f"SM clock {state.sm_clock_mhz} MHz, usually {usual:.0f}")
+        return reasons
+
+    def take(
+        self, matchup: Matchup, wanted: int, one_round: Callable[[int], Turns | None]
+    ) -> Taken:
+        """Take rounds until enough were left alone, or the budget is spent.
+
+        ``one_round`` takes the n-th round; ``None`` where no stack is left to take a turn.
+        """
+        rounds: list[Turns] = []
+        taken = Taken(rounds=rounds, causes=[], wanted=wanted)
+        for index in range(limit(wanted)):
+            turns = one_round(index)
+            if turns is None:
+                break
+            rounds.append(turns)
+            for stack, turn in turns.items():
+                self._normal(matchup, stack).learn(turn["record"])
+            taken = self._judged(matchup, rounds, wanted)
+            if len(taken.clean) >= wanted:
+                break
+            if len(rounds) >= HOPELESS and not taken.clean:
+                break
+            if any(taken.causes[-1].values()):
+                disturbed = len(rounds) - len(taken.clean)
+                self.pause(min(2 ** (disturbed - 1) * PAUSE_S, LONGEST_S))
+        return taken
+
+    def _judged(self, matchup: Matchup, rounds: Sequence[Turns], wanted: int) -> Taken:
+        """Judge every round anew, because more is known of what is normal."""
+        causes = [
+            {
+                stack: disturbances.causes(turn["record"], self._normal(matchup, stack))
+                for stack, turn in turns.items()
+            }
+            for turns in rounds
+        ]
+        return Taken(rounds=rounds, causes=causes, wanted=wanted)
+
+    def _normal(self, matchup: Matchup, stack: Stack) -> Normal:
+        canaries_s = self.canaries_s.setdefault(stack, [])
+        return self.normals.setdefault((matchup.id, stack), Normal(canaries_s=canaries_s))
+
+
+def limit(wanted: int) -> int:
+    """How many rounds may be taken for so many that count."""
+    return wanted + math.ceil(EXTRA * wanted)
+
+
+def evidence(taken: Taken, stack: Stack, since: neighbours.Snapshot) -> dict[str, Any]:
+    """What is told of a stack's turns in a launch; ``who`` is asked only where the machine is busy.
+
+    ``repeated`` counts rounds taken beyond those wanted; ``who`` maps programs to cores.
+    """
+    turns = taken.turns(stack)
+    found = disturbances.summary(t["record"] for t in taken.counted_turns(stack)) | {
+        "rounds": len(taken.rounds),
+        "repeated": max(0, len(taken.rounds) - taken.wanted),
+        "busy": taken.busy,
+        "causes": taken.worst(),
+        "turns": len(turns),
+        "disturbed": _times_as_long(turns),
+    }
+    if taken.busy:
+        found["who"] = _busiest(since)
+    return found
+
+
+def _times_as_long(turns: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]]:
+    """By cause, how the time of each disturbed turn stands to the median of those left alone.
+
+    Told so that one can see what the gate is worth; no turn was judged by it.
+    """
+    alone = [turn["run_s"] for turn in turns if not turn["causes"]]
+    usual_s = median(alone) if alone else None
+    found: dict[str, list[float | None]] = {}
+    for turn in turns:
+        for cause in turn["causes"]:
+            found.setdefault(cause, []).append(turn["run_s"] / usual_s if usual_s else None)
+    return found
+
+
+def _busiest(since: neighbours.Snapshot) -> dict[str, float]:
+    shares = neighbours.cores_since(since).value or {}
+    top = sorted(shares, key=lambda name: -shares[name])[:NAMED]
+    return {name: round(shares[name], 2) for name in top if shares[name] >= NAMED_CORES}

@@ -1,0 +1,275 @@
+"""From the journal to the summary: run.json holds nothing that the journal does not."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from statistics import median
+from typing import Any
+
+from benchmarks.measure import plausibility
+from benchmarks.measure.watching import perturbation
+from benchmarks.proof import costs
+from benchmarks.request.plan import Group, Plan
+from benchmarks.results import statistics
+from benchmarks.results.fairness import fairness, tuned
+from benchmarks.results.ledger import Ledger
+from benchmarks.results.records import (
+    COLD,
+    Case,
+    ColdStart,
+    Exit,
+    Failure,
+    Launch,
+    Learned,
+    Matchup,
+    MatchupResult,
+    Parity,
+    Run,
+    Stack,
+    Status,
+    Verdict,
+    from_json,
+)
+
+
+def assemble(plan: Plan, ledger: Ledger, header: Run, *, interrupted: bool = False) -> Run:
+    """The run as far as the journal tells it; ``header`` holds what does not depend on samples."""
+    matchups = tuple(
+        _matchup(plan, group, matchup, ledger, header, interrupted=interrupted)
+        for group in plan.groups
+        for matchup in group.matchups
+    )
+    checks = fairness(_by_stack(ledger.settings)) + tuned(plan.selection.tuned)
+    environment = header.environment | {"fairness": checks}
+    code = Exit.INTERRUPTED if interrupted else exit_code(matchups)
+    return replace(
+        header,
+        matchups=matchups,
+        environment=environment,
+        interference=interference(matchups),
+        telemetry=perturbation(case for result in matchups for case in result.cases),
+        exit=code,
+    )
+
+
+def _by_stack(settings: Mapping[tuple[str, str], dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The settings of each stack, told apart by model where a stack was tuned to its models."""
+    alike: dict[str, list[dict[str, Any]]] = {}
+    for (_, stack), told in settings.items():
+        if told not in alike.setdefault(stack, []):
+            alike[stack].append(told)
+    return {
+        stack if len(alike[stack]) == 1 else f"{stack} ({model})": told
+        for (model, stack), told in settings.items()
+    }
+
+
+def interference(matchups: Sequence[MatchupResult]) -> dict[str, Any]:
+    """Over the whole run: how many rounds were taken again, why, and what the watching cost.
+
+    ``gate_share`` is the time spent on counters and canary over the time of the turns watched.
+    """
+    rounds = repeated = busy = turns = 0
+    shares, disturbed = list[float](), dict[str, list[float | None]]()
+    for result in matchups:
+        told = [
+            (launch.index, launch.interference)
+            for case in result.cases
+            for launch in case.launches
+            if launch.interference
+        ]
+        for of_round in dict(told).values():  # alike for all stacks of the launch
+            rounds += of_round["rounds"]
+            repeated += of_round["repeated"]
+            busy += of_round["busy"]
+        for _, of_stack in told:
+            share = of_stack.get("gate_share")
+            shares += [] if share is None else [share]
+            turns += of_stack.get("turns", 0)
+            for cause, times in of_stack.get("disturbed", {}).items():
+                disturbed.setdefault(cause, []).extend(times)
+    return {
+        "rounds": rounds,
+        "repeated": repeated,
+        "busy_launches": busy,
+        "turns": turns,
+        "disturbed": {cause: _typical(times) for cause, times in disturbed.items()},
+        "gate_share": median(shares) if shares else None,
+    }
+
+
+def _typical(times: Sequence[float | None]) -> dict[str, Any]:
+    """Of turns disturbed alike: how many, and how many times as long as those left alone."""
+    known = [t for t in times if t is not None]
+    return {"turns": len(times), "times_as_long": median(known) if known else None}
+
+
+def exit_code(matchups: Sequence[MatchupResult]) -> Exit:
+    """The gravest of what became of the cases; nothing measured is a code of its own."""
+    statuses = {case.status for result in matchups for case in result.cases}
+    if "parity_failed" in statuses:
+        return Exit.PARITY
+    if statuses - {"ok", "unsupported", "skipped"}:
+        return Exit.INCOMPLETE
+    return Exit.OK if "ok" in statuses else Exit.NOTHING
+
+
+def _matchup(
+    plan: Plan,
+    group: Group,
+    matchup: Matchup,
+    ledger: Ledger,
+    header: Run,
+    *,
+    interrupted: bool,
+) -> MatchupResult:
+    margin = statistics.margin(header.aa_floor.get("value"))
+    parity = ledger.proofs.get(group.model)
+    checks = tuple(ledger.checks.get(group.model, ()))
+    if parity:
+        parity = replace(parity, timed=checks)
+    cases = tuple(
+        plausibility.judged(
+            _case(plan, group, matchup, stack, ledger, parity, interrupted=interrupted),
+            header.environment.get("ceiling"),
+        )
+        for stack in group.stacks
+    )
+    verdicts = tuple(
+        _verdict(plan, a, b, parity, margin) for a, b in itertools.combinations(cases, 2)
+    )
+    return MatchupResult(
+        matchup=matchup,
+        parity=parity,
+        cases=cases,
+        verdicts=verdicts,
+        profile=ledger.profiles.get(matchup.id),
+    )
+
+
+def _verdict(plan: Plan, a: Case, b: Case, parity: Parity | None, margin: float) -> Verdict:
+    verdict = statistics.compare(a, b, margin)
+    across = len({plan.selection.engine(Stack.parse(case.stack)) for case in (a, b)}) > 1
+    if (
+        across
+        and verdict.verdict != "not comparable"
+        and (parity is None or parity.status != "proven")
+    ):
+        why = parity.reason if parity else "the proof has not been made"
+        return replace(verdict, verdict="not comparable", reason=f"twins not proven: {why}")
+    return verdict
+
+
+def _case(
+    plan: Plan,
+    group: Group,
+    matchup: Matchup,
+    stack: Stack,
+    ledger: Ledger,
+    parity: Parity | None,
+    *,
+    interrupted: bool,
+) -> Case:
+    name = str(stack)
+    cold = tuple(ledger.colds.get(matchup.id, {}).get(name, ()))
+    taken = {
+        index: cases[name]
+        for index, cases in sorted(ledger.launches.get(matchup.id, {}).items())
+        if name in cases
+    }
+    launches = _cold_launches(cold) or tuple(_launch(i, data) for i, data in taken.items())
+    status, reason = _status(plan, matchup, name, ledger, parity, launches, interrupted=interrupted)
+    failed = ledger.failures.get((matchup.id, name))
+    layers = parity.layers if parity else ()
+    flops = costs.flops(layers, matchup.phase, group.task)
+    last: Mapping[str, Any] = next(reversed(taken.values()), {})
+    return Case(
+        id=matchup.case_id(name),
+        stack=name,
+        status=status,
+        reason=reason,
+        launches=launches if status != "parity_failed" else (),
+        flops_per_iteration=flops * group.size.batch if flops else None,
+        bytes_per_iteration=costs.bytes_of(
+            layers, group.task, matchup.phase, group.size.batch, matchup.precision
+        ),
+        items_per_iteration=last.get("items"),
+        memory=_peaks([data["memory"] for data in taken.values()]),
+        cold_starts=cold,
+        learned=tuple(
+            from_json(Learned, one) for data in taken.values() for one in data["learned"][-1:]
+        ),
+        settings=ledger.settings.get((matchup.model, name), {}),
+        failure=from_json(Failure, failed["failure"]) if failed else None,
+        telemetry=ledger.telemetry.get((matchup.id, name)),
+    )
+
+
+def _status(
+    plan: Plan,
+    matchup: Matchup,
+    stack: str,
+    ledger: Ledger,
+    parity: Parity | None,
+    launches: Sequence[Launch],
+    *,
+    interrupted: bool,
+) -> tuple[Status, str | None]:
+    lacking = plan.lacking(matchup.model, Stack.parse(stack))
+    if lacking:
+        return "unsupported", lacking
+    if parity and parity.status == "failed":
+        return "parity_failed", parity.reason
+    wrong = [c for c in (parity.timed if parity else ()) if c.stack == stack and not c.ok]
+    if wrong:
+        first = wrong[0]
+        return "parity_failed", (
+            f"as timed, its {first.quantity} differs from the float64 reference by"
+            f" {first.error:.1e}, more than rounding allows ({first.bound:.1e})"
+        )
+    failed = ledger.failures.get((matchup.id, stack))
+    if failed:
+        return failed["status"], failed["reason"]
+    cold = matchup.phase == COLD
+    wanted = plan.effort.cold_launches if cold else plan.effort.launches
+    if len(launches) < wanted and interrupted:
+        return "interrupted", f"{len(launches)} of {wanted} launches were finished"
+    if not launches:
+        made = ledger.launches.get(matchup.id)
+        return "error", "no launch could tell it from noise" if made else "no launch was made"
+    return "ok", None
+
+
+def _launch(index: int, data: Mapping[str, Any]) -> Launch:
+    return Launch(
+        index=index,
+        samples_s=tuple(data["samples_s"]),
+        warmup_s=tuple(data["warmup_s"]),
+        steady=data["steady"],
+        iterations=data["iterations"],
+        retraced=data.get("retraced"),
+        interference=data.get("interference"),
+    )
+
+
+def _cold_launches(cold: Sequence[ColdStart]) -> tuple[Launch, ...]:
+    """A cold start is its own sample, with the compiler's cache empty."""
+    return tuple(
+        Launch(index=start.launch, samples_s=(start.total_s,))
+        for start in cold
+        if start.cache == "empty"
+    )
+
+
+def _peaks(measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The largest peak of each kind over the launches, with the reason where there is none."""
+    peaks: dict[str, Any] = {}
+    for name in ("peak_rss", "device_peak"):
+        values = [m[f"{name}_bytes"] for m in measured if m.get(f"{name}_bytes") is not None]
+        peaks[f"{name}_bytes"] = max(values, default=None)
+        if not values and measured:
+            reason = "peak_rss_reason" if name == "peak_rss" else "device_reason"
+            peaks[reason] = measured[-1].get(reason)
+    return peaks

@@ -1,0 +1,206 @@
+"""The workers of one launch: started, asked, and replaced where they fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure.rounds import Gate
+from benchmarks.request import discovery
+from benchmarks.request.plan import Group
+from benchmarks.request.selection import Effort, Selection
+from benchmarks.results.records import COLD, Matchup, Stack, to_json
+from benchmarks.worker import briefing
+from benchmarks.worker.process import WorkerError, WorkerProcess
+
+Append = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What every launch of a run shares.
+
+    ``append`` writes one entry to the journal; ``cache`` holds the compilers' caches of the run;
+    ``gate`` judges which rounds count.
+    """
+
+    selection: Selection
+    effort: Effort
+    threads: int
+    append: Append
+    cache: Path
+    gate: Gate
+
+
+@dataclass
+class Crew:
+    """A worker per stack; ``failed`` collects stacks to leave out, by matchup.
+
+    ``wanted`` maps each matchup of launch ``index`` still to be measured to its stacks;
+    ``handoffs`` are what the proof found of each engine.
+    """
+
+    context: Context
+    group: Group
+    index: int
+    wanted: dict[Matchup, tuple[Stack, ...]]
+    handoffs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    failed: set[tuple[str, Stack]] = field(default_factory=set)
+    workers: dict[Stack, WorkerProcess] = field(default_factory=dict)
+    closing: bool = False
+
+    @property
+    def _cold(self) -> bool:
+        """Whether this launch measures cold starts."""
+        asked = any(m.phase == COLD for m in self.wanted)
+        return asked and self.index < self.context.effort.cold_launches
+
+    def _cache(self, stack: Stack) -> Path:
+        """Where a stack's compiler caches: a new folder for a cold launch, else the first one."""
+        launch = self.index if self._cold else 0
+        return self.context.cache / self.group.model / str(launch) / str(stack)
+
+    def start_all(self, stacks: list[Stack]) -> None:
+        """One after the other where the start itself is measured, else two at a time."""
+        if self._cold:
+            for stack in stacks:
+                self._start(stack)
+            return
+        # The kernel ends a worker with the thread that spawned it, so this thread spawns them all.
+        for stack in stacks:
+            self._spawn(stack)
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            try:
+                for started in [pool.submit(self._settle, stack, None) for stack in stacks]:
+                    started.result()
+            except BaseException:
+                self.closing = True
+                pool.shutdown(wait=False, cancel_futures=True)
+                for worker in list(self.workers.values()):
+                    worker.kill()
+                raise
+
+    def _start(self, stack: Stack, cache: str | None = "empty") -> None:
+        self._spawn(stack)
+        self._settle(stack, cache)
+
+    def _spawn(self, stack: Stack) -> None:
+        python = self.context.selection.variant(stack).python
+        self.workers[stack] = WorkerProcess(stack, self._cache(stack), python)
+
+    def _settle(self, stack: Stack, cache: str | None) -> None:
+        """Let a worker import and build; a failure costs all its cases here.
+
+        ``cache`` says in what state the start finds the compiler's cache; ``None``: do not time it.
+        """
+        needs_data = any(discovery.load("phases", m.phase).NEEDS_DATA for m in self.wanted)
+        stamps = self.ask(
+            list(self.wanted),
+            stack,
+            "start",
+            restart=False,
+            spawned=self.workers[stack].spawned,
+            job=briefing.job(
+                self.group,
+                self.context.selection,
+                stack,
+                self.context.threads,
+                self.handoffs[self.context.selection.engine(stack)],
+                needs_data=needs_data,
+            ),
+        )
+        if stamps is None:
+            return
+        colds = [m for m, of in self.wanted.items() if m.phase == COLD and stack in of]
+        if colds and self._cold and cache:
+            step = self.ask(colds, stack, "first_step")
+            if step is None:
+                return
+            self._append_cold(colds[0], stack, stamps | step, cache)
+        # Not before the first step: to read a setting back may start a compiler.
+        told = self.ask(list(self.wanted), stack, "settings", restart=False)
+        if told:
+            self.context.append(
+                "settings", model=self.group.model, stack=str(stack), settings=told["settings"]
+            )
+
+    def _append_cold(
+        self, matchup: Matchup, stack: Stack, stamps: dict[str, Any], cache: str
+    ) -> None:
+        self.context.append(
+            "cold",
+            matchup=matchup.id,
+            launch=self.index,
+            stack=str(stack),
+            cold={
+                "launch": self.index,
+                "cache": cache,
+                **{key: stamps[key] for key in ("import_s", "build_s", "first_step_s")},
+            },
+        )
+
+    def warm_starts(self) -> None:
+        """Start each stack that filled its compiler's cache once more, now that it is full."""
+        for matchup, of in self.wanted.items():
+            for stack in of if matchup.phase == COLD and self._cold else ():
+                filled = any(path.is_file() for path in self._cache(stack).rglob("*"))
+                if filled and stack in self.workers:
+                    self.workers.pop(stack).quit()
+                    self._start(stack, cache="warm")
+
+    def end(self) -> None:
+        """Let every worker go; what fails from here on is no failure."""
+        self.closing = True
+        for worker in list(self.workers.values()):
+            worker.quit()
+
+    def ask(
+        self,
+        matchups: list[Matchup],
+        stack: Stack,
+        verb: str,
+        *,
+        restart: bool = True,
+        **arguments: Any,
+    ) -> dict[str, Any] | None:
+        """Ask a worker on behalf of some matchups.
+
+        If it fails, they have failed for this stack, and a new worker serves the others.
+        """
+        worker = self.workers.get(stack)
+        if worker is None or all((m.id, stack) in self.failed for m in matchups):
+            return None
+        try:
+            return worker.ask(verb, deadline_s=self.context.selection.timeout_s, **arguments)
+        except WorkerError as error:
+            for matchup in matchups:
+                if stack in self.wanted[matchup]:
+                    self._fail(matchup, stack, error)
+            self.workers.pop(stack).kill()
+            if restart and not self.closing and self._left(stack):
+                self._start(stack, cache=None)
+            return None
+
+    def _left(self, stack: Stack) -> bool:
+        """Whether a stack still has something to measure."""
+        return any(
+            stack in of and matchup.phase != COLD and (matchup.id, stack) not in self.failed
+            for matchup, of in self.wanted.items()
+        )
+
+    def _fail(self, matchup: Matchup, stack: Stack, error: WorkerError) -> None:
+        if self.closing or (matchup.id, stack) in self.failed:
+            return
+        self.failed.add((matchup.id, stack))
+        self.context.append(
+            "failure",
+            matchup=matchup.id,
+            stack=str(stack),
+            launch=self.index,
+            status=error.status,
+            reason=error.reason,
+            failure=to_json(error.failure) | {"launch": self.index},
+        )

@@ -1,0 +1,259 @@
+"""What there is, found by file name: no table to edit, and no framework imported to list names."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from benchmarks import frameworks
+from benchmarks.machine.environment import framework_status
+from benchmarks.results.records import Stack
+from benchmarks.tasks.stored import CANONICAL
+from benchmarks.tasks.task import Task, TaskError
+from benchmarks.tasks.task import check as task_check
+
+Kind = Literal["models", "phases"]
+HERE = Path(__file__).parent.parent
+PLACES: Mapping[Kind, str] = {"models": "models", "phases": "worker/phases"}
+"""The folder of each kind, below ``benchmarks``."""
+USER_MODELS = "twinbench_user_models"
+TEMPLATE = "_new"
+USER_TRAINERS = "twinbench_user_trainers"
+
+
+class UnknownNameError(ValueError):
+    """A name that is not there; the text says which names are."""
+
+
+class BadModelError(TypeError):
+    """A model's folder does not hold what a model needs; the text says what is missing."""
+
+
+def names(kind: Kind, models_dir: Path | None = None) -> tuple[str, ...]:
+    """Sorted names: files of ``phases``, folders of ``models``.
+
+    A user's models join ours; names with an underscore in front are shared parts, not models.
+    """
+    if kind != "models":
+        found = {path.stem for path in (HERE / PLACES[kind]).glob("*.py")}
+    else:
+        folders = [HERE / PLACES[kind], *([models_dir] if models_dir else [])]
+        found = {path.parent.name for f in folders for path in f.glob("*/__init__.py")}
+    return tuple(sorted(n for n in found if not n.startswith("_")))
+
+
+def check(kind: str, name: str, allowed: tuple[str, ...]) -> str:
+    """The name itself.
+
+    Raises:
+        UnknownNameError: it is not allowed.
+    """
+    if name not in allowed:
+        near = difflib.get_close_matches(name, allowed, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise UnknownNameError(f"unknown {kind} {name!r}{hint}; there are: {', '.join(allowed)}")
+    return name
+
+
+def load(kind: Kind, name: str) -> ModuleType:
+    """Import the module of a phase.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    check(kind.removesuffix("s"), name, names(kind))
+    return importlib.import_module(f"benchmarks.{PLACES[kind].replace('/', '.')}.{name}")
+
+
+def task(name: str, models_dir: Path | None = None) -> Task:
+    """The TASK of a model.
+
+    Raises:
+        UnknownNameError: there is no such model.
+        BadModelError: its folder holds no sound Task of the name TASK.
+    """
+    check("model", name, names("models", models_dir))
+    found: Any = getattr(_model_package(name, models_dir), "TASK", None)
+    if not isinstance(found, Task):
+        raise BadModelError(f"model {name!r}: its __init__.py must define TASK, a Task")
+    try:
+        task_check(found)
+    except TaskError as error:
+        raise BadModelError(f"model {name!r}: {error}") from None
+    return found
+
+
+def create(name: str, models_dir: Path) -> Path:
+    """Write a new model's folder; it is proven as it stands.
+
+    Raises:
+        UnknownNameError: the name is no Python name, or there is such a folder already.
+    """
+    if not name.isidentifier() or name.startswith("_"):
+        raise UnknownNameError(f"{name!r} is no name for a model: letters, digits and underscores")
+    folder = models_dir / name
+    if folder.exists():
+        raise UnknownNameError(f"{folder} is there already")
+    folder.mkdir(parents=True)
+    for path in (HERE / "models" / TEMPLATE).glob("*.py"):
+        text = path.read_text().replace("--models NAME", f"--models {name}")
+        (folder / path.name).write_text(
+            text.replace("--models-dir DIR", f"--models-dir {models_dir}")
+        )
+    return folder
+
+
+def roots(name: str, models_dir: Path | None = None) -> tuple[Path, ...]:
+    """The folders below which a user's own ``layers`` and ``losses`` lie: the model's, and all."""
+    folder = _model_folder(name, models_dir)
+    return (folder, models_dir) if models_dir and folder.parent == models_dir else ()
+
+
+def weights(name: str, models_dir: Path | None = None) -> Path | None:
+    """The file of a model's own weights, by canonical key; ``None`` where they are drawn."""
+    path = _model_folder(name, models_dir) / CANONICAL
+    return path if path.is_file() else None
+
+
+def trainers(framework: str, models_dir: Path | None = None) -> tuple[str, ...]:
+    """The names of a framework's trainers: ours, and a user's in ``trainers/<framework>``."""
+    folders = [frameworks.HERE / framework / "trainers"]
+    folders += [models_dir / "trainers" / framework] if models_dir else []
+    found = {path.stem for folder in folders for path in folder.glob("[!_]*.py")}
+    return tuple(sorted(found))
+
+
+def trainer(framework: str, name: str, folders: tuple[Path, ...] = ()) -> ModuleType:
+    """A trainer's module; this imports its framework. A user's goes before ours.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    for root in folders:
+        path = root / "trainers" / framework / f"{name}.py"
+        if path.is_file():
+            return _module(f"{USER_TRAINERS}_{framework}_{name}", path)
+    check(f"trainer of {framework}", name, trainers(framework))
+    return frameworks.part(framework, f"trainers.{name}")
+
+
+def twin(name: str, dialect: str, models_dir: Path | None = None) -> ModuleType:
+    """The twin of a model in a dialect; this imports the framework.
+
+    Raises:
+        ModuleNotFoundError: the model has no twin in that dialect.
+    """
+    package = _model_package(name, models_dir)
+    return importlib.import_module(f"{package.__name__}.{dialect}")
+
+
+def has_twin(name: str, dialect: str, models_dir: Path | None = None) -> bool:
+    """Whether the model's folder holds a twin in that dialect."""
+    return (_model_folder(name, models_dir) / f"{dialect}.py").is_file()
+
+
+def stacks(*, hidden: bool = False) -> tuple[Stack, ...]:
+    """Every stack there could be, of installed frameworks or not; a framework's own dialect first.
+
+    The first stack of a pair is the one a verdict speaks about: PyTorch against Keras on something.
+    """
+    found = {name: frameworks.facts(name) for name in frameworks.names()}
+    shown = [name for name, facts in found.items() if hidden or not facts.hidden]
+    shown.sort(key=lambda name: found[name].dialect != name)
+    return tuple(Stack(name, mode) for name in shown for mode in found[name].modes)
+
+
+def default_stacks() -> tuple[Stack, ...]:
+    """The stacks of a run that names none."""
+    return tuple(s for s in stacks() if frameworks.facts(s.framework).modes[s.mode])
+
+
+def plain_stacks() -> tuple[Stack, ...]:
+    """One stack per framework: its first mode, which changes the model least."""
+    first: dict[str, Stack] = {}
+    for stack in default_stacks():
+        first.setdefault(stack.framework, stack)
+    return tuple(first.values())
+
+
+def compared(package: str) -> tuple[Stack, tuple[str, ...]]:
+    """The stack in which releases of a package are compared, and all names it is installed by.
+
+    Raises:
+        UnknownNameError: no framework needs it.
+    """
+    for name, found in frameworks.every().items():
+        for need in found.needs:
+            if package in need.names:
+                return Stack(name, next(iter(found.modes))), need.names
+    there = (name for need in frameworks.packages().values() for name in need.names)
+    raise UnknownNameError(f"no stack is known for {package!r}; there are: {', '.join(there)}")
+
+
+def unsupported(stack: Stack, device: str, python: str | None = None) -> str | None:
+    """Why a stack cannot run here, or in the environment of another interpreter, or ``None``."""
+    requires = frameworks.facts(stack.framework).packages
+    missing = _status_in(python, requires) if python else framework_status(requires)
+    if missing or device == "cpu":
+        return missing
+    from profilers.nvml import devices
+
+    found, reason = devices()
+    return None if found else f"no CUDA device: {reason}"
+
+
+def _status_in(python: str, requires: tuple[str, ...]) -> str | None:
+    """``framework_status`` as another interpreter would give it."""
+    names = (*requires, "numpy", "psutil", "scipy")  # a worker needs these of its environment
+    program = (
+        "import sys; from importlib.util import find_spec as f;"
+        "print(*(n for n in sys.argv[1:] if (s := f(n)) is None or s.origin is None))"
+    )
+    try:
+        done = subprocess.run(
+            [python, "-I", "-c", program, *names],
+            capture_output=True,
+            check=True,
+            text=True,
+            timeout=60,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"{python} does not run: {type(error).__name__}"
+    missing = done.stdout.split()
+    return f"not installed there: {', '.join(missing)}" if missing else None
+
+
+def _model_folder(name: str, models_dir: Path | None) -> Path:
+    if models_dir and (models_dir / name / "__init__.py").is_file():
+        return models_dir / name
+    return HERE / "models" / name
+
+
+@cache
+def _model_package(name: str, models_dir: Path | None) -> ModuleType:
+    folder = _model_folder(name, models_dir)
+    if folder.parent == HERE / "models":
+        return importlib.import_module(f"benchmarks.models.{name}")
+    # A package of its own keeps a user's `resnet50` apart from ours and leaves sys.path alone.
+    return _module(f"{USER_MODELS}_{name}", folder / "__init__.py")
+
+
+def _module(qualified: str, path: Path) -> ModuleType:
+    inside = [str(path.parent)] if path.name == "__init__.py" else None
+    location = importlib.util.spec_from_file_location(
+        qualified, path, submodule_search_locations=inside
+    )
+    if location is None or location.loader is None:
+        raise UnknownNameError(f"cannot load {path.name} from {path.parent.name}")
+    module = importlib.util.module_from_spec(location)
+    sys.modules[qualified] = module
+    location.loader.exec_module(module)
+    return module

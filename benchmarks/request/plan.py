@@ -1,0 +1,213 @@
+"""From what was asked to what will be measured: selection, sizes, and the order of matchups."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+
+from benchmarks import frameworks
+from benchmarks.request import discovery
+from benchmarks.request.selection import EFFORTS, Effort, Selection, SelectionError, check
+from benchmarks.results.records import COLD, Matchup, Stack
+from benchmarks.tasks.task import Size, Task, TaskError
+
+DEFAULT_DATA = "digits"
+ORDER = ("forward", "backward", "train_step", "dataload", "epoch", COLD)
+"""How phases are shown; one that is not listed comes last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Matchups that share model and size, and so share the workers of a launch."""
+
+    model: str
+    task: Task
+    size: Size
+    stacks: tuple[Stack, ...]
+    matchups: tuple[Matchup, ...]
+    data: str | None = None
+
+    def phases(self) -> tuple[str, ...]:
+        """The phases of the matchups, in their order."""
+        return tuple(m.phase for m in self.matchups)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything a run will do, in order."""
+
+    selection: Selection
+    effort: Effort
+    groups: tuple[Group, ...]
+    unsupported: dict[str, str] = field(default_factory=dict)
+
+    def lacking(self, model: str, stack: Stack) -> str | None:
+        """Why a stack cannot run a model here, or ``None``."""
+        dialect = frameworks.facts(stack.framework).dialect
+        if not discovery.has_twin(model, dialect, self.selection.models_dir):
+            return f"the model has no {dialect} twin"
+        return self.unsupported.get(str(stack))
+
+    def only(self, case_ids: Collection[str]) -> Plan:
+        """The same plan with no matchup and no stack of a model that none of the cases needs.
+
+        Every matchup of a model keeps every stack that is left: they are timed against each other.
+        """
+        groups = []
+        for group in self.groups:
+            matchups = tuple(
+                m
+                for m in group.matchups
+                if any(m.case_id(str(s)) in case_ids for s in group.stacks)
+            )
+            stacks = tuple(
+                s for s in group.stacks if any(m.case_id(str(s)) in case_ids for m in matchups)
+            )
+            if matchups:
+                groups.append(replace(group, matchups=matchups, stacks=stacks))
+        return replace(self, groups=tuple(groups))
+
+    def case_ids(self) -> tuple[str, ...]:
+        """Every case, in order."""
+        return tuple(m.case_id(str(s)) for g in self.groups for m in g.matchups for s in g.stacks)
+
+
+def make(selection: Selection) -> Plan:
+    """Plan a selection.
+
+    Raises:
+        UnknownNameError: a model, phase or stack that is not there.
+        SelectionError: anything else that cannot be; the text says what is allowed.
+    """
+    check(selection)
+    models = _models(selection)
+    phases = _chosen("phase", selection.phases, discovery.names("phases"))
+    phases = tuple(sorted(phases, key=lambda p: ORDER.index(p) if p in ORDER else len(ORDER)))
+    stacks = _chosen_stacks(selection)
+    groups = [_group(model, phases, stacks, selection) for model in models]
+    if selection.shard:
+        index, count = selection.shard
+        groups = groups[index - 1 :: count]
+    reasons = {
+        str(s): discovery.unsupported(s, selection.device, selection.variant(s).python)
+        for s in stacks
+    }
+    made = Plan(
+        selection=selection,
+        effort=_effort(selection),
+        groups=tuple(groups),
+        unsupported={stack: reason for stack, reason in reasons.items() if reason},
+    )
+    return made.only(_named_cases(made)) if selection.only else made
+
+
+def _effort(selection: Selection) -> Effort:
+    effort = EFFORTS[selection.effort]
+    return replace(effort, launches=selection.launches) if selection.launches else effort
+
+
+def _named_cases(made: Plan) -> set[str]:
+    """The cases that ``--only`` names; the id of a matchup stands for all of its cases."""
+    known = {
+        m.id: {m.case_id(str(s)) for s in group.stacks}
+        for group in made.groups
+        for m in group.matchups
+    }
+    known |= {case: {case} for case in made.case_ids()}
+    for name in made.selection.only:
+        if name not in known:
+            near = ", ".join(difflib.get_close_matches(name, known, cutoff=0.0))
+            raise SelectionError(f"--only: unknown id {name!r}; the nearest: {near or 'none'}")
+    return set().union(*(known[name] for name in made.selection.only))
+
+
+def _models(selection: Selection) -> tuple[str, ...]:
+    """The named models; else all, but for the heavy ones where a quick look is asked."""
+    there = discovery.names("models", selection.models_dir)
+    if selection.models:
+        return _chosen("model", selection.models, there)
+    quick = selection.effort == "quick"
+    return tuple(m for m in there if not (quick and discovery.task(m, selection.models_dir).heavy))
+
+
+def _chosen(kind: str, asked: Sequence[str], allowed: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(discovery.check(kind, name, allowed) for name in dict.fromkeys(asked)) or allowed
+
+
+def _chosen_stacks(asked: Selection) -> tuple[Stack, ...]:
+    if not asked.stacks:
+        return discovery.default_stacks()
+    allowed = tuple(map(str, discovery.stacks(hidden=True)))
+    shown = tuple(map(str, discovery.stacks()))
+    known = {variant.label for variant in asked.variants}
+    for name in asked.stacks:
+        plain, at, label = name.partition("@")
+        bare, plus, trainer = plain.partition("+")
+        if bare not in allowed:
+            discovery.check("stack", bare, shown)
+        if plus:
+            there = discovery.trainers(Stack.parse(bare).framework, asked.models_dir)
+            discovery.check(f"trainer of {bare}", trainer, there)
+        if at and label not in known:
+            raise SelectionError(
+                f"{name}: nothing says what {label!r} is; write --python {label}=INTERPRETER"
+            )
+    unused = known - {name.partition("@")[2] for name in asked.stacks}
+    if unused:
+        first = min(unused)
+        raise SelectionError(f"no stack uses {first!r}: write {allowed[0]}@{first} in --stacks")
+    return tuple(Stack.parse(name) for name in dict.fromkeys(asked.stacks))
+
+
+def _possible(model: str, task: Task, phases: Sequence[str], asked: Selection) -> tuple[str, ...]:
+    """The phases that a task can be run in; those that read data take labelled samples.
+
+    Raises:
+        SelectionError: one was asked for that it cannot.
+    """
+    try:
+        task.labelled()
+    except TaskError as error:
+        reading = [p for p in phases if discovery.load("phases", p).NEEDS_DATA]
+        if asked.phases and reading:
+            raise SelectionError(f"{model} has no phase {reading[0]}: {error}") from None
+        return tuple(p for p in phases if p not in reading)
+    return tuple(phases)
+
+
+def _group(model: str, phases: Sequence[str], stacks: tuple[Stack, ...], asked: Selection) -> Group:
+    task = discovery.task(model, asked.models_dir)
+    size = task.size(asked.effort)
+    shaped = task.at(size.shapes)
+    batch = asked.batch or size.batch
+    shape = "-".join(
+        "x".join(map(str, one.shape))
+        for name, one in shaped.inputs.items()
+        if one.shape != task.inputs[name].shape
+    )
+    data = asked.data or DEFAULT_DATA
+
+    def matchup(phase: str) -> Matchup:
+        variant = shape
+        if discovery.load("phases", phase).NEEDS_DATA:
+            amount = size.train_samples if phase == "epoch" else None
+            variant = "-".join(filter(None, (shape, data, str(amount or ""))))
+        return Matchup(
+            model=model,
+            phase=phase,
+            batch=batch,
+            precision=asked.precision,
+            device=asked.device,
+            policy=asked.policy,
+            variant=variant,
+        )
+
+    return Group(
+        model=model,
+        task=shaped,
+        size=replace(size, batch=batch),
+        stacks=stacks,
+        matchups=tuple(matchup(phase) for phase in _possible(model, task, phases, asked)),
+        data=data,
+    )

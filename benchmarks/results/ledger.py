@@ -1,0 +1,75 @@
+"""The journal by what it is about: what is done, what failed, and what is left to measure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.results.records import COLD, ColdStart, Matchup, Parity, Stack, TimedCheck, from_json
+
+Entry = Mapping[str, Any]
+
+
+@dataclass
+class Ledger:
+    """The journal's entries, sorted by what they are about."""
+
+    proofs: dict[str, Parity] = field(default_factory=dict)
+    checks: dict[str, list[TimedCheck]] = field(default_factory=dict)
+    launches: dict[str, dict[int, Mapping[str, Any]]] = field(default_factory=dict)
+    colds: dict[str, dict[str, list[ColdStart]]] = field(default_factory=dict)
+    failures: dict[tuple[str, str], Entry] = field(default_factory=dict)
+    settings: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
+    telemetry: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> Ledger:
+        """Sort a journal."""
+        ledger = cls()
+        for entry in entries:
+            ledger.add(entry)
+        return ledger
+
+    def add(self, entry: Entry) -> None:
+        """Take in one more entry."""
+        match entry["kind"]:
+            case "proof":
+                self.proofs[entry["model"]] = from_json(Parity, entry["parity"])
+            case "check":
+                self._check(entry["model"], from_json(TimedCheck, entry["check"]))
+            case "launch":
+                self.launches.setdefault(entry["matchup"], {})[entry["launch"]] = entry["cases"]
+            case "cold":
+                starts = self.colds.setdefault(entry["matchup"], {})
+                starts.setdefault(entry["stack"], []).append(from_json(ColdStart, entry["cold"]))
+            case "telemetry":
+                self.telemetry[entry["matchup"], entry["stack"]] = entry["telemetry"]
+            case "settings":
+                self.settings[entry.get("model", ""), entry["stack"]] = entry["settings"]
+            case "profile":
+                self.profiles[entry["matchup"]] = entry["profile"]
+            case "failure":
+                self.failures.setdefault((entry["matchup"], entry["stack"]), entry)
+
+    def done(self, matchup: Matchup, stack: Stack, launch: int, cold_launches: int) -> bool:
+        """Whether a launch of a case is in the journal, or never will be because it failed."""
+        if (matchup.id, str(stack)) in self.failures:
+            return True
+        if matchup.phase == COLD:
+            if launch >= cold_launches:
+                return True
+            starts = self.colds.get(matchup.id, {}).get(str(stack), ())
+            return any(s.launch == launch and s.cache == "empty" for s in starts)
+        return launch in self.launches.get(matchup.id, {})
+
+    def _check(self, model: str, new: TimedCheck) -> None:
+        """Keep the newest of a stack's checks: a resumed run makes those anew that it can."""
+        kept = self.checks.setdefault(model, [])
+        kept[:] = [c for c in kept if (c.stack, c.quantity) != (new.stack, new.quantity)]
+        kept.append(new)
+
+    def refused(self, model: str) -> set[str]:
+        """The stacks of a model that do not compute, as timed, what the proof proved."""
+        return {check.stack for check in self.checks.get(model, ()) if not check.ok}

@@ -1,0 +1,1 @@
+"""Real data sets in NumPy, read from files that are there already."""

@@ -1,0 +1,119 @@
+"""The experiment behind an explanation: what to change, and whether it helps when it is timed.
+
+An explanation from a profile is a guess until the thing it blames is changed and timed, interleaved
+with what it was: as any other matchup, without a profiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks.measure import session
+from benchmarks.measure.calibration import floor
+from benchmarks.measure.progress import Telling
+from benchmarks.request.selection import Variant
+from benchmarks.results import statistics
+from benchmarks.results.records import Case
+from benchmarks.why._files import folder_of
+from benchmarks.why._subject import Subject
+
+LAUNCHES = 7
+WORDS = {"faster": "confirmed", "slower": "refuted"}
+
+
+def carry_out(
+    of: Subject, explained: Sequence[dict[str, Any]], out: Path, console: Console
+) -> list[dict[str, Any]]:
+    """Time each experiment once, beside the stack that it changes and the faster one of its pair.
+
+    Raises:
+        Locked: another run is using the device.
+        KeyboardInterrupt: an experiment was interrupted, and so are those that would follow.
+    """
+    done: list[dict[str, Any]] = []
+    for pair in explained:
+        asked: dict[str, dict[str, Any]] = {}
+        for one in pair["sentences"]:
+            if one["experiment"] and one["experiment"]["stack"] != pair["a"]:
+                asked.setdefault(one["experiment"]["stack"], one)
+        for one in asked.values():
+            told = _try(of, pair, one["experiment"], out, console)
+            done.append({"claim": one["text"], **told})
+            console.print(told["text"], soft_wrap=True)
+    return done
+
+
+def _try(
+    of: Subject, pair: dict[str, Any], trial: dict[str, Any], out: Path, console: Console
+) -> dict[str, Any]:
+    variant = Variant(**trial["variant"]) if trial["variant"] else None
+    chosen = replace(
+        of.selection,
+        stacks=tuple(dict.fromkeys((trial["stack"], pair["b"], pair["a"]))),
+        variants=(*of.selection.variants, *([variant] if variant else [])),
+        launches=of.selection.launches or LAUNCHES,
+    )
+    folder = folder_of(of, out) / "confirm"
+    run = session.on_the_side(chosen, folder, Telling(console))
+    stored = floor.lookup(out, of.selection)
+    margin = statistics.margin(stored["value"] if stored else None)
+    return judged(run.matchups[0].cases, pair, trial, margin) | {
+        "run": run.run_id,
+        "exit": run.exit,
+    }
+
+
+def judged(
+    timed: Sequence[Case], pair: dict[str, Any], trial: dict[str, Any], margin: float
+) -> dict[str, Any]:
+    """What the timings say of a trial: whether it made the slow stack of a pair faster.
+
+    Args:
+        timed: cases of the trial's stack and of both stacks of the pair.
+        pair: names the faster stack ``a`` and the slower one ``b``.
+        trial: names a stack and says in a text what it is.
+        margin: as of any verdict.
+    """
+    cases = {case.stack: case for case in timed}
+    changed, slow, fast = (cases[name] for name in (trial["stack"], pair["b"], pair["a"]))
+    verdict = statistics.compare(changed, slow, margin)
+    closes = _closed(changed, slow, fast)
+    if verdict.ratio is None or verdict.ci95 is None:
+        text = f"{trial['text']}: {verdict.reason}"
+    else:
+        low, high = verdict.ci95
+        text = (
+            f"{WORDS.get(verdict.verdict, 'not confirmed')}: {trial['text']} is"
+            f" {verdict.ratio:.2f}x as fast as {pair['b']} [{low:.2f}, {high:.2f}],"
+            f" {verdict.launches} launches{_part(closes)}"
+        )
+    return {
+        "stack": trial["stack"],
+        "against": pair["b"],
+        "verdict": verdict.verdict,
+        "ratio": verdict.ratio,
+        "ci95": verdict.ci95,
+        "launches": verdict.launches,
+        "closes": closes,
+        "text": text,
+    }
+
+
+def _closed(changed: Case, slow: Case, fast: Case) -> float | None:
+    """The part of the timed gap between two stacks that the change takes away."""
+    times = [case.summary()["median_s"] for case in (changed, slow, fast)]
+    if any(t is None for t in times) or times[1] <= times[2]:
+        return None
+    return float((times[1] - times[0]) / (times[1] - times[2]))
+
+
+def _part(closes: float | None) -> str:
+    if closes is None:
+        return ""
+    share = f"{abs(closes):.0%}".replace("%", " %")
+    return f"; it closes {share} of the gap" if closes >= 0 else f"; it widens the gap by {share}"

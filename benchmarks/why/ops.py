@@ -1,0 +1,148 @@
+"""Which operations a step is made of, stack beside stack, and what explains the difference."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.measure import session
+from benchmarks.request.selection import SelectionError
+from benchmarks.results.records import Exit
+from benchmarks.why import _confirm, _document, _profile
+from benchmarks.why._command import emit
+from benchmarks.why._files import folder_of
+from benchmarks.why._subject import Subject
+from profilers.ops import taxonomy
+from profilers.ops.account import spent
+
+HELP = "Which operations a step is made of, and which of them explain the difference."
+TOP = 8
+"""Operations shown of each stack,"""
+SHOWN = 20
+"""and lines of a comparison."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of this command."""
+    parser.add_argument(
+        "--steps", type=int, default=5, metavar="N", help="of each recording (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--recordings",
+        type=int,
+        default=5,
+        metavar="N",
+        help="of each stack, taken in turn (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--confirm",
+        action="store_true",
+        help="time the experiment behind each explanation, interleaved as any matchup",
+    )
+
+
+def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
+    """Profile each stack, print the tables, keep them under ``<out>/profiles/<matchup>``.
+
+    A stack that cannot be profiled costs itself alone.
+    """
+    for name in ("steps", "recordings"):
+        if getattr(asked, name) < 1:
+            raise SelectionError(f"--{name} is {getattr(asked, name)}; it must be at least 1")
+    failed = {str(stack): f"unsupported: {why}" for stack, why in subject.lacking.items()}
+    profiles, more = _profile.take_all(
+        subject, subject.stacks, steps=asked.steps, recordings=asked.recordings
+    )
+    failed |= more
+    for stack, why in failed.items():
+        console.print(f"{stack}: {why}", soft_wrap=True)
+    told = _document.of(subject, profiles) | {"failed": failed}
+    if not asked.json:
+        _show(console, profiles, told["explained"])
+    if profiles:
+        _keep(subject, told, asked.out)  # an experiment takes minutes, and may be interrupted
+    if profiles and asked.confirm:
+        told["confirmed"] = _confirm.carry_out(subject, told["explained"], asked.out, console)
+        _keep(subject, told, asked.out)
+    if asked.json:
+        emit(told)
+    return Exit.INCOMPLETE if failed else Exit.OK
+
+
+def _keep(subject: Subject, told: dict[str, Any], out: Path) -> None:
+    kept = folder_of(subject, out) / "ops.json"
+    session.store(kept, json.dumps(told, allow_nan=False) + "\n")
+
+
+def _show(console: Console, profiles: list[_profile.Profile], found: list[dict[str, Any]]) -> None:
+    for profile in profiles:
+        account = profile.account
+        share = sum(spent(r) for r in account.rows if r.category == taxonomy.OTHER) / account.wall_s
+        table = Table(title=f"{profile.stack}: {account.wall_s * 1e3:.3f} ms a step, profiled")
+        for heading in ("operation", "category", "phase", "layer", "calls", "ms", "share"):
+            table.add_column(
+                heading, justify="right" if heading in {"calls", "ms", "share"} else "left"
+            )
+        for row in account.rows[:TOP]:
+            table.add_row(
+                row.op,
+                row.category,
+                row.phase,
+                row.layer or "",
+                f"{row.calls:g}",
+                f"{spent(row) * 1e3:.3f}",
+                f"{spent(row) / account.wall_s:.1%}",
+            )
+        table.add_row(
+            taxonomy.OVERHEAD, "", "", "", "",
+            f"{account.overhead_s * 1e3:.3f}", f"{account.overhead_s / account.wall_s:.1%}",
+        )  # fmt: skip
+        console.print(table)
+        console.print(f"not in any category: {share:.1%}; timed without the profiler: "
+                      f"{profile.timed_s * 1e3:.3f} ms", soft_wrap=True)  # fmt: skip
+        for note in profile.notes:
+            console.print(f"  {note}", soft_wrap=True)
+    for pair in found:
+        for kind in ("categories", "layers"):
+            if pair[kind]:
+                console.print(_side_by_side(pair, kind))
+        if pair["doubt"]:
+            console.print(pair["doubt"], soft_wrap=True)
+        for one in pair["sentences"]:
+            hint = f" Try: {one['experiment']['text']}." if one["experiment"] else ""
+            console.print(f"{one['text']}{hint}", soft_wrap=True)
+
+
+def _side_by_side(pair: dict[str, Any], kind: str) -> Table:
+    table = Table(title=f"{pair['b']} takes {pair['gap_s'] * 1e3:.3f} ms more than {pair['a']}")
+    table.add_column({"categories": "phase · category", "layers": "phase · layer"}[kind])
+    for heading in (
+        f"{pair['a']} ms",
+        f"{pair['b']} ms",
+        "difference",
+        "by recording",
+        "share",
+        "so far",
+    ):
+        table.add_column(heading, justify="right")
+    lines = pair[kind]
+    if len(lines) > SHOWN:
+        largest = sorted(lines, key=lambda x: -abs(x["delta_s"]))[:SHOWN]
+        table.caption = f"the {SHOWN} largest of {len(lines)}; the rest in ops.json"
+        lines = [x for x in lines if x in largest]
+    for line in lines:
+        table.add_row(
+            line["key"],
+            f"{line['a_s'] * 1e3:.3f}",
+            f"{line['b_s'] * 1e3:.3f}",
+            f"{line['delta_s'] * 1e3:+.3f}",
+            " to ".join(f"{s * 1e3:+.3f}" for s in line["range_s"]),
+            "" if line["share"] is None else f"{line['share']:.0%}",
+            "" if line["cumulative"] is None else f"{line['cumulative']:.0%}",
+        )
+    return table

@@ -1,0 +1,1 @@
+"""The process that runs one twin in one framework, and how its parent speaks to it."""

@@ -1,0 +1,25 @@
+"""The input pipeline alone: bytes in host memory become float batches on the device."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.worker.phases._protocol import Session, Work
+
+NEEDS_DATA = True
+
+
+def prepare(session: Session) -> Work:
+    """One iteration is one batch; a finished pass over the data starts the next."""
+    data = session.real_data()
+    loader = session.device.batches(
+        data.x_train, data.y_train, size=session.batch_size, scale=data.scale
+    )
+
+    def batches() -> Iterator[Any]:
+        while True:
+            yield from loader
+
+    stream = batches()
+    # Two prefetched batches came for free while other workers ran; two more refill the caches. A
+    # loader that reads ahead hands out some at once, and then none for a while.
+    return Work(run=lambda: next(stream), discard=4, bursts=True, items=session.batch_size)

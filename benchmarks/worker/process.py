@@ -1,0 +1,216 @@
+"""The parent's end of a worker: start it, ask it, and know how it died."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks import frameworks
+from benchmarks.machine.environment import ROOT
+from benchmarks.results.records import Failure, Stack, Status
+from profilers import host
+
+WORKER = "benchmarks.worker"
+GRACE_S = 5.0
+"""What a worker gets beyond its own deadline to write its stack, before its group is killed."""
+READ_BYTES = 1 << 16
+TAIL_CHARACTERS = 4000
+
+
+class WorkerError(Exception):
+    """A worker failed: what became of it, why, and all that it left behind."""
+
+    def __init__(self, status: Status, reason: str, failure: Failure) -> None:
+        super().__init__(reason)
+        self.status, self.reason, self.failure = status, reason, failure
+
+
+class WorkerProcess:
+    """A worker in a process group of its own.
+
+    ``cache`` is the folder of its compiler's cache, ``python`` the interpreter where it is another
+    than ours, ``more`` is set beside what its stack needs. Every question
+    blocks until it is answered: a parent that polled would take a core from what is being timed.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        cache: Path | None = None,
+        python: str | None = None,
+        more: Mapping[str, str] | None = None,
+        program: str = WORKER,
+    ) -> None:
+        self.stack, self._program = stack, program
+        self._more = dict(more or {})
+        self._kills_before = host.oom_kills().value
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
+        reading, give = os.pipe()
+        take, writing = os.pipe()
+        self.spawned = time.perf_counter()
+        try:
+            self._process = self._spawn(reading, writing, cache, python)
+        finally:
+            os.close(reading)
+            os.close(writing)
+        self._give, self._take, self._buffer = give, take, b""
+        self._last_words = ""
+        self._ending = threading.RLock()  # an interrupt ends it while another thread may, too
+
+    def _spawn(
+        self, reading: int, writing: int, cache: Path | None, python: str | None
+    ) -> subprocess.Popen[bytes]:
+        drawn = _drawn(self.stack, cache)
+        return subprocess.Popen(
+            [python or sys.executable, "-m", self._program, str(reading), str(writing)],
+            cwd=ROOT,
+            env=environment_of(self.stack, self._more) | drawn,
+            pass_fds=(reading, writing),
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # an interrupt at the terminal is for the parent
+        )
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is also its group."""
+        return self._process.pid
+
+    def ask(self, verb: str, *, deadline_s: float, **arguments: Any) -> dict[str, Any]:
+        """Send one command and wait for its answer.
+
+        Raises:
+            WorkerError: it reported an error, died, or did not answer within the deadline.
+        """
+        order = {"do": verb, "deadline_s": deadline_s, **arguments}
+        try:
+            os.write(self._give, (json.dumps(order) + "\n").encode())
+            line = self._line(time.monotonic() + deadline_s + GRACE_S)
+        except OSError:  # the pipe is closed: the worker is gone
+            line = b""
+        if line is None:
+            self.kill()
+            raise self._failed("timeout", f"no answer to {verb!r} within {deadline_s:g} s")
+        if not line:
+            raise self._died(verb, deadline_s)
+        answer: dict[str, Any] = json.loads(line)
+        if not answer.pop("ok"):
+            failure = Failure(stack=answer["stack"], stderr=self._tail())
+            raise WorkerError(answer["status"], answer["reason"], failure)
+        return answer
+
+    def quit(self) -> None:
+        """Let it end by itself, and see that nothing of its group is left."""
+        order = json.dumps({"do": "quit", "deadline_s": GRACE_S}) + "\n"
+        try:
+            os.write(self._give, order.encode())
+            self._process.wait(GRACE_S)
+        except (OSError, subprocess.TimeoutExpired):
+            pass
+        self.kill()
+
+    def kill(self) -> None:
+        """End the whole group now; harmless when it has ended already."""
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait()
+        with self._ending:
+            if not self._log.closed:
+                self._last_words = self._tail()
+                self._log.close()
+                os.close(self._give)
+                os.close(self._take)
+                self._give = self._take = -1
+
+    def _line(self, until: float) -> bytes | None:
+        """The next line; empty at the end of the pipe, ``None`` when time is up."""
+        while b"\n" not in self._buffer:
+            left = until - time.monotonic()
+            if left <= 0 or not select.select([self._take], [], [], left)[0]:
+                return None
+            received = os.read(self._take, 1 << 16)
+            if not received:
+                return b""
+            self._buffer += received
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def _died(self, verb: str, deadline_s: float) -> WorkerError:
+        code = self._process.wait()
+        self.kill()
+        tail = self._tail()
+        if "Timeout (" in tail and code == 1:  # what faulthandler writes before it exits
+            return self._failed("timeout", f"{verb!r} took longer than {deadline_s:g} s")
+        if code >= 0:
+            return self._failed(
+                "error", f"the worker left without an answer to {verb!r} (exit {code})"
+            )
+        name = signal.Signals(-code).name
+        kills = host.oom_kills().value
+        if name == "SIGKILL" and kills is not None and kills > (self._kills_before or 0):
+            return self._failed(
+                "oom_host", "the kernel killed the worker: the machine ran out of memory"
+            )
+        return self._failed("crash", f"the worker died of {name} during {verb!r}")
+
+    def _failed(self, status: Status, reason: str) -> WorkerError:
+        code = self._process.returncode
+        tail = self._tail()
+        failure = Failure(
+            signal=signal.Signals(-code).name if code is not None and code < 0 else None,
+            exit_code=code,
+            stack=tail if "most recent call first" in tail else "",
+            stderr=tail,
+        )
+        return WorkerError(status, reason, failure)
+
+    def _tail(self) -> str:
+        with self._ending:
+            if self._log.closed:
+                return self._last_words
+            size = os.fstat(self._log.fileno()).st_size
+            last = os.pread(self._log.fileno(), READ_BYTES, max(0, size - READ_BYTES))
+        # One line of faulthandler names every extension module there is, and nothing of use.
+        lines = last.decode("utf-8", "replace").splitlines(keepends=True)
+        kept = "".join(line for line in lines if not line.startswith("Extension modules: "))
+        return kept[-TAIL_CHARACTERS:]
+
+
+def environment_of(stack: Stack, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What must stand before the interpreter starts; ``more`` adds to flags that stand already."""
+    environment = dict(os.environ) | dict(frameworks.facts(stack.framework).env)
+    for name, value in (more or {}).items():
+        flags = environment.get(name) if name.endswith("_FLAGS") else None
+        environment[name] = f"{flags} {value}" if flags else value
+    # CUDA counts the fastest GPU first unless told otherwise, and NVML by place on the bus: what
+    # watches a GPU must find the one that works.
+    environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+    environment["PYTHONPATH"] = str(ROOT)
+    environment["PYTHONHASHSEED"] = "random"
+    environment["PYTHONWARNINGS"] = "ignore"
+    return environment
+
+
+def _drawn(stack: Stack, cache: Path | None) -> dict[str, str]:
+    """What is each worker's own."""
+    # Layout effects of the environment's size are real and must vary between launches, not within
+    # a comparison (Mytkowicz et al. 2009).
+    drawn = {"TWINBENCH_PADDING": "x" * random.randrange(4096)}  # noqa: S311 - not for secrets
+    if cache:
+        names = frameworks.facts(stack.framework).cache_env
+        drawn |= {name: str(cache / name.lower()) for name in names}
+    return drawn

@@ -1,0 +1,71 @@
+"""How a worker is spoken to: a command a line, an answer a line, and a deadline for each.
+
+Commands come as JSON lines on one file descriptor and answers leave on another, because frameworks
+write freely to stdout and stderr.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import json
+import os
+import random
+import signal
+import traceback
+from contextlib import suppress
+from typing import IO, NoReturn, Protocol
+
+from benchmarks.request import discovery
+from benchmarks.worker import shortage
+
+PR_SET_PDEATHSIG = 1
+
+
+class Servant(Protocol):
+    """Has a method for each command, which takes its arguments by keyword and returns a dict."""
+
+    device: str
+    """Where it computes, so that a lack of memory can be told whose."""
+
+
+def serve(worker: Servant, commands: IO[str], answers: IO[str]) -> None:
+    """Obey until told to quit or the parent is gone."""
+    for line in commands:
+        order = json.loads(line)
+        verb, deadline_s = order.pop("do"), order.pop("deadline_s")
+        if verb == "quit":
+            return
+        # A thread could not interrupt native code that holds the interpreter lock; this can.
+        faulthandler.dump_traceback_later(deadline_s, exit=True)
+        try:
+            answer = {"ok": True, **getattr(worker, verb)(**order)}
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            answer = {
+                "ok": False,
+                "status": shortage.status(error, worker.device),
+                "reason": reason,
+                # Where the checkout lies is nobody's business.
+                "stack": traceback.format_exc().replace(f"{discovery.HERE.parent}/", ""),
+            }
+        faulthandler.cancel_dump_traceback_later()
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def die_with_parent() -> None:
+    """Have the kernel end this process with its parent, however that dies (Linux)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def work(worker: Servant, reading: int, writing: int) -> NoReturn:
+    """Serve on two descriptors, and leave."""
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt ends
+    die_with_parent()
+    random.seed()
+    with os.fdopen(reading) as commands, os.fdopen(writing, "w") as answers:
+        serve(worker, commands, answers)
+    os._exit(0)  # an exit hook of a framework must not outlive its last answer
