@@ -48,7 +48,7 @@ FEWEST = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Runner:
+class Engine:
     """Carries out a plan; ``append`` writes the journal, ``ledger`` holds what is already in it.
 
     ``profiler`` is needed where the plan asks for profiles.

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.measure import rounds, watching
 from benchmarks.measure.rounds import Taken
-from benchmarks.measure.workers import Context, Crew
+from benchmarks.measure.workers import Context, Workers
 from benchmarks.request.plan import Group
 from benchmarks.results.records import COLD, Matchup, Stack
 from benchmarks.worker import checks, clock
@@ -29,11 +29,11 @@ class Launch:
     index: int
     wanted: dict[Matchup, tuple[Stack, ...]]
     handoffs: Mapping[str, Mapping[str, Any]]
-    crew: Crew = field(init=False)
+    workers: Workers = field(init=False)
 
     def __post_init__(self) -> None:
         """Nobody is started before ``run``."""
-        self.crew = Crew(self.context, self.group, self.index, self.wanted, self.handoffs)
+        self.workers = Workers(self.context, self.group, self.index, self.wanted, self.handoffs)
 
     def run(
         self,
@@ -52,18 +52,18 @@ class Launch:
         stacks = [s for s in self.group.stacks if any(s in of for of in self.wanted.values())]
         try:
             progress("start")
-            self.crew.start_all(rng.sample(stacks, len(stacks)))
-            for stack in list(self.crew.workers):
+            self.workers.start_all(rng.sample(stacks, len(stacks)))
+            for stack in list(self.workers.alive):
                 self._check(stack, check, checked)
-                if refused(stack) and stack in self.crew.workers:
-                    self.crew.workers.pop(stack).quit()
+                if refused(stack) and stack in self.workers.alive:
+                    self.workers.alive.pop(stack).quit()
             matchups = [m for m in self.wanted if m.phase != COLD]
             for matchup in rng.sample(matchups, len(matchups)):
                 progress(matchup.phase)
                 self._measure(matchup, rng)
-            self.crew.warm_starts()
+            self.workers.warm_starts()
         finally:
-            self.crew.end()
+            self.workers.end()
 
     def _check(
         self,
@@ -78,15 +78,15 @@ class Launch:
                 continue
             with tempfile.TemporaryDirectory(prefix="twinbench-check-") as folder:
                 path = Path(folder) / f"{part}.npz"
-                if self.crew.ask(on, stack, "check", part=part, path=str(path)) is not None:
+                if self.workers.ask(on, stack, "check", part=part, path=str(path)) is not None:
                     check(stack, part, path)
 
     def _measure(self, matchup: Matchup, rng: random.Random) -> None:
         """Warm up, then take turns: round by round, in balanced random order."""
         effort = self.context.effort
-        stacks = [s for s in self.wanted[matchup] if (matchup.id, s) not in self.crew.failed]
+        stacks = [s for s in self.wanted[matchup] if (matchup.id, s) not in self.workers.failed]
         prepared = {
-            s: self.crew.ask(
+            s: self.workers.ask(
                 [matchup],
                 s,
                 "prepare",
@@ -110,8 +110,8 @@ class Launch:
                 self._watch(matchup, stack, taken, rng)
         cases = {}
         for stack in alive:
-            done, ready = self.crew.ask([matchup], stack, "finish"), prepared[stack]
-            if not done or not ready or (matchup.id, stack) in self.crew.failed:
+            done, ready = self.workers.ask([matchup], stack, "finish"), prepared[stack]
+            if not done or not ready or (matchup.id, stack) in self.workers.failed:
                 continue
             samples = _samples(taken.counted_turns(stack))
             if min(samples) > 0:
@@ -128,11 +128,11 @@ class Launch:
 
     def _watch(self, matchup: Matchup, stack: Stack, taken: Taken, rng: random.Random) -> None:
         """Read what a worker takes while it repeats its work; nothing of it is a sample."""
-        worker, turns = self.crew.workers.get(stack), taken.counted_turns(stack)
-        if worker is None or not turns or (matchup.id, stack) in self.crew.failed:
+        worker, turns = self.workers.alive.get(stack), taken.counted_turns(stack)
+        if worker is None or not turns or (matchup.id, stack) in self.workers.failed:
             return
         told = watching.watch(
-            lambda seconds: self.crew.ask([matchup], stack, "sustain", seconds=seconds),
+            lambda seconds: self.workers.ask([matchup], stack, "sustain", seconds=seconds),
             worker.pid,
             watch_s=watching.WATCH_S[self.context.selection.effort],
             step_s=median(turn["run_s"] for turn in turns),
@@ -145,11 +145,11 @@ class Launch:
         """A turn of every stack that has not failed; ``None`` where none is left."""
         turns = {}
         for stack in order:
-            if (matchup.id, stack) in self.crew.failed:
+            if (matchup.id, stack) in self.workers.failed:
                 continue
-            turn = self.crew.ask([matchup], stack, "turn")
+            turn = self.workers.ask([matchup], stack, "turn")
             if turn:
-                pids = [worker.pid for worker in self.crew.workers.values()]
+                pids = [worker.pid for worker in self.workers.alive.values()]
                 turn["record"]["gpu"] = self.context.gate.gpu_reasons(pids)
                 turns[stack] = turn
         return turns or None

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.machine import environment, locks
 from benchmarks.machine.environment import ROOT
-from benchmarks.measure.engine import Profiler, Runner
+from benchmarks.measure.engine import Engine, Profiler
 from benchmarks.measure.progress import Listener
 from benchmarks.proof.sides import UsageError
 from benchmarks.request import discovery, options, plan
@@ -184,7 +184,7 @@ def carry_out(prepared: Prepared, listener: Listener, profiler: Profiler | None 
                 cases=prepared.plan.case_ids(),
                 header=to_json(prepared.header),
             )
-        runner = Runner(
+        runner = Engine(
             plan=prepared.plan,
             header=prepared.header,
             threads=environment.usable_cores(),

@@ -2,7 +2,7 @@
 
 Widths are those of the interval over launches. Stopping on a width that is looked at again and
 again costs coverage: simulated, 94 % are left of the 95 at ±2 % and 91 % at ±1 %
-(``tests/test_narrowing.py``); a rule that looked at rounds would keep far less.
+(``tests/test_stopping.py``); a rule that looked at rounds would keep far less.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Context:
 
 
 @dataclass
-class Crew:
+class Workers:
     """A worker per stack; ``failed`` collects stacks to leave out, by matchup.
 
     ``wanted`` maps each matchup of launch ``index`` still to be measured to its stacks;
@@ -49,7 +49,7 @@ class Crew:
     wanted: dict[Matchup, tuple[Stack, ...]]
     handoffs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     failed: set[tuple[str, Stack]] = field(default_factory=set)
-    workers: dict[Stack, WorkerProcess] = field(default_factory=dict)
+    alive: dict[Stack, WorkerProcess] = field(default_factory=dict)
     closing: bool = False
 
     @property
@@ -79,7 +79,7 @@ class Crew:
             except BaseException:
                 self.closing = True
                 pool.shutdown(wait=False, cancel_futures=True)
-                for worker in list(self.workers.values()):
+                for worker in list(self.alive.values()):
                     worker.kill()
                 raise
 
@@ -89,7 +89,7 @@ class Crew:
 
     def _spawn(self, stack: Stack) -> None:
         python = self.context.selection.variant(stack).python
-        self.workers[stack] = WorkerProcess(stack, self._cache(stack), python)
+        self.alive[stack] = WorkerProcess(stack, self._cache(stack), python)
 
     def _settle(self, stack: Stack, cache: str | None) -> None:
         """Let a worker import and build; a failure costs all its cases here.
@@ -102,7 +102,7 @@ class Crew:
             stack,
             "start",
             restart=False,
-            spawned=self.workers[stack].spawned,
+            spawned=self.alive[stack].spawned,
             job=briefing.job(
                 self.group,
                 self.context.selection,
@@ -147,14 +147,14 @@ class Crew:
         for matchup, of in self.wanted.items():
             for stack in of if matchup.phase == COLD and self._cold else ():
                 filled = any(path.is_file() for path in self._cache(stack).rglob("*"))
-                if filled and stack in self.workers:
-                    self.workers.pop(stack).quit()
+                if filled and stack in self.alive:
+                    self.alive.pop(stack).quit()
                     self._start(stack, cache="warm")
 
     def end(self) -> None:
         """Let every worker go; what fails from here on is no failure."""
         self.closing = True
-        for worker in list(self.workers.values()):
+        for worker in list(self.alive.values()):
             worker.quit()
 
     def ask(
@@ -170,7 +170,7 @@ class Crew:
 
         If it fails, they have failed for this stack, and a new worker serves the others.
         """
-        worker = self.workers.get(stack)
+        worker = self.alive.get(stack)
         if worker is None or all((m.id, stack) in self.failed for m in matchups):
             return None
         try:
@@ -179,7 +179,7 @@ class Crew:
             for matchup in matchups:
                 if stack in self.wanted[matchup]:
                     self._fail(matchup, stack, error)
-            self.workers.pop(stack).kill()
+            self.alive.pop(stack).kill()
             if restart and not self.closing and self._left(stack):
                 self._start(stack, cache=None)
             return None

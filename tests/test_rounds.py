@@ -15,7 +15,7 @@ from benchmarks.worker import disturbances
 from profilers.gpu_state import State
 from profilers.neighbours import Snapshot
 from tests.pipeline import SHORT, Pipeline
-from tests.test_interference import QUIET
+from tests.test_disturbances import QUIET
 
 A, B = Stack("null", "a"), Stack("null", "b")
 MATCHUP = Matchup(model="tiny", phase="forward", batch=4)

@@ -20,7 +20,7 @@ from benchmarks.request.selection import MOST, Selection
 from benchmarks.results.records import Matchup, MatchupResult, Verdict, VerdictWord
 from benchmarks.results.statistics import estimate
 from tests.pipeline import SHORT, TINY, Pipeline
-from tests.test_stats import simulate
+from tests.test_statistics import simulate
 
 FORWARD = Matchup(model="m", phase="forward", batch=4)
 COLD = Matchup(model="m", phase="cold_start", batch=4)
