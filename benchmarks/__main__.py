@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from rich.table import Table
 from benchmarks import frameworks, terminal
 from benchmarks.machine import environment, locks
 from benchmarks.measure import progress, session
-from benchmarks.measure.calibration import calibrate, detection, floor
+from benchmarks.measure.calibration import detection, floor, side
+from benchmarks.measure.run import carry_out
 from benchmarks.pair import command as pairs
 from benchmarks.pair.files import prove
 from benchmarks.proof.group import verified
@@ -45,11 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
         command.set_defaults(function=function)
 
-    def called() -> int:
+    with terminal.ending() as ending:
         asked = parser.parse_args(arguments)
-        return int(asked.function(asked, terminal.console()))
-
-    return terminal.guarded(called)
+        ending.code = int(asked.function(asked, terminal.console()))
+    return ending.code
 
 
 def run(asked: argparse.Namespace, console: Console) -> int:
@@ -58,30 +59,34 @@ def run(asked: argparse.Namespace, console: Console) -> int:
     if asked.resume:
         prepared = session.reopen(asked.out, asked.resume)
     else:
-        made = session.check(options.selection(terminal.value_of(asked)))
-        session.require_able(made)
-        prepared = calibrate.prepare(made, asked.out, progress.Telling(console))
-    code, done = _measured(prepared, console)
-    if done and asked.json:
+        made = session.check(plan.make(options.selection(terminal.value_of(asked))))
+        prepared = session.prepare(session.require_able(made), asked.out)
+    with _resumable(prepared):
+        done = carry_out(prepared, progress.Telling(console), PROFILER)
+    _show(done, prepared, console)
+    if asked.json:
         print(json.dumps(to_json(done), allow_nan=False))
-    return code
+    return done.exit
 
 
-def _measured(prepared: session.Prepared, console: Console) -> tuple[int, Run | None]:
-    """Carry out a run and build its report; its exit code, and the run unless that was lost."""
+@contextmanager
+def _resumable(prepared: session.Prepared) -> Iterator[None]:
+    """A file that cannot be written ends a run, which may go on once that is mended."""
     try:
-        done = session.carry_out(prepared, progress.Telling(console), PROFILER)
+        yield
     except locks.Locked:
         raise
     except journal.JournalError as error:
-        console.print(f"twinbench: {error}; go on with: {prepared.resume_command}", soft_wrap=True)
-        return Exit.INCOMPLETE, None
+        raise terminal.UnfinishedError(f"{error}; go on with: {prepared.resume_command}") from error
+
+
+def _show(done: Run, prepared: session.Prepared, console: Console) -> None:
+    """Build the report, and end with the table and what to do next."""
     page = session.report(prepared.folder)
     console.print(progress.summary(done))
     if done.exit == Exit.INTERRUPTED:
         console.print(f"interrupted; go on with: {prepared.resume_command}", soft_wrap=True)
     console.print(f"report: {page or 'could not be built'}", highlight=False, soft_wrap=True)
-    return done.exit, done
 
 
 def verify(asked: argparse.Namespace, console: Console) -> int:
@@ -116,7 +121,7 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
         for adapter in found.adapters
     ]
     text = json.dumps(rows, allow_nan=False)
-    session.store(asked.out / "verify.json", text + "\n")
+    journal.store(asked.out / "verify.json", text + "\n")
     if asked.json:
         print(text)
     if not proofs and not failed:
@@ -138,11 +143,13 @@ def pair(asked: argparse.Namespace, console: Console) -> int:
     if asked.save or not asked.prove_only:
         chosen = pairs.selection(asked, one)
         if code == Exit.OK and not asked.prove_only:
-            prepared = calibrate.prepare(
-                session.require_able(session.check(chosen)), asked.out, progress.Telling(console)
-            )
+            made = session.require_able(session.check(plan.make(chosen)))
+            prepared = session.prepare(made, asked.out)
             run_id = prepared.folder.name
-            code, _ = _measured(prepared, console)
+            with _resumable(prepared):
+                done = carry_out(prepared, progress.Telling(console), PROFILER)
+            _show(done, prepared, console)
+            code = done.exit
     if asked.json:
         print(json.dumps(proof.document() | {"run": run_id}, allow_nan=False))
     return code
@@ -161,10 +168,10 @@ def new(asked: argparse.Namespace, console: Console) -> int:
 
 def selftest(asked: argparse.Namespace, console: Console) -> int:
     """Measure stacks against themselves and against slowed copies of them; keep the A/A floor."""
-    made = session.check(options.selection(terminal.value_of(asked)))
+    made = session.check(plan.make(options.selection(terminal.value_of(asked))))
     stacks = made.selection.stacks or tuple(map(str, discovery.plain_stacks()))
     runs = [
-        session.on_the_side(
+        side.measured(
             floor.selection(made.selection, [Stack.parse(name)], asked.inject),
             asked.out / floor.FOLDER,
             progress.Telling(console),

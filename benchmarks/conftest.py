@@ -13,7 +13,7 @@ from rich.console import Console
 from benchmarks.machine import environment, locks
 from benchmarks.measure import progress
 from benchmarks.measure import session as sessions
-from benchmarks.measure.calibration import calibrate
+from benchmarks.measure.run import carry_out
 from benchmarks.replay import Measured
 from benchmarks.request import options, plan
 from benchmarks.results.records import Exit
@@ -112,14 +112,11 @@ def _measure(config: pytest.Config, wanted: set[str]) -> Measured:
     capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         console = Console(stderr=True)
-        if run:
-            prepared = sessions.reopen(out, run)
-        else:
-            sessions.check(made.selection)
-            prepared = calibrate.prepare(made, out, progress.Telling(console))
+        new = None if run else sessions.prepare(sessions.check(made), out)
+        prepared = new or sessions.reopen(out, run)
         # `-k` may have left out single stacks of a matchup, which no flag can say.
         prepared = replace(prepared, plan=prepared.plan.only(wanted))
-        done = sessions.carry_out(prepared, progress.Telling(console), PROFILER)
+        done = carry_out(prepared, progress.Telling(console), PROFILER)
         sessions.report(prepared.folder)
         if done.exit == Exit.INTERRUPTED:
             console.print(f"interrupted; go on with: {prepared.resume_command}", highlight=False)

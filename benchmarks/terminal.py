@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -14,6 +16,10 @@ from benchmarks.measure import session
 from benchmarks.request.selection import SelectionError
 from benchmarks.results.records import Exit
 from benchmarks.worker.process import WorkerError
+
+
+class UnfinishedError(Exception):
+    """A run could not be ended, and may be taken up; the text says why and how."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,20 +44,31 @@ def console() -> Console:
     return Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 
-def guarded(command: Callable[[], int]) -> int:
-    """Carry out a command; its exit code, or that of what it raised, which is told in a line."""
+@dataclass
+class Ending:
+    """How a command ended."""
+
+    code: int = Exit.OK
+
+
+@contextmanager
+def ending() -> Iterator[Ending]:
+    """Within it a command sets its exit code; what it raises is told in a line and has a code."""
+    made = Ending()
     try:
-        return int(command())
+        yield made
     except locks.Locked as error:
-        return _told(str(error), Exit.LOCKED)
+        made.code = _told(str(error), Exit.LOCKED)
     except session.NothingRunsError as error:
-        return _told(str(error), Exit.NOTHING)
+        made.code = _told(str(error), Exit.NOTHING)
+    except UnfinishedError as error:
+        made.code = _told(str(error), Exit.INCOMPLETE)
     except WorkerError as error:
-        return _told(f"{error.status}: {error.reason}", Exit.INCOMPLETE)
+        made.code = _told(f"{error.status}: {error.reason}", Exit.INCOMPLETE)
     except session.usage_errors() as error:
-        return _told(str(error), Exit.USAGE)
+        made.code = _told(str(error), Exit.USAGE)
     except KeyboardInterrupt:
-        return Exit.INTERRUPTED
+        made.code = Exit.INTERRUPTED
 
 
 def _told(text: str, code: Exit) -> Exit:

@@ -19,8 +19,9 @@ import psutil
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.measure import progress, session, watching, workers
+from benchmarks.measure import session, watching, workers
 from benchmarks.measure.calibration import ceilings, floor
+from benchmarks.measure.session import NO_FLOOR, Session
 from benchmarks.proof import group, sides
 from benchmarks.request import plan
 from benchmarks.request.selection import EFFORTS, Effort
@@ -176,9 +177,9 @@ def _no_report(folder: Path) -> Path:
     return folder / "report.html"
 
 
-def _no_floor(made: plan.Plan, out: Path, listener: progress.Listener) -> dict[str, Any]:
-    del made, out, listener
-    return dict(session.NO_FLOOR)
+def _no_floor(session: Session) -> dict[str, Any]:
+    del session
+    return dict(NO_FLOOR)
 
 
 def _no_ceiling(made: plan.Plan, out: Path, threads: int) -> dict[str, Any]:

@@ -255,10 +255,18 @@ def _resume_words(pipeline: Pipeline) -> list[str]:
 
 def _complete_without_duplicates(done: Outcome) -> None:
     assert done.code == done.run.exit == 0
+    noisy = {  # beside a busy neighbour turns may not be told from noise; they are in the journal
+        (e["matchup"], e["stack"], e["launch"]) for e in done.entries if e["kind"] == "unresolved"
+    }
     for result in done.run.matchups:
         for case in result.cases:
             assert case.status == "ok"
-            assert [launch.index for launch in case.launches] == list(range(MANY.launches))
+            expected = [
+                index
+                for index in range(MANY.launches)
+                if (result.matchup.id, case.stack, index) not in noisy
+            ]
+            assert [launch.index for launch in case.launches] == expected
     counted = Counter(
         (entry["matchup"], entry["launch"]) for entry in done.entries if entry["kind"] == "launch"
     )
@@ -283,9 +291,11 @@ def test_an_interrupt_keeps_what_is_done_and_says_how_to_go_on(
     assert stopped.run.exit == 130
     spent = stopped.run.seconds
     kept = {case.stack: case.launches for case in stopped.matchup("forward").cases}
-    count = len(kept["null-a"])
-    assert 2 <= count < MANY.launches
+    # Beside a busy neighbour a launch may be finished and its turns not be told from noise.
+    assert any(kept.values())
     for case in stopped.matchup("forward").cases:
+        count = len(kept[case.stack])
+        assert count < MANY.launches
         assert case.status == "interrupted"
         assert case.reason == f"{count} of {MANY.launches} launches were finished"
     if seen:
@@ -295,7 +305,7 @@ def test_an_interrupt_keeps_what_is_done_and_says_how_to_go_on(
     _complete_without_duplicates(done)
     assert done.folder == stopped.folder
     for case in done.matchup("forward").cases:
-        assert case.launches[:count] == kept[case.stack]
+        assert case.launches[: len(kept[case.stack])] == kept[case.stack]
     assert done.run.seconds > spent
 
 

@@ -391,14 +391,15 @@ def test_all_devices_report_the_same_settings(probed: dict[str, Found], framewor
 
 NO_GPU = """
 import sys
-from benchmarks import frameworks, memory
+from benchmarks import frameworks
+from benchmarks.worker import shortage
 from benchmarks.frameworks.contracts import Settings
 
 mode = next(iter(frameworks.facts(sys.argv[1]).modes))
 try:
     frameworks.part(sys.argv[1], "device").Device(Settings(mode=mode, device="cuda"))
 except Exception as error:
-    print(memory.status(error, "cuda"), error)
+    print(shortage.status(error, "cuda"), error)
 """
 
 

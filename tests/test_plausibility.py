@@ -13,7 +13,7 @@ from benchmarks.measure import plausibility
 from benchmarks.measure.calibration import ceilings
 from benchmarks.request import plan
 from benchmarks.request.selection import Selection
-from benchmarks.results.records import Case, Launch
+from benchmarks.results.records import Case, Exit, Launch
 from tests.conftest import FakeClock
 from tests.pipeline import MODELS, Pipeline
 
@@ -120,10 +120,13 @@ def test_a_batch_that_costs_less_than_a_smaller_one_is_doubted() -> None:
 def test_a_ceiling_is_not_measured_beside_another_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    Pipeline(monkeypatch, tmp_path)
-    with locks.DeviceLock("cpu"), pytest.raises(locks.Locked):
-        SETTLE(plan.make(CHOSEN), tmp_path, 1)
-    assert not (tmp_path / ceilings.STORE).exists()
+    pipeline = Pipeline(monkeypatch, tmp_path)
+    monkeypatch.setattr(ceilings, "settle", SETTLE)
+    with locks.DeviceLock("cpu"):
+        assert pipeline.run("--phases", "forward").code == Exit.LOCKED
+    assert not (pipeline.out / ceilings.STORE).exists()
+    assert pipeline.run("--phases", "forward").code == Exit.OK
+    assert (pipeline.out / ceilings.STORE).exists()
 
 
 def test_a_framework_that_cannot_be_measured_has_no_say(

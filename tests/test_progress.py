@@ -3,15 +3,19 @@
 import io
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from rich.console import Console
 
 from benchmarks.measure import progress
 from benchmarks.measure.progress import Telling
+from benchmarks.measure.session import Event, Session
 from benchmarks.request import plan
 from benchmarks.request.selection import Selection
 from benchmarks.results import wording
+from benchmarks.results.ledger import Ledger
 from benchmarks.results.records import (
     Case,
     Launch,
@@ -208,22 +212,31 @@ def test_a_time_is_shown_in_its_unit(seconds: float | None, shown: str) -> None:
     assert wording.duration(seconds) == shown
 
 
+def _session(made: plan.Plan, *results: MatchupResult, **proofs: Parity) -> Session:
+    """As much of a session as a console asks for."""
+    told = SimpleNamespace(plan=made, ledger=Ledger(proofs=proofs), run=lambda: _run(*results))
+    return cast("Session", told)
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_hostile_names_are_printed_as_they_are(terminal: bool) -> None:
     console = _console(width=300, terminal=terminal)
     made = plan.make(Selection(models_dir=MODELS, models=("tiny",), stacks=("null-a",)))
-    hostile = replace(made.groups[0], model=HOSTILE)
-    telling = Telling(console)
-    telling.begin(replace(made, groups=(hostile,), unsupported={HOSTILE: HOSTILE}))
-    telling.proving(hostile)
-    telling.proved(hostile, Parity(status="failed", reason=HOSTILE))
-    telling.step(hostile, 0, HOSTILE)
-    telling.finished(_result(HOSTILE, status="crash", reason=HOSTILE))
+    made = replace(made, unsupported={HOSTILE: HOSTILE})
+    failed = {HOSTILE: Parity(status="failed", reason=HOSTILE)}
+    session = _session(made, _result(HOSTILE, status="crash", reason=HOSTILE), **failed)
+    telling, about = Telling(console), {"model": HOSTILE}
+    telling.begin(session)
+    telling.told(Event("calibrating", {"of": "floor", "why": HOSTILE}), session)
+    telling.told(Event("proving", about), session)
+    telling.told(Event("proof", about), session)
+    telling.told(Event("timing", about | {"launch": 0, "phase": HOSTILE}), session)
+    telling.told(Event("concluded", about), session)
     telling.end()
     console.print(progress.summary(_run(_result(HOSTILE), run_id=HOSTILE)))
     shown = _text(console)
     # A bar is drawn over and over; plain lines are written once each.
-    assert shown.count(HOSTILE_SHOWN) >= 11 if terminal else shown.count(HOSTILE_SHOWN) == 11
+    assert shown.count(HOSTILE_SHOWN) >= 12 if terminal else shown.count(HOSTILE_SHOWN) == 12
     assert "\x1b[31m" not in shown
 
 
@@ -234,14 +247,16 @@ def test_without_a_terminal_every_step_is_a_line_of_its_own() -> None:
             models_dir=MODELS, models=("tiny",), phases=("forward",), stacks=("null-a", "null-b")
         )
     )
-    (group,) = made.groups
-    telling = Telling(console)
-    telling.begin(made)
-    telling.proving(group)
-    telling.proved(group, Parity(status="partial", reason="only null is here"))
-    telling.step(group, 0, "start")
-    telling.step(group, 0, "forward")
-    telling.finished(_result("tiny", verdicts=(_verdict("faster", 1.5),)))
+    result = _result("tiny", verdicts=(_verdict("faster", 1.5),))
+    session = _session(made, result, tiny=Parity(status="partial", reason="only null is here"))
+    telling, about = Telling(console), {"model": "tiny", "launch": 0}
+    telling.begin(session)
+    telling.told(Event("proving", about), session)
+    telling.told(Event("proof", about), session)
+    telling.told(Event("starting", about), session)
+    telling.told(Event("timing", about | {"phase": "forward"}), session)
+    telling.told(Event("telemetry", about), session)  # nothing to read yet
+    telling.told(Event("concluded", about), session)
     lines = _text(console).splitlines()
     assert lines[0] == "2 cases in 1 matchup of 1 model, 3 launches each"
     assert lines[1:3] == [
@@ -261,9 +276,10 @@ def test_at_a_terminal_a_bar_is_drawn_at_each_step_and_taken_away_at_the_end() -
     console = _console(width=100, terminal=True)
     made = plan.make(Selection(models_dir=MODELS, models=("tiny",), stacks=("null-a",)))
     threads = threading.active_count()
-    telling = Telling(console)
-    telling.begin(made)
-    telling.step(made.groups[0], 2, "train_step")
+    telling, session = Telling(console), _session(made)
+    telling.begin(session)
+    timing = Event("timing", {"model": "tiny", "launch": 2, "phase": "train_step"})
+    telling.told(timing, session)
     assert "tiny: launch 3/3, train_step" in _text(console)
     assert threading.active_count() == threads  # nothing draws while a worker is being timed
     telling.end()

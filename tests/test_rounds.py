@@ -40,7 +40,10 @@ class Machine:
             longer = 1.5 if beside else 1.0
             return {A: _turn(), B: _turn(longer) | {"record": QUIET | beside}}
 
-        return self.gate.take(MATCHUP, wanted, one_round)
+        taking = self.gate.taking(MATCHUP, wanted)
+        while taking.unfinished:
+            taking.add(one_round(len(taking.rounds)))
+        return taking.taken()
 
 
 def test_a_quiet_machine_takes_no_round_twice() -> None:
@@ -83,11 +86,6 @@ def test_the_budget_of_repeats_ends_too() -> None:
 def test_enough_quiet_rounds_are_enough_when_the_budget_is_spent() -> None:
     taken = Machine(*range(2, 99)).take()
     assert (taken.counted(), taken.busy) == ([0, 1], False)
-
-
-def test_rounds_end_where_no_stack_is_left() -> None:
-    taken = Gate().take(MATCHUP, 4, lambda index: {A: _turn()} if index < 2 else None)
-    assert len(taken.rounds) == 2
 
 
 def _case(stack: str, busy: set[int], who: dict[str, float]) -> Case:

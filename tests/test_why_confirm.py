@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.measure import session
+from benchmarks.measure.calibration import side
 from benchmarks.request.changes import ONE_THREAD
 from benchmarks.results.records import Case, Exit, Launch
 from benchmarks.why import _confirm, _experiments, _run
@@ -74,14 +74,13 @@ def test_an_interrupt_ends_the_experiments_and_keeps_the_profile(
         stack="null-b@one_thread", text="null-b on one thread", variant=ONE_THREAD
     )
     monkeypatch.setattr(_experiments, "_found", lambda *_, **_more: trial)
-    carried = session.carry_out
+    carried = side._carry_out
 
-    def interrupted(*given: Any) -> Any:
-        from dataclasses import replace
+    def interrupted(*given: Any, **more: Any) -> Any:
+        carried(*given, **more)
+        raise KeyboardInterrupt
 
-        return replace(carried(*given), exit=Exit.INTERRUPTED)
-
-    monkeypatch.setattr(session, "carry_out", interrupted)
+    monkeypatch.setattr(side, "_carry_out", interrupted)
     assert main(["ops", *TINY, "--out", str(tmp_path), "--confirm"]) == Exit.INTERRUPTED
     (kept,) = tmp_path.rglob("ops.json")
     told = json.loads(kept.read_text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -13,75 +13,103 @@ from typing import Any
 
 from benchmarks.measure import rounds, watching
 from benchmarks.measure.rounds import Taken
+from benchmarks.measure.session import Event
 from benchmarks.measure.workers import Context, Workers
+from benchmarks.proof.group import Handoff, Proven, compare_stack
 from benchmarks.request.plan import Group
-from benchmarks.results.records import COLD, Matchup, Stack
+from benchmarks.results.records import COLD, Matchup, Stack, to_json
 from benchmarks.worker import checks, clock
 from profilers import neighbours
 
 
 @dataclass
+class Checks:
+    """What the proof of a group found, and which parts of which stacks were held against it.
+
+    ``proven`` is ``None`` in launches beyond the first ones, where all is checked.
+    """
+
+    proven: Proven | None = None
+    handoffs: Mapping[str, Handoff] = field(default_factory=dict)
+    done: set[tuple[Stack, str]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """A proof brings what it found of each engine."""
+        if self.proven:
+            self.handoffs = self.proven.handoffs
+
+
 class Launch:
     """Runs what is still wanted of one launch: each matchup still to be measured, by its stacks."""
 
-    context: Context
-    group: Group
-    index: int
-    wanted: dict[Matchup, tuple[Stack, ...]]
-    handoffs: Mapping[str, Mapping[str, Any]]
-    workers: Workers = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Nobody is started before ``run``."""
-        self.workers = Workers(self.context, self.group, self.index, self.wanted, self.handoffs)
-
-    def run(
+    def __init__(
         self,
-        check: Callable[[Stack, str, Path], None],
-        progress: Callable[[str], None],
-        *,
-        checked: Callable[[Stack, str], bool],
-        refused: Callable[[Stack], bool],
+        context: Context,
+        group: Group,
+        index: int,
+        wanted: dict[Matchup, tuple[Stack, ...]],
+        checks: Checks,
     ) -> None:
-        """Start everyone, check each part not yet ``checked``, then measure phase by phase.
+        self.context, self.group, self.index, self.wanted = context, group, index, wanted
+        self.checks = checks
+        self.workers = Workers(context, group, index, wanted, checks.handoffs)
 
-        ``check`` compares what a worker wrote of a part with the reference; whom ``refused`` then
-        names goes. The order of stacks and of phases is drawn anew for every launch.
+    def events(self) -> Iterator[Event]:
+        """Start everyone, check each part not yet checked, then measure phase by phase.
+
+        A stack that does not compute what was proven goes. The order of stacks and of phases is
+        drawn anew for every launch.
         """
         rng = random.Random()  # noqa: S311 - an order, not a secret
         stacks = [s for s in self.group.stacks if any(s in of for of in self.wanted.values())]
+        about = {"model": self.group.model, "launch": self.index}
         try:
-            progress("start")
-            self.workers.start_all(rng.sample(stacks, len(stacks)))
+            yield Event("starting", about)
+            yield from self.workers.start_all(rng.sample(stacks, len(stacks)))
             for stack in list(self.workers.alive):
-                self._check(stack, check, checked)
-                if refused(stack) and stack in self.workers.alive:
-                    self.workers.alive.pop(stack).quit()
+                yield from self._check(stack)
             matchups = [m for m in self.wanted if m.phase != COLD]
             for matchup in rng.sample(matchups, len(matchups)):
-                progress(matchup.phase)
-                self._measure(matchup, rng)
-            self.workers.warm_starts()
+                yield Event("timing", about | {"matchup": matchup.id, "phase": matchup.phase})
+                yield from self._measure(matchup, rng)
+            yield from self.workers.warm_starts()
+        except KeyboardInterrupt:
+            yield from self.workers.happened()
+            raise
         finally:
             self.workers.end()
 
-    def _check(
-        self,
-        stack: Stack,
-        check: Callable[[Stack, str, Path], None],
-        checked: Callable[[Stack, str], bool],
-    ) -> None:
+    def _check(self, stack: Stack) -> Iterator[Event]:
+        """Hold what a stack computes, as it is timed, against the float64 reference."""
+        proven, sound = self.checks.proven, True
+        if proven is None:
+            return
         scaled = self.context.selection.precision == "float16"  # whose first steps are skipped
         for part in checks.PARTS if scaled else (*checks.PARTS, checks.FIT):
             on = [m for m in self.wanted if part in _parts(m.phase)]
-            if not on or checked(stack, part):
+            if not on or (stack, part) in self.checks.done:
                 continue
             with tempfile.TemporaryDirectory(prefix="twinbench-check-") as folder:
-                path = Path(folder) / f"{part}.npz"
-                if self.workers.ask(on, stack, "check", part=part, path=str(path)) is not None:
-                    check(stack, part, path)
+                written = Path(folder) / f"{part}.npz"
+                told = self.workers.ask(on, stack, "check", part=part, path=str(written))
+                yield from self.workers.happened()
+                if told is None:
+                    continue
+                for check in compare_stack(
+                    self.group,
+                    self.context.selection,
+                    proven.parity,
+                    stack,
+                    reference=proven.references[checks.SAME_AS.get(part, part)],
+                    written=written,
+                ):
+                    sound = sound and check.ok
+                    yield Event("check", {"model": self.group.model, "check": to_json(check)})
+            self.checks.done.add((stack, part))
+        if not sound and stack in self.workers.alive:
+            self.workers.alive.pop(stack).quit()
 
-    def _measure(self, matchup: Matchup, rng: random.Random) -> None:
+    def _measure(self, matchup: Matchup, rng: random.Random) -> Iterator[Event]:
         """Warm up, then take turns: round by round, in balanced random order."""
         effort = self.context.effort
         stacks = [s for s in self.wanted[matchup] if (matchup.id, s) not in self.workers.failed]
@@ -97,20 +125,27 @@ class Launch:
             )
             for s in stacks
         }
+        yield from self.workers.happened()
         alive = [s for s in stacks if prepared[s]]
         longest_s = max((ready["turn_s"] for ready in prepared.values() if ready), default=math.inf)
         wanted = effort.epoch_rounds if matchup.phase == "epoch" else effort.rounds_of(longest_s)
         orders = clock.orders([str(s) for s in alive], rounds.limit(wanted), rng)
         since = neighbours.Snapshot.take()
-        taken = self.context.gate.take(
-            matchup, wanted, lambda index: self._round(matchup, map(Stack.parse, orders[index]))
-        )
+        taking = self.context.gate.taking(matchup, wanted)
+        while taking.unfinished:
+            turns = self._round(matchup, map(Stack.parse, orders[len(taking.rounds)]))
+            yield from self.workers.happened()
+            if turns is None:
+                break
+            taking.add(turns)
+        taken = taking.taken()
         if watching.due(self.context.selection, effort, self.index):
             for stack in rng.sample(alive, len(alive)):
-                self._watch(matchup, stack, taken, rng)
+                yield from self._watch(matchup, stack, taken, rng)
         cases = {}
         for stack in alive:
             done, ready = self.workers.ask([matchup], stack, "finish"), prepared[stack]
+            yield from self.workers.happened()
             if not done or not ready or (matchup.id, stack) in self.workers.failed:
                 continue
             samples = _samples(taken.counted_turns(stack))
@@ -123,10 +158,12 @@ class Launch:
             else:
                 # The noise of this launch is larger than what is sought; the turns stay on record.
                 key = {"matchup": matchup.id, "launch": self.index, "stack": str(stack)}
-                self.context.append("unresolved", **key, turns=taken.turns(stack))
-        self.context.append("launch", matchup=matchup.id, launch=self.index, cases=cases)
+                yield Event("unresolved", key | {"turns": taken.turns(stack)})
+        yield Event("launch", {"matchup": matchup.id, "launch": self.index, "cases": cases})
 
-    def _watch(self, matchup: Matchup, stack: Stack, taken: Taken, rng: random.Random) -> None:
+    def _watch(
+        self, matchup: Matchup, stack: Stack, taken: Taken, rng: random.Random
+    ) -> Iterator[Event]:
         """Read what a worker takes while it repeats its work; nothing of it is a sample."""
         worker, turns = self.workers.alive.get(stack), taken.counted_turns(stack)
         if worker is None or not turns or (matchup.id, stack) in self.workers.failed:
@@ -139,7 +176,9 @@ class Launch:
             device=self.context.selection.device,
             rng=rng,
         )
-        self.context.append("telemetry", matchup=matchup.id, stack=str(stack), telemetry=told)
+        yield from self.workers.happened()
+        about = {"matchup": matchup.id, "stack": str(stack)}
+        yield Event("telemetry", about | {"telemetry": told})
 
     def _round(self, matchup: Matchup, order: Iterable[Stack]) -> dict[Stack, Any] | None:
         """A turn of every stack that has not failed; ``None`` where none is left."""

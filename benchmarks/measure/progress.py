@@ -5,16 +5,15 @@ Nothing is redrawn while a worker is being timed: on two cores the drawing itsel
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Iterator, Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.request.plan import Group, Plan
-from benchmarks.results.records import COLD, MatchupResult, Parity, Run, TimedCheck
+from benchmarks.measure.session import Event, Session
+from benchmarks.results.records import COLD, Parity, Run, TimedCheck
 from benchmarks.results.wording import (
     duration,
     headline,
@@ -37,31 +36,6 @@ PROVEN = (
 """The quantities of a proof, in the order of a training step."""
 
 
-class Listener(Protocol):
-    """What the runner tells while it works."""
-
-    def first(self, what: str) -> None:
-        """A run that the one asked for needs is about to begin."""
-
-    def begin(self, plan: Plan) -> None:
-        """The plan is made."""
-
-    def proving(self, group: Group) -> None:
-        """The proof of a model starts."""
-
-    def proved(self, group: Group, parity: Parity) -> None:
-        """The proof of a model has ended."""
-
-    def step(self, group: Group, launch: int, step: str) -> None:
-        """A launch starts its workers (``start``) or a phase."""
-
-    def finished(self, result: MatchupResult) -> None:
-        """A matchup has all its launches."""
-
-    def end(self) -> None:
-        """The run is over, however it ended."""
-
-
 class Telling:
     """Tells a console: a bar with the time left at a terminal, plain lines elsewhere."""
 
@@ -79,12 +53,13 @@ class Telling:
         )
         self.task = self.bar.add_task("", total=None)
 
-    def first(self, what: str) -> None:
-        """Say why something else is measured before what was asked for."""
-        self._say(f"first, {what}")
+    def beside(self) -> Telling:
+        """Tells the same console of another run."""
+        return Telling(self.console)
 
-    def begin(self, plan: Plan) -> None:
+    def begin(self, session: Session) -> None:
         """Say what will be measured."""
+        plan = session.plan
         self.launches = plan.effort.launches
         phases = [sum(m.phase != COLD for m in g.matchups) for g in plan.groups]
         self.bar.update(self.task, total=sum(1 + self.launches * (1 + n) for n in phases))
@@ -99,33 +74,33 @@ class Telling:
         if self.console.is_terminal:
             self.bar.start()
 
-    def proving(self, group: Group) -> None:
-        """Show that the proof runs."""
-        self._status(f"{group.model}: proving the twins identical")
-
-    def proved(self, group: Group, parity: Parity) -> None:
-        """One line: proven or not."""
-        self.bar.advance(self.task)
-        for line in proof_lines(group.model, parity):
+    def told(self, event: Event, session: Session) -> None:
+        """Show what is going on, and what came of it."""
+        for line in _lines(event, session):
             self._say(line)
-
-    def step(self, group: Group, launch: int, step: str) -> None:
-        """Show which launch and phase runs."""
-        what = "starting workers" if step == "start" else step
-        if launch < self.launches:
-            self._status(f"{group.model}: launch {launch + 1}/{self.launches}, {what}")
-            self.bar.advance(self.task)
-        elif step == "start":
-            self._status(f"{group.model}: launch {launch + 1}, its intervals are the widest")
-
-    def finished(self, result: MatchupResult) -> None:
-        """One line per headline pair, or the reasons where there is none."""
-        for line in verdict_lines(result):
-            self._say(line)
+        data = event.data
+        match event.kind:
+            case "proof":
+                self.bar.advance(self.task)
+            case "proving":
+                self._status(f"{data['model']}: proving the twins identical")
+            case "starting":
+                self._step(data["model"], data["launch"], "starting workers")
+            case "timing":
+                self._step(data["model"], data["launch"], data["phase"])
+            case "profiling":
+                self._status(f"{data['matchup']}: profile")
 
     def end(self) -> None:
         """Take the bar away."""
         self.bar.stop()
+
+    def _step(self, model: str, launch: int, step: str) -> None:
+        if launch < self.launches:
+            self._status(f"{model}: launch {launch + 1}/{self.launches}, {step}")
+            self.bar.advance(self.task)
+        elif step == "starting workers":
+            self._status(f"{model}: launch {launch + 1}, its intervals are the widest")
 
     def _say(self, line: str) -> None:
         """One line, however long, of exactly these characters."""
@@ -140,6 +115,19 @@ class Telling:
         left = shown.time_remaining
         eta = f", about {left // 60:.0f}:{left % 60:02.0f} left" if left else ""
         self._say(f"[{shown.completed:.0f}/{shown.total or 0:.0f}] {text}{eta}")
+
+
+def _lines(event: Event, session: Session) -> Iterator[str]:
+    """What is to be read of an event once the run is over, too."""
+    kind, data = event
+    if kind == "calibrating":
+        yield f"first, {data['why']}"
+    elif kind == "proof":
+        yield from proof_lines(data["model"], session.ledger.proofs[data["model"]])
+    elif kind == "concluded":
+        for result in session.run().matchups:
+            if result.matchup.model == data["model"]:
+                yield from verdict_lines(result)
 
 
 def _many(count: int, noun: str, ending: str = "s") -> str:

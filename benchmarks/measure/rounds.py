@@ -107,46 +107,53 @@ class Gate:
                 reasons.append(f"SM clock {state.sm_clock_mhz} MHz, usually {usual:.0f}")
         return reasons
 
-    def take(
-        self, matchup: Matchup, wanted: int, one_round: Callable[[int], Turns | None]
-    ) -> Taken:
-        """Take rounds until enough were left alone, or the budget is spent.
+    def taking(self, matchup: Matchup, wanted: int) -> Taking:
+        """The rounds of a matchup in one launch, of which so many are to count."""
+        return Taking(self, matchup, wanted)
 
-        ``one_round`` takes the n-th round; ``None`` where no stack is left to take a turn.
-        """
-        rounds: list[Turns] = []
-        taken = Taken(rounds=rounds, causes=[], wanted=wanted)
-        for index in range(limit(wanted)):
-            turns = one_round(index)
-            if turns is None:
-                break
-            rounds.append(turns)
-            for stack, turn in turns.items():
-                self._normal(matchup, stack).learn(turn["record"])
-            taken = self._judged(matchup, rounds, wanted)
-            if len(taken.clean) >= wanted:
-                break
-            if len(rounds) >= HOPELESS and not taken.clean:
-                break
-            if any(taken.causes[-1].values()):
-                disturbed = len(rounds) - len(taken.clean)
-                self.pause(min(2 ** (disturbed - 1) * PAUSE_S, LONGEST_S))
-        return taken
-
-    def _judged(self, matchup: Matchup, rounds: Sequence[Turns], wanted: int) -> Taken:
-        """Judge every round anew, because more is known of what is normal."""
-        causes = [
-            {
-                stack: disturbances.causes(turn["record"], self._normal(matchup, stack))
-                for stack, turn in turns.items()
-            }
-            for turns in rounds
-        ]
-        return Taken(rounds=rounds, causes=causes, wanted=wanted)
-
-    def _normal(self, matchup: Matchup, stack: Stack) -> Normal:
+    def normal(self, matchup: Matchup, stack: Stack) -> Normal:
+        """What is normal for the turns of a stack in a matchup, as learned so far."""
         canaries_s = self.canaries_s.setdefault(stack, [])
         return self.normals.setdefault((matchup.id, stack), Normal(canaries_s=canaries_s))
+
+
+@dataclass
+class Taking:
+    """Rounds as they are taken, until enough were left alone or the budget is spent."""
+
+    gate: Gate
+    matchup: Matchup
+    wanted: int
+    rounds: list[Turns] = field(default_factory=list)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether one more round is to be taken."""
+        clean = len(self.taken().clean)
+        if clean >= self.wanted or len(self.rounds) >= limit(self.wanted):
+            return False
+        return clean > 0 or len(self.rounds) < HOPELESS
+
+    def add(self, turns: Turns) -> None:
+        """Learn from a round, and rest where it was disturbed and another will follow."""
+        self.rounds.append(turns)
+        for stack, turn in turns.items():
+            self.gate.normal(self.matchup, stack).learn(turn["record"])
+        taken = self.taken()
+        if self.unfinished and any(taken.causes[-1].values()):
+            disturbed = len(self.rounds) - len(taken.clean)
+            self.gate.pause(min(2 ** (disturbed - 1) * PAUSE_S, LONGEST_S))
+
+    def taken(self) -> Taken:
+        """All rounds so far, each judged anew, because more is known of what is normal."""
+        causes = [
+            {
+                stack: disturbances.causes(turn["record"], self.gate.normal(self.matchup, stack))
+                for stack, turn in turns.items()
+            }
+            for turns in self.rounds
+        ]
+        return Taken(rounds=self.rounds, causes=causes, wanted=self.wanted)
 
 
 def limit(wanted: int) -> int:

@@ -1,4 +1,4 @@
-"""A run from the first check to the last file: lock, folder, journal, runner, run.json, latest."""
+"""A run on disk and in memory: its folder, its lock, its journal, and who is told of its events."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from benchmarks.machine import environment, locks
 from benchmarks.machine.environment import ROOT
-from benchmarks.measure.engine import Engine, Profiler
-from benchmarks.measure.progress import Listener
+from benchmarks.measure.summary import assemble
 from benchmarks.proof.sides import UsageError
 from benchmarks.request import discovery, options, plan
-from benchmarks.request.selection import Selection, SelectionError
+from benchmarks.request.plan import Plan
+from benchmarks.request.selection import SelectionError
 from benchmarks.results import journal
 from benchmarks.results.ledger import Ledger
-from benchmarks.results.records import Exit, Run, from_json, to_json
+from benchmarks.results.records import Run, Tuned, from_json, to_json
 from benchmarks.tasks.data import idx, sets
 from benchmarks.tasks.task import TaskError
 
@@ -39,11 +40,40 @@ class NothingRunsError(Exception):
     """No stack of a plan can run on this machine."""
 
 
+class Event(NamedTuple):
+    """Something that happened in a run: one line of its journal.
+
+    ``kind`` is one of: ``run`` (what was asked), ``calibrating`` and ``calibrated``, ``proving``
+    and ``proof``, ``starting`` (a launch), ``settings``, ``check``, ``cold``, ``timing`` (a phase
+    begins), ``launch`` (the turns of a phase), ``unresolved``, ``telemetry``, ``failure``,
+    ``concluded`` (a model has its launches), ``profiling`` and ``profile``, ``end``.
+    """
+
+    kind: str
+    data: Mapping[str, Any]
+
+
+class Listener(Protocol):
+    """Is told of a run while it goes on."""
+
+    def begin(self, session: Session) -> None:
+        """The turns of a run are about to begin."""
+
+    def told(self, event: Event, session: Session) -> None:
+        """Something happened, and is in the journal."""
+
+    def end(self) -> None:
+        """The run is over, however it ended."""
+
+    def beside(self) -> Listener:
+        """Who is told of a run that this one needs."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A run that may start: planned, its folder made, what an earlier attempt finished read."""
 
-    plan: plan.Plan
+    plan: Plan
     folder: Path
     header: Run
     entries: list[dict[str, Any]]
@@ -57,19 +87,124 @@ class Prepared:
         return shlex.join(words)
 
 
-def check(chosen: Selection) -> plan.Plan:
-    """Plan a run, and read the data it needs: a missing file must not cost what was measured.
+@dataclass(kw_only=True)
+class Session:
+    """A run that is being carried out. ``asked`` is the plan before its stacks were tuned."""
+
+    asked: Plan
+    folder: Path
+    header: Run
+    ledger: Ledger
+    log: journal.Journal
+    listener: Listener
+    threads: int = field(default_factory=environment.usable_cores)
+    began: float | None = None
+    interrupted: bool = False
+
+    @property
+    def out(self) -> Path:
+        """The folder that the run lies in, among others."""
+        return self.folder.parent
+
+    @property
+    def plan(self) -> Plan:
+        """What is measured: as asked, with what each stack was tuned to."""
+        told = self.ledger.calibrated.get("tuned") or ()
+        tuned = tuple(from_json(Tuned, one) for one in told)
+        return replace(self.asked, selection=replace(self.asked.selection, tuned=tuned))
+
+    @property
+    def seconds(self) -> float:
+        """How long turns, proofs and starts took so far, earlier attempts included."""
+        now = time.monotonic()
+        return self.header.seconds + (0.0 if self.began is None else now - self.began)
+
+    def begin(self) -> None:
+        """From here on the time counts."""
+        self.began = time.monotonic()
+        self.listener.begin(self)
+
+    def record(self, kind: str, **data: Any) -> None:
+        """Put an event on disk, then into the ledger, then tell who listens.
+
+        Raises:
+            JournalError: it could not be written.
+        """
+        self.log.append(kind, **data)
+        self.ledger.add({"kind": kind, **data})
+        self.listener.told(Event(kind, data), self)
+
+    def run(self) -> Run:
+        """The run as far as its journal tells it."""
+        known = self.ledger.calibrated
+        header = replace(
+            self.header,
+            aa_floor=dict(known.get("floor") or self.header.aa_floor or NO_FLOOR),
+            environment=self.header.environment | {"ceiling": known.get("ceiling")},
+            seconds=self.seconds,
+        )
+        return assemble(self.plan, self.ledger, header, interrupted=self.interrupted)
+
+    def finish(self) -> Run:
+        """Write run.json, and let ``latest`` lead to this run."""
+        self.listener.end()
+        self.record("end", seconds=self.seconds, interrupted=self.interrupted)
+        done = self.run()
+        text = json.dumps(to_json(done), allow_nan=False, indent=1)
+        journal.write_atomic(self.folder / SUMMARY, text + "\n")
+        journal.point_latest(self.out, self.folder.name)
+        return done
+
+
+@contextmanager
+def opened(prepared: Prepared, listener: Listener, *, held: bool = False) -> Iterator[Session]:
+    """Carry out a run within it; an interrupt inside ends it early and keeps what is done.
+
+    Args:
+        prepared: the run.
+        listener: is told of its events.
+        held: whether the device is held already, by the run that needs this one.
 
     Raises:
-        SelectionError, UnknownNameError, DataError: the selection cannot be measured.
+        Locked: another run is using the device.
+        JournalError: the journal cannot be written.
     """
-    made = plan.make(chosen)
+    with (
+        nullcontext() if held else _device_of(prepared),
+        _terminated_like_interrupted(),
+        journal.Journal.resume(prepared.folder / JOURNAL) as log,
+    ):
+        session = Session(
+            asked=prepared.plan,
+            folder=prepared.folder,
+            header=prepared.header,
+            ledger=Ledger.of(prepared.entries),
+            log=log,
+            listener=listener,
+        )
+        if not prepared.entries:
+            session.record(
+                "run",
+                selection=options.to_stored(prepared.plan.selection),
+                cases=prepared.plan.case_ids(),
+                header=to_json(prepared.header),
+            )
+        yield session
+
+
+def check(made: Plan) -> Plan:
+    """The plan itself, once the data it needs are read: a missing file must not cost a run.
+
+    Raises:
+        DataError: they cannot be read.
+    """
     if any(discovery.load("phases", p).NEEDS_DATA for g in made.groups for p in g.phases()):
+        chosen = made.selection
         sets.load(chosen.data or plan.DEFAULT_DATA, chosen.data_dir, chosen.seed)
     return made
 
 
-def require_able(made: plan.Plan) -> plan.Plan:
+def require_able(made: Plan) -> Plan:
     """The plan itself.
 
     Raises:
@@ -85,21 +220,12 @@ def require_able(made: plan.Plan) -> plan.Plan:
     raise NothingRunsError(f"nothing can run here: {told}")
 
 
-def prepare(
-    chosen: Selection,
-    out: Path,
-    floor: Mapping[str, Any] = NO_FLOOR,
-    ceiling: Mapping[str, Any] | None = None,
-) -> Prepared:
-    """Plan a new run and make its folder.
-
-    ``floor`` is the machine's A/A floor, ``ceiling`` what its device can do at most.
+def prepare(made: Plan, out: Path) -> Prepared:
+    """Make the folder of a new run.
 
     Raises:
-        SelectionError, UnknownNameError, DataError: the selection cannot be measured.
         JournalError: the folder cannot be written.
     """
-    made = check(chosen)
     started = datetime.now(UTC)
     folder = journal.create_run(out, journal.new_run_id(started))
     header = Run(
@@ -107,12 +233,11 @@ def prepare(
         started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         seconds=0.0,
         exit=0,
-        command=("python", "-m", "benchmarks", "run", *options.as_command(chosen)),
-        environment=environment.describe(threads=environment.usable_cores())
-        | {"ceiling": dict(ceiling) if ceiling else None},
-        effort=chosen.effort,
-        seed=chosen.seed,
-        aa_floor=dict(floor),
+        command=("python", "-m", "benchmarks", "run", *options.as_command(made.selection)),
+        environment=environment.describe(threads=environment.usable_cores()),
+        effort=made.selection.effort,
+        seed=made.selection.seed,
+        aa_floor={},
     )
     return Prepared(plan=made, folder=folder, header=header, entries=[])
 
@@ -161,69 +286,6 @@ def _begun(out: Path, run_id: str) -> tuple[Path, list[dict[str, Any]], dict[str
     if begun is None:
         raise SelectionError(f"the journal of {folder.name} does not say what was to be measured")
     return folder, entries, begun
-
-
-def carry_out(prepared: Prepared, listener: Listener, profiler: Profiler | None = None) -> Run:
-    """Measure, and write run.json however it ends.
-
-    ``profiler`` is needed where profiles were asked for.
-
-    Raises:
-        Locked: another run is using the device.
-    """
-    chosen, folder = prepared.plan.selection, prepared.folder
-    with (
-        _device_of(prepared),
-        _terminated_like_interrupted(),
-        journal.Journal.resume(folder / JOURNAL) as log,
-    ):
-        if not prepared.entries:
-            log.append(
-                "run",
-                selection=options.to_stored(chosen),
-                cases=prepared.plan.case_ids(),
-                header=to_json(prepared.header),
-            )
-        runner = Engine(
-            plan=prepared.plan,
-            header=prepared.header,
-            threads=environment.usable_cores(),
-            append=log.append,
-            ledger=Ledger.of(prepared.entries),
-            listener=listener,
-            profiler=profiler,
-        )
-        run = runner.run()
-        text = json.dumps(to_json(run), allow_nan=False, indent=1)
-        journal.write_atomic(folder / SUMMARY, text + "\n")
-        journal.point_latest(folder.parent, folder.name)
-    return run
-
-
-def on_the_side(chosen: Selection, out: Path, listener: Listener) -> Run:
-    """Carry out a run that another needs; an interrupt ends both.
-
-    Raises:
-        KeyboardInterrupt: it was interrupted.
-        Locked: another run is using the device.
-    """
-    run = carry_out(prepare(chosen, out), listener)
-    if run.exit == Exit.INTERRUPTED:
-        raise KeyboardInterrupt
-    return run
-
-
-def store(path: Path, text: str) -> None:
-    """Write a file, and the folder it lies in.
-
-    Raises:
-        JournalError: it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        journal.write_atomic(path, text)
-    except OSError as error:
-        raise journal.JournalError(f"cannot write {path}: {error.strerror}") from error
 
 
 def report(folder: Path) -> Path | None:

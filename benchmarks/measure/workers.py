@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure.rounds import Gate
+from benchmarks.measure.session import Event
 from benchmarks.request import discovery
 from benchmarks.request.plan import Group
 from benchmarks.request.selection import Effort, Selection
@@ -16,21 +17,17 @@ from benchmarks.results.records import COLD, Matchup, Stack, to_json
 from benchmarks.worker import briefing
 from benchmarks.worker.process import WorkerError, WorkerProcess
 
-Append = Callable[..., None]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """What every launch of a run shares.
 
-    ``append`` writes one entry to the journal; ``cache`` holds the compilers' caches of the run;
-    ``gate`` judges which rounds count.
+    ``cache`` holds the compilers' caches of the run; ``gate`` judges which rounds count.
     """
 
     selection: Selection
     effort: Effort
     threads: int
-    append: Append
     cache: Path
     gate: Gate
 
@@ -51,6 +48,7 @@ class Workers:
     failed: set[tuple[str, Stack]] = field(default_factory=set)
     alive: dict[Stack, WorkerProcess] = field(default_factory=dict)
     closing: bool = False
+    _events: list[Event] = field(default_factory=list)
 
     @property
     def _cold(self) -> bool:
@@ -63,11 +61,20 @@ class Workers:
         launch = self.index if self._cold else 0
         return self.context.cache / self.group.model / str(launch) / str(stack)
 
-    def start_all(self, stacks: list[Stack]) -> None:
+    def happened(self) -> Iterator[Event]:
+        """What is to be recorded since it was last asked for."""
+        while self._events:
+            yield self._events.pop(0)
+
+    def _note(self, kind: str, **data: Any) -> None:
+        self._events.append(Event(kind, data))
+
+    def start_all(self, stacks: list[Stack]) -> Iterator[Event]:
         """One after the other where the start itself is measured, else two at a time."""
         if self._cold:
             for stack in stacks:
                 self._start(stack)
+                yield from self.happened()
             return
         # The kernel ends a worker with the thread that spawned it, so this thread spawns them all.
         for stack in stacks:
@@ -82,6 +89,7 @@ class Workers:
                 for worker in list(self.alive.values()):
                     worker.kill()
                 raise
+        yield from self.happened()
 
     def _start(self, stack: Stack, cache: str | None = "empty") -> None:
         self._spawn(stack)
@@ -123,14 +131,14 @@ class Workers:
         # Not before the first step: to read a setting back may start a compiler.
         told = self.ask(list(self.wanted), stack, "settings", restart=False)
         if told:
-            self.context.append(
+            self._note(
                 "settings", model=self.group.model, stack=str(stack), settings=told["settings"]
             )
 
     def _append_cold(
         self, matchup: Matchup, stack: Stack, stamps: dict[str, Any], cache: str
     ) -> None:
-        self.context.append(
+        self._note(
             "cold",
             matchup=matchup.id,
             launch=self.index,
@@ -142,7 +150,7 @@ class Workers:
             },
         )
 
-    def warm_starts(self) -> None:
+    def warm_starts(self) -> Iterator[Event]:
         """Start each stack that filled its compiler's cache once more, now that it is full."""
         for matchup, of in self.wanted.items():
             for stack in of if matchup.phase == COLD and self._cold else ():
@@ -150,6 +158,7 @@ class Workers:
                 if filled and stack in self.alive:
                     self.alive.pop(stack).quit()
                     self._start(stack, cache="warm")
+                    yield from self.happened()
 
     def end(self) -> None:
         """Let every worker go; what fails from here on is no failure."""
@@ -195,7 +204,7 @@ class Workers:
         if self.closing or (matchup.id, stack) in self.failed:
             return
         self.failed.add((matchup.id, stack))
-        self.context.append(
+        self._note(
             "failure",
             matchup=matchup.id,
             stack=str(stack),

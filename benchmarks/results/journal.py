@@ -49,6 +49,19 @@ def write_atomic(path: Path, data: bytes | str) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def store(path: Path, text: str) -> None:
+    """Write a file, and the folder it lies in.
+
+    Raises:
+        JournalError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, text)
+    except OSError as error:
+        raise JournalError(f"cannot write {path}: {error.strerror}") from error
+
+
 class Journal:
     """An append-only file of JSON lines, each with its time and a checksum.
 

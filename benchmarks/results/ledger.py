@@ -13,8 +13,16 @@ Entry = Mapping[str, Any]
 
 @dataclass
 class Ledger:
-    """The journal's entries, sorted by what they are about."""
+    """The journal's entries, sorted by what they are about.
 
+    ``calibrating`` has the id of the run that was begun for each part of the calibration, and
+    ``calibrated`` its value: ``floor``, ``ceiling`` and ``tuned``. ``proofs`` and ``checks`` are by
+    model, ``launches``, ``colds`` and ``profiles`` by matchup, ``settings`` by model and stack,
+    ``failures`` and ``telemetry`` by matchup and stack.
+    """
+
+    calibrating: dict[str, str] = field(default_factory=dict)
+    calibrated: dict[str, Any] = field(default_factory=dict)
     proofs: dict[str, Parity] = field(default_factory=dict)
     checks: dict[str, list[TimedCheck]] = field(default_factory=dict)
     launches: dict[str, dict[int, Mapping[str, Any]]] = field(default_factory=dict)
@@ -35,6 +43,10 @@ class Ledger:
     def add(self, entry: Entry) -> None:
         """Take in one more entry."""
         match entry["kind"]:
+            case "calibrating":
+                self.calibrating[entry["of"]] = entry["run"]
+            case "calibrated":
+                self.calibrated[entry["of"]] = entry["value"]
             case "proof":
                 self.proofs[entry["model"]] = from_json(Parity, entry["parity"])
             case "check":

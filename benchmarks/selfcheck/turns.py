@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--turns", type=int, default=40, metavar="N")
     parser.add_argument("--turn-ms", type=int, default=150, metavar="MS", help="how long, about")
 
-    def called() -> int:
+    with terminal.ending() as ending:
         asked = parser.parse_args(arguments)
         for flag, given in (("--turns", asked.turns), ("--turn-ms", asked.turn_ms)):
             if given < 1:
@@ -52,9 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = replace(chosen, models=chosen.models or MODELS, phases=chosen.phases or PHASES)
         for line in rows(chosen, asked.turns, asked.turn_ms / 1e3):
             print(line)  # noqa: T201 - a program of its own
-        return 0
-
-    return terminal.guarded(called)
+    return ending.code
 
 
 def rows(chosen: Selection, turns: int, turn_s: float) -> Iterable[str]:

@@ -45,13 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
         module.arguments(command)
 
-    def called() -> int:
+    with terminal.ending() as ending:
         asked = parser.parse_args(arguments)
         asked.models, asked.phases = (asked.model,), (asked.phase,)
         chosen = subject(options.selection(terminal.value_of(asked)))
-        return _load(asked.command).main(chosen, asked, terminal.console())
-
-    return terminal.guarded(called)
+        ending.code = _load(asked.command).main(chosen, asked, terminal.console())
+    return ending.code
 
 
 def _names() -> tuple[str, ...]:

@@ -13,8 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.measure import session
-from benchmarks.measure.calibration import floor
+from benchmarks.measure.calibration import floor, side
 from benchmarks.measure.progress import Telling
 from benchmarks.request.selection import Variant
 from benchmarks.results import statistics
@@ -59,7 +58,7 @@ def _try(
         launches=of.selection.launches or LAUNCHES,
     )
     folder = folder_of(of, out) / "confirm"
-    run = session.on_the_side(chosen, folder, Telling(console))
+    run = side.measured(chosen, folder, Telling(console))
     stored = floor.lookup(out, of.selection)
     margin = statistics.margin(stored["value"] if stored else None)
     return judged(run.matchups[0].cases, pair, trial, margin) | {

@@ -14,8 +14,8 @@ from rich.console import Console
 
 from benchmarks import frameworks
 from benchmarks.machine.environment import ROOT
-from benchmarks.measure import session
 from benchmarks.request.selection import SelectionError
+from benchmarks.results import journal
 from benchmarks.results.records import Exit, Stack
 from benchmarks.why._command import emit
 from benchmarks.why._files import folder_of
@@ -214,11 +214,11 @@ def _written(profile: Profile, folder: Path) -> Profile:
     paths = {kind: folder / f"{profile.stem}.{kind}" for kind in ("folded", "svg", "json")}
     paths["speedscope"] = folder / f"{profile.stem}.speedscope.json"
     made = Profile(**(_fields(profile) | {"files": {k: str(p) for k, p in paths.items()}}))
-    session.store(paths["folded"], folded.write(stacks))
+    journal.store(paths["folded"], folded.write(stacks))
     drawn = flamegraph.draw(values, profile.name, notes, unit, _libraries())
-    session.store(paths["svg"], drawn)
-    session.store(paths["speedscope"], json.dumps(folded.speedscope(whole)))
-    session.store(paths["json"], json.dumps(made.record() | {"files": {}}))
+    journal.store(paths["svg"], drawn)
+    journal.store(paths["speedscope"], json.dumps(folded.speedscope(whole)))
+    journal.store(paths["json"], json.dumps(made.record() | {"files": {}}))
     return made
 
 
@@ -252,7 +252,7 @@ def _difference(a: Profile, b: Profile, folder: Path) -> dict[str, Any]:
     drawn = flamegraph.draw_difference(
         values, (a.name, b.name), f"{b.name} against {a.name}", notes, unit
     )
-    session.store(path, drawn)
+    journal.store(path, drawn)
     return {"a": a.name, "b": b.name, "unit": unit, "file": str(path)}
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measure import session
 from benchmarks.request.selection import SelectionError
+from benchmarks.results import journal
 from benchmarks.results.records import Exit
 from benchmarks.why import _confirm, _document, _profile
 from benchmarks.why._command import emit
@@ -76,7 +76,7 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
 
 def _keep(subject: Subject, told: dict[str, Any], out: Path) -> None:
     kept = folder_of(subject, out) / "ops.json"
-    session.store(kept, json.dumps(told, allow_nan=False) + "\n")
+    journal.store(kept, json.dumps(told, allow_nan=False) + "\n")
 
 
 def _show(console: Console, profiles: list[_profile.Profile], found: list[dict[str, Any]]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.measure import session
+from benchmarks.results import journal
 from benchmarks.results.records import Exit, Stack
 from benchmarks.why._command import emit
 from benchmarks.why._files import folder_of
@@ -61,7 +61,7 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
     good = {r.stack: trace.StackTrace(r.events, r.counters) for r in recorded if r.reason is None}
     path = folder_of(subject, asked.out) / FILE if good else None
     if path:
-        session.store(path, json.dumps(trace.document(good), separators=(",", ":")))
+        journal.store(path, json.dumps(trace.document(good), separators=(",", ":")))
     if asked.json:
         document = {
             "model": subject.group.model,

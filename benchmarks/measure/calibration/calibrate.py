@@ -1,24 +1,30 @@
-"""What a run must know of its machine before it starts, measured where it is not stored."""
+"""What a run must know of its machine before its turns: each part is measured once, and kept."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
-from benchmarks.machine import environment
-from benchmarks.measure import session
 from benchmarks.measure.calibration import ceilings, floor, tuning
-from benchmarks.measure.progress import Listener
-from benchmarks.request.plan import Plan
+from benchmarks.measure.session import Session
+from benchmarks.results.records import to_json
 
 
-def prepare(made: Plan, out: Path, listener: Listener) -> session.Prepared:
-    """A new run with its machine's A/A floor and ceilings, tuned where its policy asks for that.
+def calibrate(session: Session) -> None:
+    """Settle what stacks are tuned to, the machine's A/A floor, and what its device can do at most.
+
+    What is stored from an earlier run is read; what is in the journal already stays.
 
     Raises:
-        Locked: another run is using the device.
-        SelectionError, UnknownNameError, DataError, JournalError: as ``conduct.prepare``.
+        KeyboardInterrupt: it was interrupted; what was measured before is kept.
     """
-    made = tuning.settle(made, out, listener)
-    settled = floor.settle(made, out, listener)
-    ceiling = ceilings.settle(made, out, environment.usable_cores())
-    return session.prepare(made.selection, out, settled, ceiling)
+    known = session.ledger.calibrated
+    if "tuned" not in known:
+        _settled(session, "tuned", [to_json(one) for one in tuning.settle(session)])
+    if "floor" not in known:
+        _settled(session, "floor", floor.settle(session))
+    if "ceiling" not in known:
+        _settled(session, "ceiling", ceilings.settle(session.plan, session.out, session.threads))
+
+
+def _settled(session: Session, of: str, value: Any) -> None:
+    session.record("calibrated", of=of, value=value)

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import environment, locks
-from benchmarks.measure import session
+from benchmarks.machine import environment
 from benchmarks.request.plan import Plan
 from benchmarks.request.selection import Selection
+from benchmarks.results import journal
 from benchmarks.results.records import Stack
 from benchmarks.worker import briefing
 from benchmarks.worker.process import WorkerError, WorkerProcess
@@ -27,10 +27,8 @@ MIXED = {"bfloat16", "float16"}
 def settle(made: Plan, out: Path, threads: int) -> dict[str, Any]:
     """The ceiling of this machine, device and precision; measured where it is not stored.
 
-    It is the largest over the frameworks of the run. A framework that fails has no say.
-
-    Raises:
-        Locked: another run is using the device.
+    It is the largest over the frameworks of the run. A framework that fails has no say. Whoever
+    asks holds the device.
     """
     chosen = made.selection
     fingerprint = environment.describe()["fingerprint"]
@@ -42,16 +40,15 @@ def settle(made: Plan, out: Path, threads: int) -> dict[str, Any]:
         for stack in group.stacks:
             if not stack.label and not made.lacking(group.model, stack):
                 able.setdefault(stack.framework, stack)
-    with locks.DeviceLock(chosen.device):
-        found, reasons = _ask(list(able.values()), chosen, threads)
-        if found and chosen.precision in MIXED:
-            # Some of the work stays in float32, which may be the faster one.
-            found += _ask(list(able.values()), replace(chosen, precision="float32"), threads)[0]
+    found, reasons = _ask(list(able.values()), chosen, threads)
+    if found and chosen.precision in MIXED:
+        # Some of the work stays in float32, which may be the faster one.
+        found += _ask(list(able.values()), replace(chosen, precision="float32"), threads)[0]
     if not found:
         return _unknown("; ".join(reasons) or "no framework could measure it")
     ceiling = {name: max(each[name] for each in found) for name in FIGURES}
     told = ceiling | {"reason": "; ".join(reasons) or None}
-    session.store(path, json.dumps(told, indent=1) + "\n")
+    journal.store(path, json.dumps(told, indent=1) + "\n")
     return told
 
 

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import environment
-from benchmarks.measure import session
-from benchmarks.measure.progress import Listener
+from benchmarks.measure.calibration import side
+from benchmarks.measure.session import NO_FLOOR, Session
 from benchmarks.request.plan import Plan
 from benchmarks.request.selection import Selection, Variant
+from benchmarks.results import journal
 from benchmarks.results.records import COLD, Run, Stack, Verdict
 
 STORE = "floors"
@@ -93,31 +94,32 @@ def store(out: Path, chosen: Selection, verdicts: Sequence[Verdict]) -> dict[str
     """Keep a floor, and return it as run.json holds it; where none came out nothing is kept."""
     value = estimate(verdicts)
     if value is None:
-        return dict(session.NO_FLOOR)
+        return dict(NO_FLOOR)
     floor = {
         "value": value,
         "how": f"95th percentile of {len(_quiet(verdicts))} comparisons of a stack with itself,"
         f" effort {chosen.effort}, {datetime.now(UTC):%Y-%m-%d}",
         "comparisons": len(_quiet(verdicts)),
     }
-    session.store(_file(out, chosen), json.dumps(floor, indent=1) + "\n")
+    journal.store(_file(out, chosen), json.dumps(floor, indent=1) + "\n")
     return floor
 
 
-def settle(made: Plan, out: Path, listener: Listener) -> dict[str, Any]:
+def settle(session: Session) -> dict[str, Any]:
     """The stored floor of this machine; where there is none a small one is measured first.
 
     Small means: one stack of each framework against itself, in two phases of the first model.
     """
-    stored = lookup(out, made.selection)
+    chosen = session.plan.selection
+    stored = lookup(session.out, chosen)
     if stored:
         return stored
-    small = _small(made)
+    small = _small(session.plan)
     if small is None:
-        return dict(session.NO_FLOOR)
-    listener.first("the A/A floor: how far apart equal stacks come out here")
-    run = session.on_the_side(small, out / FOLDER, listener)
-    return store(out, made.selection, against_itself(run))
+        return dict(NO_FLOOR)
+    why = "the A/A floor: how far apart equal stacks come out here"
+    run = side.needed(session, "floor", small, FOLDER, why)
+    return store(session.out, chosen, against_itself(run))
 
 
 def _small(made: Plan) -> Selection | None:

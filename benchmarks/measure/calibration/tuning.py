@@ -8,11 +8,10 @@ as its users get it.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from benchmarks.machine import environment
-from benchmarks.measure import session
-from benchmarks.measure.progress import Listener
+from benchmarks.measure.calibration import side
+from benchmarks.measure.session import Session
 from benchmarks.request import changes
 from benchmarks.request.plan import Group, Plan
 from benchmarks.request.selection import Selection, Variant
@@ -26,24 +25,23 @@ PREFERRED = ("train_step", "forward")
 Candidates = dict[Stack, list[Variant]]
 
 
-def settle(made: Plan, out: Path, listener: Listener) -> Plan:
-    """The plan with its stacks tuned, where the policy asks for that.
+def settle(session: Session) -> list[Tuned]:
+    """What the stacks of a run are tuned to; nothing where its policy does not ask for that.
 
     Raises:
         KeyboardInterrupt: it was interrupted.
-        Locked: another run is using the device.
     """
+    made, tuned = session.plan, list[Tuned]()
     if made.selection.policy != "best":
-        return made
-    tuned = list[Tuned]()
+        return tuned
     for group in made.groups:
         candidates = _candidates(made, group)
         chosen = selection(made.selection, group, candidates)
         if chosen:
-            listener.first(f"what makes each stack of {group.model} faster")
-            run = session.on_the_side(chosen, out / FOLDER, listener)
+            why = f"what makes each stack of {group.model} faster"
+            run = side.needed(session, f"tuned {group.model}", chosen, FOLDER, why)
             tuned += fastest(run, group.model, candidates)
-    return replace(made, selection=replace(made.selection, tuned=tuple(tuned)))
+    return tuned
 
 
 def _candidates(made: Plan, group: Group) -> Candidates:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.measure import session
-from benchmarks.measure.calibration import detection, floor
+from benchmarks.measure.calibration import detection, floor, side
 from benchmarks.measure.progress import Telling
 from benchmarks.request import plan
 from benchmarks.request.selection import Selection, Variant
@@ -75,7 +74,7 @@ def alone(folder: Path) -> list[Outcome]:
 
 
 def _run(chosen: Selection, folder: Path) -> Run:
-    return session.on_the_side(chosen, folder, Telling(Console(file=io.StringIO())))
+    return side.measured(chosen, folder, Telling(Console(file=io.StringIO())))
 
 
 def pairs(run: Run) -> tuple[list[Outcome], list[Outcome]]:

@@ -1,0 +1,63 @@
+"""A run that another needs: of a stack against itself, or of what a stack may be tuned to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.measure import engine
+from benchmarks.measure.session import Listener, Prepared, Session, check, opened, prepare, reopen
+from benchmarks.request import plan
+from benchmarks.request.selection import Selection, SelectionError
+from benchmarks.results.records import Exit, Run
+
+
+def measured(chosen: Selection, out: Path, listener: Listener) -> Run:
+    """Carry out a run by itself, without calibrating first.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
+        Locked: another run is using the device.
+    """
+    return _carry_out(prepare(check(plan.make(chosen)), out), listener, held=False)
+
+
+def needed(session: Session, of: str, chosen: Selection, folder: str, why: str) -> Run:
+    """Carry out a run that ``session`` needs, or finish the one that it began before.
+
+    Args:
+        session: the run that needs it; it holds the device.
+        of: what it is needed for, the same word whenever the session is taken up.
+        chosen: what is measured.
+        folder: where it lies, below the folder of the runs: it is no part of their history.
+        why: what a person is told.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
+    """
+    out, begun = session.out / folder, session.ledger.calibrating.get(of)
+    prepared = _begun(out, begun) if begun else None
+    if prepared is None:
+        prepared = prepare(check(plan.make(chosen)), out)
+        session.record("calibrating", of=of, run=prepared.folder.name, why=why)
+    return _carry_out(prepared, session.listener.beside(), held=True)
+
+
+def _begun(out: Path, run_id: str) -> Prepared | None:
+    """A run that was begun before; ``None`` where it ended before its journal said what it was."""
+    try:
+        return reopen(out, run_id)
+    except SelectionError:
+        return None
+
+
+def _carry_out(prepared: Prepared, listener: Listener, *, held: bool) -> Run:
+    with opened(prepared, listener, held=held) as session:
+        try:
+            session.begin()
+            engine.measure(session)
+        except KeyboardInterrupt:
+            session.interrupted = True
+        done = session.finish()
+    if done.exit == Exit.INTERRUPTED:
+        raise KeyboardInterrupt
+    return done
