@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,9 +110,16 @@ def test_the_selftest_sees_a_slow_copy_and_calls_no_equal_one(
     assert found["floor"]["comparisons"] == 2
     assert not list(pipeline.out.glob("*-*/run.json"))  # these runs are no part of the history
     assert len(list((pipeline.out / floor.FOLDER).glob("*-*/run.json"))) == 1
-    chosen = Selection(effort="standard")
+    chosen = Selection(effort="standard", stacks=("null-b",))
     assert floor.lookup(pipeline.out, chosen) == found["floor"]
-    assert floor.lookup(pipeline.out, Selection(effort="quick")) is None
+    for other in (
+        replace(chosen, effort="quick"),
+        replace(chosen, precision="float64"),
+        replace(chosen, policy="defaults"),
+        replace(chosen, stacks=("null-a", "torch-eager")),
+        replace(chosen, stacks=()),
+    ):
+        assert floor.lookup(pipeline.out, other) is None
 
 
 def test_a_run_measures_a_small_floor_once_and_judges_by_it(

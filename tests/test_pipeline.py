@@ -122,10 +122,11 @@ def test_case_ids_key_the_history_and_must_never_change(healthy: Outcome) -> Non
 
 def test_the_journal_holds_everything_in_order(healthy: Outcome) -> None:
     kinds = [entry["kind"] for entry in healthy.entries]
-    assert kinds[:2] == ["run", "proof"]
-    assert kinds[-1] == "end"
+    assert kinds[:6] == ["run", *["calibrated"] * 3, "proving", "proof"]
+    assert kinds[-2:] == ["concluded", "end"]
     turned = len(healthy.run.matchups) - 1  # cold starts are entries of their own
-    assert kinds.count("launch") == turned * QUICK.launches
+    assert kinds.count("timing") == kinds.count("launch") == turned * QUICK.launches
+    assert kinds.count("starting") == QUICK.launches
     assert kinds.count("cold") == 2
     assert kinds.count("check") == 2 * 5  # output; loss and update, twice: of a step and of `fit`
     assert kinds.index("check") < kinds.index("launch")

@@ -12,7 +12,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -81,6 +81,21 @@ def packages() -> dict[str, tuple[str, ...]]:
     """What a run records the versions of, each with the names that it may be installed by."""
     needed = {name: package.names for name, package in frameworks.packages().items()}
     return needed | {name: (name,) for name in PACKAGES}
+
+
+def key(of: Iterable[str], *settings: str) -> str:
+    """The name under which a figure of this machine is kept, beside others of its kind.
+
+    It holds all that the figure depends on: the machine's fingerprint, the settings, and a digest
+    of the frameworks ``of`` with the versions of the packages that they need.
+    """
+    versions = [
+        (name, need.module, _version(need.names))
+        for name in sorted(set(of))
+        for need in frameworks.facts(name).needs
+    ]
+    digest = hashlib.sha256(json.dumps([sorted(set(of)), versions]).encode()).hexdigest()[:12]
+    return "-".join((describe()["fingerprint"], *settings, digest))
 
 
 def usable_cores(proc: Path = host.PROC, sys: Path = host.SYS) -> int:

@@ -27,19 +27,19 @@ MIXED = {"bfloat16", "float16"}
 def settle(made: Plan, out: Path, threads: int) -> dict[str, Any]:
     """The ceiling of this machine, device and precision; measured where it is not stored.
 
-    It is the largest over the frameworks of the run. A framework that fails has no say. Whoever
-    asks holds the device.
+    It is the largest over the frameworks of the run, and kept for them and their versions. A
+    framework that fails has no say. Whoever asks holds the device.
     """
     chosen = made.selection
-    fingerprint = environment.describe()["fingerprint"]
-    path = out / STORE / f"{fingerprint}-{chosen.device}-{chosen.precision}-{chosen.policy}.json"
-    if stored := _read(path):
-        return stored
     able: dict[str, Stack] = {}
     for group in made.groups:
         for stack in group.stacks:
             if not stack.label and not made.lacking(group.model, stack):
                 able.setdefault(stack.framework, stack)
+    name = environment.key(able, chosen.device, chosen.precision, chosen.policy)
+    path = out / STORE / f"{name}.json"
+    if stored := _read(path):
+        return stored
     found, reasons = _ask(list(able.values()), chosen, threads)
     if found and chosen.precision in MIXED:
         # Some of the work stays in float32, which may be the faster one.

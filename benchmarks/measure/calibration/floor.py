@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks.machine import environment
 from benchmarks.measure.calibration import side
 from benchmarks.measure.session import NO_FLOOR, Session
+from benchmarks.request import discovery
 from benchmarks.request.plan import Plan
 from benchmarks.request.selection import Selection, Variant
 from benchmarks.results import journal
@@ -82,7 +83,7 @@ def _quiet(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 
 def lookup(out: Path, chosen: Selection) -> dict[str, Any] | None:
-    """The floor that is stored for this machine, device and effort."""
+    """The floor that is stored for this machine, its frameworks, and how they are measured."""
     try:
         found = json.loads(_file(out, chosen).read_text())
     except (OSError, ValueError):  # a damaged file is as good as none: a floor is soon made anew
@@ -147,5 +148,8 @@ def _small(made: Plan) -> Selection | None:
 
 
 def _file(out: Path, chosen: Selection) -> Path:
-    fingerprint = environment.describe()["fingerprint"]
-    return out / STORE / f"{fingerprint}-{chosen.device}-{chosen.effort}-{chosen.policy}.json"
+    """Where the floor of a selection is kept: by machine, settings, frameworks and versions."""
+    stacks = [Stack.parse(name) for name in chosen.stacks] or discovery.default_stacks()
+    of = {stack.framework for stack in stacks}
+    name = environment.key(of, chosen.device, chosen.precision, chosen.effort, chosen.policy)
+    return out / STORE / f"{name}.json"
