@@ -15,7 +15,7 @@ from benchmarks.replay import CLOCK, Measured, extra_info, replay
 def test_case(request: pytest.FixtureRequest, case_id: str, measured: Measured) -> None:
     """One stack in one matchup."""
     result, case = measured.find(case_id)
-    if case.status in {"unsupported", "skipped"}:
+    if case.status == "unsupported":
         pytest.skip(case.reason or case.status)
     if case.status != "ok":
         # Before the replay: pytest-benchmark would store the samples of a test that fails later.

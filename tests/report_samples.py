@@ -191,7 +191,6 @@ def failures(rng: random.Random) -> tuple[MatchupResult, ...]:
         "error",
         "parity_failed",
         "unsupported",
-        "skipped",
         "interrupted",
     )
     for status in statuses:

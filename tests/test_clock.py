@@ -2,7 +2,6 @@
 
 import math
 import random
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
@@ -13,7 +12,6 @@ from benchmarks.worker.clock import (
     WarmUp,
     iterations_for,
     orders,
-    timer_resolution,
     turn,
     warm_up,
 )
@@ -204,28 +202,6 @@ def test_iterations_fill_the_turn(seconds: float, turn_s: float, iterations: int
 def test_no_number_of_iterations_follows_from_a_broken_time(step: float) -> None:
     with pytest.raises(ClockError):
         iterations_for(step, 1.0)
-
-
-def test_resolution_is_the_smallest_step() -> None:
-    calls = iter(range(10_000))
-    assert timer_resolution(lambda: next(calls) // 7 * 0.015625) == 0.015625
-    steps = iter([0.0, 4.0, 8.0, 8.5, *(float(n) for n in range(9, 99))])
-    assert timer_resolution(lambda: next(steps)) == 0.5
-
-
-def test_resolution_of_the_real_timer_is_far_below_a_turn() -> None:
-    assert 0 < timer_resolution(time.perf_counter) < 1e-3
-
-
-def test_a_clock_that_stands_still_or_runs_backwards_has_no_resolution(
-    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("benchmarks.worker.clock.MAX_CALLS_PER_TICK", 100)
-    with pytest.raises(ClockError, match=r"stood at 0\.0 s for 100 readings"):
-        timer_resolution(clock)
-    back = iter(range(100, 0, -1))
-    with pytest.raises(ClockError, match="measured -1 s"):
-        timer_resolution(lambda: next(back))
 
 
 @pytest.mark.parametrize("stacks", [("a",), ("a", "b"), ("a", "b", "c"), ("a", "b", "c", "d")])

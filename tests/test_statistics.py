@@ -13,7 +13,6 @@ from benchmarks.results.statistics import (
     Estimate,
     compare,
     estimate,
-    hodges_lehmann,
     judge,
     launch_log_ratio,
     margin,
@@ -129,14 +128,6 @@ def test_one_launch_has_no_interval() -> None:
 def test_no_estimate_without_numbers(logs: list[float], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         estimate(logs)
-
-
-def test_hodges_lehmann_resists_one_bad_launch() -> None:
-    assert hodges_lehmann([1.0, 2.0, 6.0]) == 2.75  # of 1, 1.5, 2, 3.5, 4, 6
-    logs = [0.10, 0.11, 0.12, 0.09, 0.10, 0.11]
-    assert hodges_lehmann([*logs, 5.0]) == pytest.approx(hodges_lehmann(logs), abs=0.01)
-    with pytest.raises(ValueError, match="no launches"):
-        hodges_lehmann([])
 
 
 @pytest.mark.parametrize(

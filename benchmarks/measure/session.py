@@ -274,7 +274,7 @@ def _stored_plan(begun: dict[str, Any]) -> plan.Plan:
 
 def _begun(out: Path, run_id: str) -> tuple[Path, list[dict[str, Any]], dict[str, Any]]:
     """A run's folder, its journal's entries, and the one that says what was to be measured."""
-    if run_id == options.LATEST:
+    if run_id == journal.LATEST:
         journals = sorted(p for p in out.glob(f"*/{JOURNAL}") if not p.parent.is_symlink())
         folder = journals[-1].parent if journals else out / run_id
     else:

@@ -111,7 +111,7 @@ def exit_code(matchups: Sequence[MatchupResult]) -> Exit:
     statuses = {case.status for result in matchups for case in result.cases}
     if "parity_failed" in statuses:
         return Exit.PARITY
-    if statuses - {"ok", "unsupported", "skipped"}:
+    if statuses - {"ok", "unsupported"}:
         return Exit.INCOMPLETE
     return Exit.OK if "ok" in statuses else Exit.NOTHING
 

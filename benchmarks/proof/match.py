@@ -95,11 +95,6 @@ def ambiguous(made: Match) -> bool:
     return any(count > 1 for count in seen.values())
 
 
-def same_path(torch: str, keras: str) -> bool:
-    """Whether two paths are one: dashes, slashes and dots are alike."""
-    return _plain(torch) == _plain(keras)
-
-
 def _plain(path: str) -> str:
     return path.replace("/", ".").replace("-", ".")
 

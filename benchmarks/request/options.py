@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.request.selection import EFFORTS, MOST, Selection, SelectionError, Variant
+from benchmarks.results import journal
 from benchmarks.results.records import Tuned
-
-LATEST = "latest"
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -123,7 +122,7 @@ PLACE: dict[str, dict[str, Any]] = {
     },
     "--resume": {
         "nargs": "?",
-        "const": LATEST,
+        "const": journal.LATEST,
         "metavar": "RUN",
         "help": "go on with a run (default: the latest); its own selection is used",
     },

@@ -30,7 +30,6 @@ Status = Literal[
     "error",
     "parity_failed",
     "unsupported",
-    "skipped",
     "interrupted",
 ]
 COLD = "cold_start"

@@ -83,19 +83,6 @@ def estimate(log_ratios: Sequence[float]) -> Estimate:
     return Estimate(ratio, None if count == 1 else (low, high), count)
 
 
-def hodges_lehmann(log_ratios: Sequence[float]) -> float:
-    """Median of the pairwise means of the launches (Hodges and Lehmann 1963), as a log-ratio.
-
-    A cross-check of ``estimate`` that one bad launch in four cannot move far.
-
-    Raises:
-        ValueError: no launches.
-    """
-    if not log_ratios:
-        raise ValueError("no launches")
-    return median((x + y) / 2 for x, y in combinations_with_replacement(log_ratios, 2))
-
-
 def margin(aa_floor: float | None) -> float:
     """How far from 1 a ratio must be to count: 2 %, or this machine's A/A floor where larger.
 

@@ -21,7 +21,6 @@ INPUTS = "image:32x32x3, features:20, features:50x4, tokens:80:vocabulary=20000,
 TARGETS = (
     "classes:10, classes:10:steps=5, values:1, labels:14, like:INPUT, boxes:20:classes=80, none"
 )
-_IMAGE = 3
 
 
 def task(

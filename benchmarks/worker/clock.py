@@ -43,8 +43,6 @@ and few of its blocks. As above, in their second halves, the mean of PyTorch's f
 by 2.5 to 4.3 % from turn to turn, and the median block by 1.1 to 3.7 %; training steps and
 TensorFlow vary as much either way. The wait at a block's end costs at most 11 us, or 0.14 % of it.
 """
-TICKS = 25
-MAX_CALLS_PER_TICK = 1_000_000
 
 
 class ClockError(RuntimeError):
@@ -189,15 +187,6 @@ def _settle(run: Run, synchronize: Synchronize, now: Now, *, discard: int, settl
             synchronize()
 
 
-def timer_resolution(now: Now) -> float:
-    """The smallest step, in seconds, that the timer was seen to take.
-
-    Raises:
-        ClockError: the timer stands still or runs backwards.
-    """
-    return min(_tick(now) for _ in range(TICKS))
-
-
 def orders(stacks: Sequence[str], rounds: int, rng: random.Random) -> list[tuple[str, ...]]:
     """Who takes a turn when: one order per round, random and balanced.
 
@@ -227,11 +216,3 @@ def _agree(samples: Sequence[float], window: int) -> bool:
         median(abs(s - middle) for s in part) <= MAD_TOLERANCE * middle
         for part, middle in zip(windows, middles, strict=True)
     )
-
-
-def _tick(now: Now) -> float:
-    start = now()
-    for _ in range(MAX_CALLS_PER_TICK):
-        if (end := now()) != start:
-            return _elapsed(start, end)
-    raise ClockError(f"the clock stood at {start} s for {MAX_CALLS_PER_TICK} readings")

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from benchmarks.machine import environment
 from benchmarks.measure.calibration import side
+from benchmarks.measure.calibration.floor import PREFERRED
 from benchmarks.measure.session import Session
 from benchmarks.request import changes
 from benchmarks.request.plan import Group, Plan
@@ -20,8 +21,6 @@ from benchmarks.results.records import Run, Stack, Tuned
 
 FOLDER = "tuning"
 """Below the folder of the runs: a search for settings is no part of their history."""
-PREFERRED = ("train_step", "forward")
-"""The phase that decides, the first of those that are asked for."""
 Candidates = dict[Stack, list[Variant]]
 
 
