@@ -9,7 +9,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -81,9 +81,9 @@ def measure(session: Session, profiler: Profiler | None = None) -> None:
                             wanted = _wanted(session, able, index)
                             if not wanted or (index >= FEWEST and not purse.allows(group)):
                                 continue
-                            with purse.paying(group):
-                                launch = Launch(context, able, index, wanted, checks)
-                                for kind, data in launch.events():
+                            launch = Launch(context, able, index, wanted, checks)
+                            with purse.paying(group), closing(launch.events()) as events:
+                                for kind, data in events:
                                     session.record(kind, **data)
                 except WorkerError as error:
                     for data in _unproven(able, error):
@@ -98,10 +98,10 @@ def _narrow(session: Session, context: Context, purse: Purse, found: dict[str, H
     while wide := _widest(session, purse):
         group = wide.group
         wanted = {m: s for m, s in _next(session, group).items() if m in wide.matchups}
-        with purse.paying(group):
-            checks = Checks(handoffs=_handoffs(session, group, found))
-            launch = Launch(context, group, _launches_made(session, group), wanted, checks)
-            for kind, data in launch.events():
+        checks = Checks(handoffs=_handoffs(session, group, found))
+        launch = Launch(context, group, _launches_made(session, group), wanted, checks)
+        with purse.paying(group), closing(launch.events()) as events:
+            for kind, data in events:
                 session.record(kind, **data)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -54,7 +54,7 @@ class Launch:
         self.checks = checks
         self.workers = Workers(context, group, index, wanted, checks.handoffs)
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event]:
         """Start everyone, check each part not yet checked, then measure phase by phase.
 
         A stack that does not compute what was proven goes. The order of stacks and of phases is
