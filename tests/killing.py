@@ -20,7 +20,7 @@ from benchmarks.worker import disturbances
 from tests.pipeline import MODELS, SHORT
 
 ASKED = ("--models-dir", str(MODELS), "--models", "tiny", "--stacks", "null-a")
-MORE = ("--phases", "forward", "--effort", "release")
+MORE = ("--phases", "forward", "--effort", "release", "--no-telemetry")
 
 
 def killed_at(number: int) -> None:
