@@ -1,4 +1,4 @@
-"""The pytest-benchmark cases: each replays what the runner measured into the stock store.
+"""The pytest-benchmark cases: each replays what a run measured into the stock store.
 
 Collected only from here: ``pytest benchmarks``.
 """

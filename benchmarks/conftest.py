@@ -58,7 +58,7 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def measured(request: pytest.FixtureRequest) -> Measured:
-    """What the runner made of the selected cases."""
+    """What the run made of the selected cases."""
     return request.config.stash[MEASURED]
 
 

@@ -49,7 +49,7 @@ def replay(benchmark: BenchmarkFixture, samples_s: Sequence[float]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the runner made of the selected cases."""
+    """What the run made of the selected cases."""
 
     run: Run
     folder: Path

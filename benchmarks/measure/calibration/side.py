@@ -36,9 +36,8 @@ def needed(session: Session, of: str, chosen: Selection, folder: str, why: str) 
     """
     out, begun = session.out / folder, session.ledger.calibrating.get(of)
     prepared = _begun(out, begun) if begun else None
-    if prepared is None:
-        prepared = prepare(check(plan.make(chosen)), out)
-        session.record("calibrating", of=of, run=prepared.folder.name, why=why)
+    prepared = prepared or prepare(check(plan.make(chosen)), out)
+    session.record("calibrating", of=of, run=prepared.folder.name, why=why)
     return _carry_out(prepared, session.listener.beside(), held=True)
 
 

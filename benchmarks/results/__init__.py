@@ -1,0 +1,1 @@
+"""What a run leaves behind: records, the journal, statistics, and the words for them."""
