@@ -344,7 +344,6 @@ def test_across_frameworks_nothing_is_called_that_is_not_proven(parity: Parity |
     [
         (["ok", "ok"], Exit.OK),
         (["ok", "unsupported"], Exit.OK),
-        (["ok", "skipped"], Exit.OK),
         (["unsupported", "unsupported"], Exit.NOTHING),
         ([], Exit.NOTHING),
         *((["ok", bad], Exit.INCOMPLETE) for bad in ("oom_device", "oom_host", "timeout")),

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.results.records import COLD, ColdStart, Matchup, Parity, Stack, TimedCheck, from_json
+from benchmarks.results.records import (
+    COLD,
+    ColdStart,
+    Matchup,
+    Parity,
+    Stack,
+    TimedCheck,
+    from_json,
+)
 
 Entry = Mapping[str, Any]
 
@@ -43,10 +51,8 @@ class Ledger:
     def add(self, entry: Entry) -> None:
         """Take in one more entry."""
         match entry["kind"]:
-            case "calibrating":
-                self.calibrating[entry["of"]] = entry["run"]
-            case "calibrated":
-                self.calibrated[entry["of"]] = entry["value"]
+            case "calibrating" | "calibrated":
+                self._calibration(entry)
             case "proof":
                 self.proofs[entry["model"]] = from_json(Parity, entry["parity"])
             case "check":
@@ -75,6 +81,12 @@ class Ledger:
             starts = self.colds.get(matchup.id, {}).get(str(stack), ())
             return any(s.launch == launch and s.cache == "empty" for s in starts)
         return launch in self.launches.get(matchup.id, {})
+
+    def _calibration(self, entry: Entry) -> None:
+        if entry["kind"] == "calibrating":
+            self.calibrating[entry["of"]] = entry["run"]
+        else:
+            self.calibrated[entry["of"]] = entry["value"]
 
     def _check(self, model: str, new: TimedCheck) -> None:
         """Keep the newest of a stack's checks: a resumed run makes those anew that it can."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
 from statistics import fmean, median, stdev
 from typing import TYPE_CHECKING
 
