@@ -352,7 +352,7 @@ def large_run(cases: int = 200, samples: int = 400) -> Run:
 
 
 def write(folder: Path, record: Run) -> Path:
-    """Write ``run.json`` as the runner does; returns the run folder."""
+    """Write ``run.json`` as a run does; returns the run folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(to_json(record)), encoding="utf-8")
     return folder

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.results import journal
+from benchmarks.results.records import Exit
 from benchmarks.worker.process import WorkerProcess
 from tests.pipeline import ROOT, SHORT, Pipeline
 
@@ -38,6 +39,25 @@ def test_from_the_command_line_to_a_turn_it_is_a_short_way(
     assert len(way) + 1 <= MOST_FRAMES, way  # the last is the question to the worker
     modules = {module for module, _ in way} | {"benchmarks/worker/process.py"}
     assert len(modules) <= MOST_MODULES, modules
+
+
+def test_what_was_measured_before_an_interrupt_is_kept_and_no_worker_stays(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pipeline, ask = Pipeline(monkeypatch, tmp_path), WorkerProcess.ask
+
+    def interrupted(self: WorkerProcess, verb: str, **told: Any) -> dict[str, Any]:
+        if verb == "settings":  # what is asked right after a cold start was measured
+            raise KeyboardInterrupt
+        return ask(self, verb, **told)
+
+    monkeypatch.setattr(WorkerProcess, "ask", interrupted)
+    done = pipeline.run("--phases", "cold_start")
+    assert done.code == done.run.exit == Exit.INTERRUPTED
+    assert [entry["kind"] for entry in done.entries[-3:]] == ["starting", "cold", "end"]
+    (start,) = (start for case in done.matchup("cold_start").cases for start in case.cold_starts)
+    assert start.first_step_s > 0
+    assert pipeline.survivors() == []
 
 
 def ours(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
