@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import gzip
-import json
 import math
 import zlib
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any, NoReturn
+from typing import Any, TypeVar
 
 import pandas as pd
 
-from benchmarks.results.records import Case, MatchupResult, RecordError, Run, read_run
+from benchmarks.results.codec import RecordError, decode, decode_run, known_schema
+from benchmarks.results.records import Case, MatchupResult, Run
 
 MAX_BYTES = 256 * 2**20
-MAX_DEPTH = 64
+Part = TypeVar("Part")
 NAMES = ("run.json", "run.json.gz")
 
 
@@ -35,13 +36,29 @@ def load_run(path: Path) -> Run:
         LoadError: missing, truncated, too large, too deeply nested or of another schema.
     """
     file = _run_file(path)
-    data = _parse(_read_bytes(file), file)
-    if _depth_exceeds(data, MAX_DEPTH):
-        raise LoadError(f"{file}: nested more than {MAX_DEPTH} levels deep: not a run")
     try:
-        return read_run(data)
+        return decode_run(_read_bytes(file))
     except RecordError as error:
         raise LoadError(f"{file}: {error}") from error
+
+
+def load(kind: type[Part], file: Path) -> Part:
+    """The fields of a run that ``kind`` names, which are alike in every schema.
+
+    Raises:
+        LoadError: as ``load_run``, but what is not named is not checked.
+    """
+    data = _read_bytes(file)
+    try:
+        known_schema(data)
+        return decode(kind, data)
+    except RecordError as error:
+        raise LoadError(f"{file}: {error}") from error
+
+
+def times(samples_s: Iterable[float]) -> tuple[float, ...]:
+    """The samples without those that are no times (infinite, zero or negative)."""
+    return tuple(s for s in samples_s if math.isfinite(s) and s > 0)
 
 
 def latest(out: Path) -> Path:
@@ -66,14 +83,8 @@ def find(run: str, out: Path) -> Path:
 
 
 def sound(case: Case) -> Case:
-    """The case without samples that are no times (NaN, infinite, zero or negative)."""
-    launches = (
-        replace(
-            launch,
-            samples_s=tuple(s for s in launch.samples_s if math.isfinite(s) and s > 0),
-        )
-        for launch in case.launches
-    )
+    """The case without samples that are no times."""
+    launches = (replace(launch, samples_s=times(launch.samples_s)) for launch in case.launches)
     return replace(case, launches=tuple(launches))
 
 
@@ -103,9 +114,12 @@ COLUMNS = (
 def _row(result: MatchupResult, case: Case) -> dict[str, Any]:
     matchup = result.matchup
     case = sound(case)
-    summary = case.summary()
-    flops, middle = number(case.flops_per_iteration), summary["median_s"]
-    return summary | {
+    flops, middle = case.flops_per_iteration, case.median_s
+    return {
+        "median_s": middle,
+        "iqr_s": case.iqr_s,
+        "min_s": case.min_s,
+        "throughput_per_s": case.throughput_per_s,
         "case": case.id,
         "matchup": matchup.id,
         "model": matchup.model,
@@ -120,8 +134,8 @@ def _row(result: MatchupResult, case: Case) -> dict[str, Any]:
         "reason": case.reason,
         "flops_per_iteration": flops,
         "flops_per_s": flops / middle if flops is not None and middle else None,
-        "peak_rss_bytes": number(case.memory.get("peak_rss_bytes")),
-        "device_peak_bytes": number(case.memory.get("device_peak_bytes")),
+        "peak_rss_bytes": case.memory.peak_rss_bytes,
+        "device_peak_bytes": case.memory.device_peak_bytes,
         "launches": len(case.launches),
         "samples": len(case.samples_s),
     }
@@ -176,30 +190,3 @@ def _read_bytes(file: Path) -> bytes:
     if len(data) > MAX_BYTES:
         raise LoadError(f"{file}: larger than {MAX_BYTES // 2**20} MiB: not a run")
     return data
-
-
-def _parse(data: bytes, file: Path) -> Any:
-    try:
-        return json.loads(data, parse_constant=_refuse)
-    except RecursionError as error:
-        raise LoadError(f"{file}: nested more than {MAX_DEPTH} levels deep: not a run") from error
-    except ValueError as error:  # also bad UTF-8, and integers of thousands of digits
-        raise LoadError(f"{file}: truncated or not JSON ({error})") from error
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a JSON number")
-
-
-def _depth_exceeds(data: Any, limit: int) -> bool:
-    """Whether containers nest deeper; level by level, so that depth costs no stack."""
-    level = [data]
-    for _ in range(limit + 1):
-        below: list[Any] = []
-        for node in level:
-            children = node.values() if isinstance(node, dict) else node
-            below += [child for child in children if isinstance(child, dict | list)]
-        if not below:
-            return False
-        level = below
-    return True
