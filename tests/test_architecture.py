@@ -32,11 +32,16 @@ SHARED = {"torch": ("keras_torch",)}
 DOOR = ("profilers/__main__.py", "benchmarks.why")
 """`python -m profilers` hands over to the folder of its commands."""
 REPORTS_MAY_IMPORT = (
+    "benchmarks.results.codec",
+    "benchmarks.results.machine",
+    "benchmarks.results.observed",
+    "benchmarks.results.profiles",
     "benchmarks.results.records",
     "benchmarks.results.statistics",
     "benchmarks.frameworks.about",
+    "profilers.roofline",
 )
-MAX_SOURCE_LINES = 32_790
+MAX_SOURCE_LINES = 33_210
 """Lines of all sources together: what is added must be worth what it costs to read."""
 PRINTING = {
     "benchmarks/why/_command.py": 1,  # the one document of --json

@@ -169,7 +169,7 @@ def _share(check: TimedCheck) -> float:
 
 
 def _of_bound(check: TimedCheck) -> str:
-    return f"{error_words(check.error)} of {check.bound:.0e}"
+    return f"{error_words(check.error, 0)} of {check.bound:.0e}"
 
 
 def summary(run: Run) -> Table:

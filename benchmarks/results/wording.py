@@ -51,9 +51,9 @@ def cause_lines(diagnosis: Iterable[Cause]) -> Iterator[str]:
                 yield f"    {side}: {text}"
 
 
-def error_words(error: float | None) -> str:
-    """A relative error to two digits."""
-    return "no number" if error is None else f"{error:.1e}"
+def error_words(error: float | None, decimals: int = 1) -> str:
+    """A relative error, in as many decimals."""
+    return "no number" if error is None else f"{error:.{decimals}e}"
 
 
 def verdict_phrase(verdict: Verdict) -> str:
