@@ -4,33 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reports import charts, forest, html, markdown, roofline, svg, telemetry, text, why
+from reports import html, markdown, svg, text
 from reports.files import write
 from reports.load import cases_frame, load_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-    from matplotlib.figure import Figure
 
     from benchmarks.results.records import Run
 
 PAGE = "report.html"
-# file name -> what draws it; a chart that does not apply to a run leaves no file
-PICTURES: dict[str, Callable[[Run], Figure | None]] = {
-    "forest.png": forest.forest,
-    "cold_start.png": charts.cold_start,
-    "memory.png": charts.memory,
-    "why.png": why.chart,
-    "roofline.png": roofline.chart,
-    "telemetry.png": telemetry.picture,
-    "device_memory.png": lambda run: charts.memory(run, "device_peak_bytes"),
-}
 
 
 def build(run_dir: Path) -> Path:
     """Write page, summary, table and pictures into the folder of a run.
+
+    Of each kind of picture the first is a file; the page holds all.
 
     Returns the path of the page, which is written last: where it is new, so is the rest.
 
@@ -40,15 +29,15 @@ def build(run_dir: Path) -> Path:
     """
     run = load_run(run_dir)
     folder = run_dir if run_dir.is_dir() else run_dir.parent
-    for name, draw in PICTURES.items():
-        figure = draw(run)
-        if figure is None:
-            (folder / name).unlink(missing_ok=True)  # left by an earlier report
+    figures = html.draw(run)
+    for name, several in figures.items():
+        if several:
+            write(folder / f"{name}.png", svg.png(several[0]))
         else:
-            write(folder / name, svg.png(figure))
+            (folder / f"{name}.png").unlink(missing_ok=True)  # left by an earlier report
     write(folder / "cases.csv", cases_csv(run).encode())
     write(folder / "report.md", markdown.render(run).encode())
-    write(folder / PAGE, html.render(run).encode())
+    write(folder / PAGE, html.render(run, figures).encode())
     return folder / PAGE
 
 

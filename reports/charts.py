@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from itertools import groupby
 from statistics import median
 from typing import TYPE_CHECKING, Any
+
+from matplotlib.lines import Line2D
 
 from reports import text, verdicts
 from reports.load import cold_parts, sound, thinned
 from reports.palette import LIGHT, look
-from reports.svg import canvas, drawing
+from reports.svg import WIDTH, Room, below, drawing, panels, width
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from benchmarks.results.records import Case, Matchup, MatchupResult, Run
 
-WIDTH = 1120  # CSS pixels, the text column of the page
-MAX_ROWS = 80
+MOST_ROWS = 40
+"""Rows of a picture: a run with more gets several, each of whole models."""
 CACHES = ("empty", "warm")
 ROW = 22
 
@@ -42,10 +45,8 @@ def distributions(result: MatchupResult, limit: int = 200) -> Figure | None:
     scale, unit = text.time_unit(median(everything))
     lines = sum(len(case.launches) for case in cases)
     with drawing():
-        height = 9 * lines + 22 * len(cases) + 50
-        figure = canvas(WIDTH - 40, height, layout=None)  # fixed margins: drawn for every matchup
-        figure.subplots_adjust(0.005, 44 / height, 0.985, 1 - 10 / height)
-        ax = figure.subplots()
+        room = Room(left=5, right=16, top=10, bottom=44)
+        figure, (ax,) = panels([9 * lines + 22 * len(cases) - 4], 1, room, wide=WIDTH - 40)
         top = 0.0
         for case in cases:
             top = _strips(ax, case, top, scale, limit)
@@ -60,64 +61,97 @@ def distributions(result: MatchupResult, limit: int = 200) -> Figure | None:
     return figure
 
 
-def cold_start(run: Run) -> Figure | None:
+def cold_start(run: Run) -> list[Figure]:
     """Import, build and first step per stack, with an empty and a warm cache; a panel per model."""
-    groups = [(r.matchup, _cold_bars(r.cases)) for r in run.matchups]
-    groups = [(matchup, bars) for matchup, bars in groups if bars]
-    if not groups:
-        return None
-    columns = min(2, len(groups))
-    bands = math.ceil(len(groups) / columns)
-    tallest = max(len(bars) for _, bars in groups)
+    found = {r.matchup: bars for r in run.matchups if (bars := _cold_bars(r.cases))}
+    tallest = max(map(len, found.values()), default=0)
+    names = dict(zip(found, labels(list(found)), strict=True))
+    most = 2 * max(1, MOST_ROWS // max(1, tallest))
+    return [
+        _cold_picture({m: found[m] for m in part}, names, tallest)
+        for part in portions(list(found), most)
+    ]
+
+
+def _cold_picture(
+    found: Mapping[Matchup, Sequence[_ColdBar]], names: Mapping[Matchup, str], tallest: int
+) -> Figure:
+    columns = min(2, len(found))
+    bands = math.ceil(len(found) / columns)
     with drawing():
-        figure = canvas(WIDTH, bands * (ROW * tallest + 66) + 30)
-        axes = figure.subplots(bands, columns, squeeze=False).ravel()
-        for ax, (matchup, bars), label in zip(
-            axes, groups, labels([matchup for matchup, _ in groups]), strict=False
-        ):
+        words = width(_cold_label(bar) for bars in found.values() for bar in bars) + 10
+        room = Room(left=words, right=10, top=30, bottom=48, across=words + 10, down=50)
+        figure, axes = panels([ROW * tallest] * bands, columns, room)
+        for ax, (matchup, bars) in zip(axes, found.items(), strict=False):
             _cold_panel(ax, bars)
-            ax.set_title(label.removesuffix(f"  {matchup.phase}"))
+            ax.set_title(names[matchup].removesuffix(f"  {matchup.phase}"))
             ax.set_ylim(tallest - 0.4, -0.6)
-        for ax in axes[len(groups) :]:
+        for ax in axes[len(found) :]:
             ax.set_visible(False)
-        figure.supxlabel(
+        below(
+            figure,
             "Seconds, median over launches: import (hollow), build (hatched), first step (solid).",
-            fontsize=10,
-            color=LIGHT["muted"],
         )
     return figure
 
 
-def memory(run: Run, key: str = "peak_rss_bytes") -> Figure | None:
-    """Peak memory per matchup, a column of bars per stack; ``None`` where nothing was recorded."""
+def memory(run: Run, key: str = "peak_rss_bytes") -> list[Figure]:
+    """Peak memory per matchup, a column of bars per stack; empty where nothing was recorded."""
     peaks = {
         (result.matchup, case.stack): peak
         for result in run.matchups
         for case in result.cases
         if (peak := getattr(case.memory, key)) is not None
     }
-    if not peaks:
-        return None
-    matchups = ordered([matchup for matchup, _ in peaks])[:MAX_ROWS]
     stacks = list(dict.fromkeys(stack for _, stack in peaks))
+    matchups = ordered([matchup for matchup, _ in peaks])
+    bands = math.ceil(len(stacks) / 4)
+    names = dict(zip(matchups, labels(matchups), strict=True))
+    return [
+        _memory_picture({m: names[m] for m in part}, stacks, peaks)
+        for part in portions(matchups, MOST_ROWS // max(1, bands))
+    ]
+
+
+def _memory_picture(
+    names: Mapping[Matchup, str],
+    stacks: Sequence[str],
+    peaks: Mapping[tuple[Matchup, str], float],
+) -> Figure:
     scale, unit = (2**30, "GiB") if max(peaks.values()) >= 2**30 else (2**20, "MiB")
     columns = min(4, len(stacks))
     bands = math.ceil(len(stacks) / columns)
     with drawing():
-        figure = canvas(WIDTH, bands * (ROW * len(matchups) + 72))
-        axes = figure.subplots(bands, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        room = Room(
+            left=width(names.values()) + 10, right=10, top=30, bottom=42, across=14, down=66
+        )
+        figure, axes = panels([ROW * len(names)] * bands, columns, room, share=True)
         for ax, stack in zip(axes, stacks, strict=False):
-            _bars(
-                ax, [peaks.get((matchup, stack), math.nan) / scale for matchup in matchups], stack
-            )
+            _bars(ax, [peaks.get((matchup, stack), math.nan) / scale for matchup in names], stack)
             ax.set_title(text.name(stack, 28))
             ax.set_xlabel(unit)
         for ax in axes[len(stacks) :]:
             ax.set_visible(False)
-        axes[0].set_yticks(range(len(matchups)), labels(matchups))
-        axes[0].set_ylim(len(matchups) - 0.4, -0.6)
+        axes[0].set_yticks(range(len(names)), list(names.values()))
+        axes[0].set_ylim(len(names) - 0.4, -0.6)
         axes[0].set_xlim(0, 1.22 * max(peaks.values()) / scale)
     return figure
+
+
+def portions(matchups: Sequence[Matchup], most: int) -> Iterator[list[Matchup]]:
+    """The matchups in parts of at most ``most``, in their order; a model is cut only if larger."""
+    part: list[Matchup] = []
+    for _, group in groupby(matchups, lambda m: m.model):
+        own = list(group)
+        if part and len(part) + len(own) > most:
+            yield part
+            part = []
+        part += own
+        while len(part) > most:
+            yield part[:most]
+            part = part[most:]
+    if part:
+        yield part
 
 
 def ordered(matchups: Sequence[Matchup]) -> list[Matchup]:
@@ -139,6 +173,26 @@ def labels(matchups: Sequence[Matchup]) -> list[str]:
             parts.append(text.name(verdicts.conditions(m), 40))
         labels.append("  ".join(parts))
     return labels
+
+
+def legend(figure: Figure, stacks: Iterable[str], *, line: bool = True) -> None:
+    """The looks of stacks, at the top left of a picture."""
+    handles = []
+    for stack in dict.fromkeys(stacks):
+        drawn = look(stack)
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color=drawn.color,
+                marker=drawn.marker,
+                markersize=4.5,
+                markerfacecolor=LIGHT["surface"] if drawn.hollow else drawn.color,
+                linestyle="none" if not line else "--" if drawn.hollow else "-",
+                label=text.name(stack, 36),
+            )
+        )
+    figure.legend(handles=handles, loc="upper left", ncols=4, fontsize=10)
 
 
 def _strips(ax: Axes, case: Case, top: float, scale: float, limit: int) -> float:
@@ -196,11 +250,14 @@ def _cold_panel(ax: Axes, bars: Sequence[_ColdBar]) -> None:
             ax.barh(y, part, left=left, height=0.62, edgecolor=color, linewidth=1.0, **style)
             left += part
         _beside(ax, left, y, text.duration(left))
-    ax.set_yticks(
-        range(len(bars)), [f"{text.name(stack, 28)}, cache {cache}" for stack, cache, _ in bars]
-    )
+    ax.set_yticks(range(len(bars)), list(map(_cold_label, bars)))
     ax.set_xlim(0, 1.18 * max(sum(parts) for _, _, parts in bars) or 1)
     ax.grid(axis="x")
+
+
+def _cold_label(bar: _ColdBar) -> str:
+    stack, cache, _ = bar
+    return f"{text.name(stack, 28)}, cache {cache}"
 
 
 def _bars(ax: Axes, values: Sequence[float], stack: str) -> None:

@@ -6,53 +6,58 @@ import math
 from typing import TYPE_CHECKING
 
 from reports import text, verdicts
-from reports.charts import MAX_ROWS, ROW, WIDTH, labels, ordered
+from reports.charts import MOST_ROWS, ROW, labels, ordered, portions
 from reports.palette import LIGHT, look
-from reports.svg import canvas, drawing
+from reports.svg import Room, below, drawing, panels, width
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from benchmarks.results.records import Run
+    from benchmarks.results.records import Matchup, Run
     from reports.verdicts import Outcome, Pair
 
 _TICKS = ((1.05, 1.1, 1.2), (1.2, 1.5), (1.5, 2, 3), (2, 4, 8), (4, 16, 64), (10, 100, 1000))
 
 
-def forest(run: Run) -> Figure | None:
+def forest(run: Run) -> list[Figure]:
     """Ratio and 95 % interval of every matchup on a log2 axis, one panel per pair.
 
-    Returns ``None`` where the run compares nothing. At most ``MAX_ROWS`` matchups are drawn.
+    Empty where the run compares nothing.
     """
-    pairs = verdicts.pairs(run)
-    by_pair = {pair: {o.matchup: o for o in verdicts.outcomes(run, pair)} for pair in pairs}
-    matchups = ordered([m for found in by_pair.values() for m in found])
-    if not matchups:
-        return None
-    shown = matchups[:MAX_ROWS]
-    columns = min(2, len(pairs))
-    bands = math.ceil(len(pairs) / columns)
+    found = {p: {o.matchup: o for o in verdicts.outcomes(run, p)} for p in verdicts.pairs(run)}
+    matchups = ordered([matchup for of in found.values() for matchup in of])
+    reach = _reach([o for of in found.values() for o in of.values()])
+    names = dict(zip(matchups, labels(matchups), strict=True))
+    return [
+        _picture(
+            {m: names[m] for m in part},
+            {pair: [of.get(m) for m in part] for pair, of in found.items()},
+            reach,
+        )
+        for part in portions(matchups, MOST_ROWS)
+    ]
+
+
+def _picture(
+    names: Mapping[Matchup, str],
+    found: Mapping[Pair, Sequence[Outcome | None]],
+    reach: float,
+) -> Figure:
     with drawing():
-        figure = canvas(WIDTH, bands * (ROW * len(shown) + 74) + 26)
-        axes = figure.subplots(bands, columns, sharex=True, sharey=True, squeeze=False).ravel()
-        reach = _reach([o for found in by_pair.values() for o in found.values()])
-        for ax, pair in zip(axes, pairs, strict=False):
-            _panel(ax, pair, [by_pair[pair].get(matchup) for matchup in shown])
-        for ax in axes[len(pairs) :]:
-            ax.set_visible(False)
-        axes[0].set_yticks(range(len(shown)), labels(shown))
-        axes[0].set_ylim(len(shown) - 0.5, -0.5)
+        room = Room(left=width(names.values()) + 10, right=58, top=46, bottom=48, across=66)
+        figure, axes = panels([ROW * len(names)], len(found), room, share=True)
+        for ax, (pair, outcomes) in zip(axes, found.items(), strict=True):
+            _panel(ax, pair, outcomes)
+        axes[0].set_yticks(range(len(names)), list(names.values()))
+        axes[0].set_ylim(len(names) - 0.5, -0.5)
         _ratio_axis(axes[0], reach)
-        left_out = len(matchups) - len(shown)
-        figure.supxlabel(
+        below(
+            figure,
             "Time of the slower over time of the faster. Whiskers: 95 % interval over launches. "
-            "Grey band: too small a difference to call."
-            + (f" {left_out} more matchups are in the table." if left_out else ""),
-            fontsize=10,
-            color=LIGHT["muted"],
+            "Grey band: too small a difference to call.",
         )
     return figure
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from reports import (
     charts,
@@ -32,7 +32,7 @@ from reports import (
 from reports.palette import look
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from matplotlib.figure import Figure
 
@@ -48,6 +48,21 @@ EXITS = {
     4: "a proof failed",
     130: "interrupted",
 }
+
+
+PICTURES: dict[str, tuple[Callable[[Run], list[Figure]], str]] = {
+    "forest": (forest.forest, "Ratio and 95 % interval of every matchup"),
+    "cold_start": (charts.cold_start, "Import, build and first step of every stack"),
+    "memory": (charts.memory, "Peak resident memory of every case"),
+    "why": (why.chart, "Time of a step by category, stack beside stack"),
+    "roofline": (roofline.chart, "Every case under the roofs of the device"),
+    "telemetry": (telemetry.over_time, "Utilisation and memory over time"),
+    "device_memory": (
+        lambda run: charts.memory(run, "device_peak_bytes"),
+        "Peak of the device's allocator in every case",
+    ),
+}
+"""By the name of the file: what draws it, and what a screen reader says instead."""
 
 
 class Mark(NamedTuple):
@@ -81,12 +96,11 @@ class Detail(NamedTuple):
     settings: list[tuple[str, str]]
     unsteady: list[str]
     telemetry: sections.Table | None
-    course: Markup | None
     missing: tuple[str, ...]
 
 
-def render(run: Run) -> str:
-    """The page, self-contained."""
+def render(run: Run, figures: Mapping[str, Sequence[Figure]] | None = None) -> str:
+    """The page, self-contained; the figures are those of ``draw``, where they are drawn already."""
     css = _style()
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     page: str = (
@@ -103,7 +117,7 @@ def render(run: Run) -> str:
             other_panels=_panels(run, verdicts.other_pairs(run)),
             details=_details(run),
             **_facts(run),
-            **_figures(run),
+            **_drawn(draw(run) if figures is None else figures),
         )
     )
     return page
@@ -152,24 +166,25 @@ def _facts(run: Run) -> dict[str, Any]:
     }
 
 
-def _figures(run: Run) -> dict[str, Markup | None]:
-    drawn = {
-        "forest": (forest.forest(run), "Ratio and 95 % interval of every matchup"),
-        "cold_chart": (charts.cold_start(run), "Import, build and first step of every stack"),
-        "memory_chart": (charts.memory(run), "Peak resident memory of every case"),
-        "why_chart": (why.chart(run), "Time of a step by category, stack beside stack"),
-        "roofline_chart": (roofline.chart(run), "Every case under the roofs of the device"),
-        "device_chart": (
-            charts.memory(run, "device_peak_bytes"),
-            "Peak of the device's allocator in every case",
-        ),
+def draw(run: Run) -> dict[str, list[Figure]]:
+    """The pictures of a run by the names of their files; empty where one does not apply."""
+    drawn = {name: picture(run) for name, (picture, _) in PICTURES.items()}
+    for several in drawn.values():
+        for i, figure in enumerate(several if len(several) > 1 else (), start=1):
+            svg.corner(figure, f"picture {i} of {len(several)}")
+    return drawn
+
+
+def _drawn(figures: Mapping[str, Sequence[Figure]]) -> dict[str, list[Markup]]:
+    return {
+        f"{name}_charts": [
+            _inline(figure, f"{name}{i}", PICTURES[name][1]) for i, figure in enumerate(several)
+        ]
+        for name, several in figures.items()
     }
-    return {key: _inline(figure, key, label) for key, (figure, label) in drawn.items()}
 
 
-def _inline(figure: Figure | None, key: str, label: str) -> Markup | None:
-    if figure is None:
-        return None
+def _inline(figure: Figure, key: str, label: str) -> Markup:
     return Markup(svg.inline(figure, key, text.name(label, 200)))  # noqa: S704  escaped by the XML writer
 
 
@@ -228,7 +243,6 @@ def _details(run: Run) -> list[Detail]:
     details = []
     for i, result in enumerate(run.matchups):
         figure = charts.distributions(result, limit) if i < MAX_FIGURES else None
-        course = telemetry.over_time([result]) if i < MAX_FIGURES else None
         matchup = result.matchup
         title = text.items([matchup.model, matchup.phase, verdicts.conditions(matchup)])
         label = f"Samples of every stack in {title}"
@@ -236,7 +250,7 @@ def _details(run: Run) -> list[Detail]:
             Detail(
                 f"m{i}",
                 title,
-                _inline(figure, f"m{i}", label),
+                _inline(figure, f"m{i}", label) if figure else None,
                 _spoken(run, result),
                 [(c.stack, _settings(c.settings)) for c in result.cases if c.settings],
                 [
@@ -246,7 +260,6 @@ def _details(run: Run) -> list[Detail]:
                     if not launch.steady
                 ],
                 telemetry.table(result),
-                _inline(course, f"t{i}", f"Utilisation and memory over time in {title}"),
                 telemetry.missing(result),
             )
         )
@@ -290,9 +303,35 @@ def _environment() -> Environment:
         "moment": text.moment,
         "whole": text.whole,
         "quantity": text.quantity,
+        "rows": _rows,
     }
     environment.filters.update(filters)
     return environment
+
+
+def _rows(table: sections.Table, sortable: bool) -> Markup:
+    """The rows of a table; the template engine would take three times as long for each cell."""
+    numeric = [column.numeric for column in table.columns]
+    return Markup("\n").join(  # each part is escaped
+        Markup("<tr>{}</tr>").format(
+            Markup().join(
+                _cell(cell, "th" if i == 0 else "td", numeric[i], sortable)
+                for i, cell in enumerate(row)
+            )
+        )
+        for row in table.rows
+    )
+
+
+def _cell(cell: sections.Cell, tag: str, numeric: bool, sortable: bool) -> Markup:
+    css = " ".join(filter(None, ["num" if numeric else "", cell.css]))
+    key = f"{cell.sort:.6g}" if isinstance(cell.sort, float) else cell.sort
+    attributes = (
+        ' scope="row"' if tag == "th" else "",
+        f' class="{css}"' if css else "",
+        f' data-v="{escape(text.clean(str(key)))}"' if sortable and key is not None else "",
+    )
+    return Markup(f"<{tag}{''.join(attributes)}>{escape(text.clean(cell.text))}</{tag}>")  # noqa: S704
 
 
 def _finalize(value: Any) -> Any:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
+
+from matplotlib.ticker import LogLocator
 
 from benchmarks.results.machine import Ceiling
 from reports import text
+from reports.charts import legend
 from reports.palette import LIGHT, look
 from reports.sections import Cell, Column, Table, stack_cell
-from reports.svg import canvas, drawing
+from reports.svg import Room, drawing, panels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from benchmarks.results.records import Case, Matchup, Run
     from profilers.roofline import Place
 
+MOST_PANELS = 6
+PANEL = 210
+"""Height of a panel, in CSS pixels."""
 BOUNDS = {
     "compute": "compute",
     "memory": "memory",
@@ -63,46 +71,87 @@ def _placed(run: Run) -> Iterator[tuple[Matchup, Case, Place]]:
                 yield result.matchup, case, case.roofline
 
 
-def chart(run: Run) -> Figure | None:
-    """FLOP/s over FLOP per byte, both logarithmic, under the two roofs that were measured."""
+def chart(run: Run) -> list[Figure]:
+    """FLOP/s over FLOP per byte, both logarithmic, a panel per model under the measured roofs.
+
+    Empty where no roof was measured.
+    """
     ceiling = run.environment.ceiling or Ceiling()
     peak, bandwidth = ceiling.flops_per_s, ceiling.bytes_per_s
     placed = list(_placed(run))
     if not placed or not peak or not bandwidth:
-        return None
-    xs = [place.intensity for _, _, place in placed]
-    low, high = min(*xs, peak / bandwidth) / 2, max(*xs, peak / bandwidth) * 2
+        return []
+    by_model: dict[str, list[tuple[Case, Place]]] = {}
+    for matchup, case, place in placed:
+        by_model.setdefault(matchup.model, []).append((case, place))
+    xs = [peak / bandwidth, *(place.intensity for _, _, place in placed)]
+    lowest = min(place.flops_per_s for _, _, place in placed)
+    reach = (min(xs) / 2, max(xs) * 2), (lowest / 2, peak * 2)
+    models = list(by_model)
+    return [
+        _picture({m: by_model[m] for m in models[i : i + MOST_PANELS]}, peak, bandwidth, reach)
+        for i in range(0, len(models), MOST_PANELS)
+    ]
+
+
+def _picture(
+    found: Mapping[str, Sequence[tuple[Case, Place]]],
+    peak: float,
+    bandwidth: float,
+    reach: tuple[tuple[float, float], tuple[float, float]],
+) -> Figure:
+    columns = min(2, len(found))
+    bands = math.ceil(len(found) / columns)
+    stacks = dict.fromkeys(case.stack for cases in found.values() for case, _ in cases)
     with drawing():
-        figure = canvas(1120, 460)
-        ax = figure.subplots()
-        ax.set_xscale("log")
-        ax.set_yscale("log")
-        corner = peak / bandwidth
-        ax.plot([low, corner, high], [low * bandwidth, peak, peak], color=LIGHT["ink"], lw=1.4)
-        for stack in dict.fromkeys(case.stack for _, case, _ in placed):
-            drawn, own = look(stack), [p for _, case, p in placed if case.stack == stack]
-            ax.plot(
-                [p.intensity for p in own],
-                [p.flops_per_s for p in own],
-                drawn.marker,
-                color=drawn.color,
-                markerfacecolor="none" if drawn.hollow else drawn.color,
-                label=stack,
-            )
-        ax.annotate(
-            f"fastest product, {text.quantity(peak, 'FLOP/s')}",
-            (high, peak), ha="right", va="bottom", fontsize=9.5,
-        )  # fmt: skip
-        ax.annotate(
-            f"fastest copy, {text.quantity(bandwidth, 'B/s')}",
-            (low, low * bandwidth), ha="left", va="top", fontsize=9.5,
-        )  # fmt: skip
-        ax.xaxis.set_major_formatter(lambda value, _: text.quantity(value, ""))
-        ax.yaxis.set_major_formatter(lambda value, _: text.quantity(value, "FLOP/s"))
-        ax.minorticks_off()
-        ax.set_ylim(min(place.flops_per_s for _, _, place in placed) / 2, peak * 2)
-        ax.set_xlabel("FLOP per byte that must be moved")
-        ax.set_ylabel("FLOP/s")
-        ax.grid()
-        ax.legend(loc="lower right", fontsize=9.5)
+        room = Room(left=92, right=16, top=58, bottom=44, across=30, down=54)
+        figure, axes = panels([PANEL] * bands, columns, room, share=True)
+        for ax, (model, cases) in zip(axes, found.items(), strict=False):
+            _panel(ax, cases, peak, bandwidth, reach)
+            ax.set_title(text.name(model, 40))
+        for ax in axes[len(found) :]:
+            ax.set_visible(False)
+        legend(figure, stacks, line=False)
     return figure
+
+
+def _panel(
+    ax: Axes,
+    cases: Sequence[tuple[Case, Place]],
+    peak: float,
+    bandwidth: float,
+    reach: tuple[tuple[float, float], tuple[float, float]],
+) -> None:
+    (low, high), across = reach
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    roof = [low * bandwidth, peak, peak]
+    ax.plot([low, peak / bandwidth, high], roof, color=LIGHT["ink"], lw=1.4)
+    for case, place in cases:
+        drawn = look(case.stack)
+        ax.plot(
+            place.intensity,
+            place.flops_per_s,
+            drawn.marker,
+            color=drawn.color,
+            markerfacecolor="none" if drawn.hollow else drawn.color,
+        )
+    ax.annotate(
+        f"fastest product, {text.quantity(peak, 'FLOP/s')}",
+        (high, peak), ha="right", va="bottom", fontsize=9.5,
+    )  # fmt: skip
+    ax.annotate(
+        f"fastest copy, {text.quantity(bandwidth, 'B/s')}",
+        (low, low * bandwidth), (14, 0), textcoords="offset points", ha="left", va="top",
+        fontsize=9.5,
+    )  # fmt: skip
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    ax.xaxis.set_major_formatter(lambda value, _: text.quantity(value, ""))
+    ax.yaxis.set_major_formatter(lambda value, _: text.quantity(value, "FLOP/s"))
+    ax.minorticks_off()
+    ax.set_xlim(low, high)
+    ax.set_ylim(*across)
+    ax.tick_params(labelbottom=True)
+    ax.set_xlabel("FLOP per byte that must be moved")
+    ax.grid()

@@ -11,6 +11,7 @@ import io
 import re
 import warnings
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from xml.etree import ElementTree as ET
 
@@ -18,14 +19,18 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager, get_font
 
 from reports.palette import LIGHT, light
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from matplotlib.axes import Axes
 
 DPI = 72  # one figure unit is one CSS pixel
 PNG_DPI = 2 * DPI
+WIDTH = 1120  # CSS pixels, the text column of the page
 
 _SETTINGS: dict[Any, Any] = {  # the stub types its keys as literals
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same picture everywhere
@@ -39,6 +44,7 @@ _SETTINGS: dict[Any, Any] = {  # the stub types its keys as literals
     "axes.labelcolor": LIGHT["muted"],
     "axes.titlelocation": "left",
     "axes.titlesize": 11.5,
+    "axes.titley": 1.0,  # else every tick is measured to find room for a title
     "axes.titleweight": "bold",
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -46,6 +52,7 @@ _SETTINGS: dict[Any, Any] = {  # the stub types its keys as literals
     "text.color": LIGHT["ink"],
     "xtick.color": LIGHT["muted"],
     "ytick.color": LIGHT["ink"],
+    "xtick.bottom": False,
     "ytick.left": False,
     "grid.color": LIGHT["rule"],
     "grid.linewidth": 0.7,
@@ -55,7 +62,8 @@ _SETTINGS: dict[Any, Any] = {  # the stub types its keys as literals
     "legend.frameon": False,
 }
 _DROPPED = {"font-family", "font-style", "white-space"}  # the page chooses its fonts
-_LONG = re.compile(r"-?\d+\.\d{3,}")
+_LONG = re.compile(r"-?\d+\.\d{2,}")
+_UPRIGHT = re.compile(r"rotate\(-?0 [^)]*\)")
 
 
 @contextmanager
@@ -69,11 +77,87 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def canvas(
-    width: float, height: float, layout: Literal["constrained"] | None = "constrained"
-) -> Figure:
-    """An empty figure, width and height in CSS pixels; no part of pyplot's global state."""
-    return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, layout=layout)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What is left free around and between panels, in CSS pixels."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+    across: float = 0.0
+    down: float = 0.0
+
+
+def panels(
+    heights: Sequence[float],
+    columns: int,
+    room: Room,
+    *,
+    wide: float = WIDTH,
+    share: bool = False,
+) -> tuple[Figure, list[Axes]]:
+    """A figure with panels in rows and columns; the panels come row by row.
+
+    The room for labels is given: matplotlib's layouts would draw each label several times to find
+    it. The figure is no part of pyplot's global state.
+
+    Args:
+        heights: of each row, in CSS pixels.
+        columns: panels in a row.
+        room: margins and gaps.
+        wide: the whole width, in CSS pixels.
+        share: whether all panels have the same axes.
+    """
+    rows = len(heights)
+    high = room.top + sum(heights) + (rows - 1) * room.down + room.bottom
+    inner = wide - room.left - room.right - (columns - 1) * room.across
+    figure = Figure(figsize=(wide / DPI, high / DPI), dpi=DPI)
+    grid = figure.subplots(
+        rows,
+        columns,
+        squeeze=False,
+        height_ratios=heights,
+        gridspec_kw={
+            "left": room.left / wide,
+            "right": 1 - room.right / wide,
+            "top": 1 - room.top / high,
+            "bottom": room.bottom / high,
+            "wspace": room.across * columns / inner,  # both are measured in mean panels
+            "hspace": room.down * rows / sum(heights),
+        },
+        sharex=share,
+        sharey=share,
+    )
+    return figure, list(grid.ravel())
+
+
+def below(figure: Figure, words: str) -> None:
+    """A line at the foot of a picture."""
+    _foot(figure, 0.5, words, "center")
+
+
+def corner(figure: Figure, words: str) -> None:
+    """A few words at the right end of the foot of a picture."""
+    _foot(figure, 1 - 6 / DPI / figure.get_figwidth(), words, "right")
+
+
+def _foot(figure: Figure, x: float, words: str, align: Literal["center", "right"]) -> None:
+    y = 6 / DPI / figure.get_figheight()
+    figure.text(x, y, words, fontsize=10, color=LIGHT["muted"], ha=align, va="bottom")
+
+
+def width(words: Iterable[str], size: float = 11.0) -> float:
+    """CSS pixels of the widest of some labels."""
+    font = get_font(fontManager.findfont("DejaVu Sans"))
+    font.set_size(size, DPI)
+    widest = 0.0
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*[Gg]lyph.*missing from.*font")
+        for label in words:
+            font.set_text(label)
+            widest = max(widest, font.get_width_height()[0] / 64)
+    return widest
 
 
 def png(figure: Figure) -> bytes:
@@ -102,14 +186,31 @@ def inline(figure: Figure, key: str, label: str) -> str:
     variables = {value: f"var(--{role})" for role, value in light().items()}
     for element in root.iter():
         _adapt(element, key, variables)
-    for parent in list(root.iter()):
-        for child in list(parent):
-            if child.tag == "style":
-                parent.remove(child)
+    _slim(root)
     width, height = root.attrib["viewBox"].split()[2:]
     root.attrib.update({"role": "img", "aria-label": label, "width": width, "height": height})
     root.attrib.pop("version", None)
     return ET.tostring(root, encoding="unicode", short_empty_elements=True)
+
+
+def _slim(parent: ET.Element) -> None:
+    """Take out what draws nothing: style sheets, blanks, empty parts, groups without attributes."""
+    kept: list[ET.Element] = []
+    for child in parent:
+        _slim(child)
+        unseen = child.tag == "path" and parent.tag == "g" and _unseen(child)
+        if child.tag == "style" or unseen or (child.tag in {"defs", "g"} and not len(child)):
+            continue
+        kept += list(child) if child.tag == "g" and not child.attrib else [child]
+    parent[:] = kept
+    for element in (parent, *kept):
+        element.tail = None
+    if len(parent):
+        parent.text = None
+
+
+def _unseen(path: ET.Element) -> bool:
+    return path.get("fill") == "none" and path.get("stroke") is None
 
 
 def _adapt(element: ET.Element, key: str, variables: dict[str, str]) -> None:
@@ -122,6 +223,8 @@ def _adapt(element: ET.Element, key: str, variables: dict[str, str]) -> None:
     for raw, value in old.items():
         attribute = raw.rpartition("}")[2]
         if attribute in _DROPPED or (attribute == "id" and element.tag == "g"):
+            continue
+        if attribute == "transform" and _UPRIGHT.fullmatch(value):
             continue
         element.set(attribute, _value(attribute, value, key, variables))
 
@@ -136,5 +239,5 @@ def _value(attribute: str, value: str, key: str, variables: dict[str, str]) -> s
     if attribute in {"fill", "stroke"}:
         return variables.get(value, value)
     if attribute in {"d", "x", "y", "width", "height", "transform", "points"}:
-        return " ".join(_LONG.sub(lambda number: f"{float(number[0]):.2f}", value).split())
+        return " ".join(_LONG.sub(lambda number: f"{float(number[0]):.1f}", value).split())
     return value

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.results.observed import Measured, Watched
 from reports import text
-from reports.charts import WIDTH, labels
+from reports.charts import labels, legend, portions
 from reports.palette import LIGHT, look
 from reports.sections import Cell, Column, Table, stack_cell
-from reports.svg import canvas, drawing
+from reports.svg import Room, drawing, panels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 Phase = Mapping[str, float | Measured]
 """The seconds of a phase and what each metric came to."""
 STEADY = "steady"
-MOST_DRAWN = 20
-"""Matchups in the picture of a run; the page has one for each."""
-PANEL = 150
+MOST_LANES = 8
+LANE = 110
+"""Height of a lane, in CSS pixels."""
+LANE_SHARE = 0.76
+"""Of a lane, from zero to the largest value; above it stands the name."""
 BYTES_MIB = 2**20
 
 
@@ -133,32 +135,37 @@ def cost(run: Run) -> str:
     return f"{_percent(told.share)} of the median step{interval} over {pairs}{resolved}"
 
 
-def over_time(results: Sequence[MatchupResult]) -> Figure | None:
-    """Utilisation and memory over time, a line per stack; a row of panels per matchup."""
-    rows = [(r, courses) for r in results if (courses := _courses(r))]
-    if not rows:
-        return None
-    drawn = [d for d in DRAWN if any(d[0] in course for _, cs in rows for _, course in cs)]
+def over_time(run: Run) -> list[Figure]:
+    """Utilisation and memory over time: a panel per figure, in it a lane per matchup.
+
+    Lanes of a panel share their scale, which ends at the largest value.
+    """
+    found = {r.matchup: courses for r in run.matchups if (courses := _courses(r))}
+    names = dict(zip(found, labels(list(found)), strict=True))
+    return [
+        _picture({names[m]: found[m] for m in part}) for part in portions(list(found), MOST_LANES)
+    ]
+
+
+def _picture(lanes: Mapping[str, Sequence[tuple[str, _Course]]]) -> Figure:
+    courses = [one for several in lanes.values() for one in several]
+    drawn = [d for d in DRAWN if any(d[0] in course for _, course in courses)]
     with drawing():
-        figure = canvas(WIDTH - 40, PANEL * len(rows) + 40)
-        grid = figure.subplots(len(rows), len(drawn), squeeze=False)
-        names = labels([r.matchup for r, _ in rows])
-        for (_, courses), axes, name in zip(rows, grid, names, strict=True):
-            for ax, (metric, words, scale) in zip(axes, drawn, strict=True):
-                _panel(ax, courses, metric, scale)
-                ax.set_ylabel(words)
-            if len(rows) > 1:
-                axes[0].set_title(name)
-        for ax in grid[-1]:
+        room = Room(left=56, right=14, top=58, bottom=44, across=62)
+        figure, axes = panels([LANE * len(lanes)], max(1, len(drawn)), room)
+        for ax, (metric, words, unit) in zip(axes, drawn, strict=False):
+            values = [value / unit for _, course in courses for value in course.get(metric, ())]
+            most = max(filter(math.isfinite, values), default=0.0) or 1.0
+            for lane, (name, several) in enumerate(lanes.items()):
+                _lane(ax, name, several, metric, (-lane, LANE_SHARE / most / unit))
+            marks = [(-lane + at) for lane in range(len(lanes)) for at in (0.0, LANE_SHARE)]
+            ax.set_yticks(marks, ["0", text.factor(most)] * len(lanes))
+            ax.set_ylim(0.9 - len(lanes), 1.0)
+            ax.set_title(words)
             ax.set_xlabel("seconds since watching began")
-        _legend(figure, [stack for _, courses in rows for stack, _ in courses])
+            ax.grid(axis="y")
+        legend(figure, [stack for stack, _ in courses])
     return figure
-
-
-def picture(run: Run) -> Figure | None:
-    """``over_time`` for the first matchups of a run that were watched."""
-    watched = [result for result in run.matchups if _courses(result)]
-    return over_time(watched[:MOST_DRAWN])
 
 
 def _told(steady: Phase, metric: str) -> Measured:
@@ -216,38 +223,26 @@ def _courses(result: MatchupResult) -> list[tuple[str, _Course]]:
     return found
 
 
-def _panel(ax: Axes, courses: Iterable[tuple[str, _Course]], metric: str, scale: float) -> None:
+def _lane(
+    ax: Axes,
+    name: str,
+    courses: Iterable[tuple[str, _Course]],
+    metric: str,
+    place: tuple[float, float],
+) -> None:
+    """A matchup: ``place`` is where its zero lies, and how high one unit of its figures is."""
+    zero, high = place
     for stack, course in courses:
         style = look(stack)
         ax.plot(
             course["at_s"],
-            [value / scale for value in course.get(metric, [math.nan] * len(course["at_s"]))],
+            [zero + value * high for value in course.get(metric, [math.nan] * len(course["at_s"]))],
             color=style.color,
             marker=style.marker,
-            markersize=3.5,
+            markevery=max(1, len(course["at_s"]) // 4),
+            markersize=4,
             markerfacecolor=LIGHT["surface"] if style.hollow else style.color,
             linewidth=1.0,
             linestyle="--" if style.hollow else "-",
         )
-    ax.set_ylim(0, 1.08 * ax.get_ylim()[1])
-    ax.grid(axis="y")
-
-
-def _legend(figure: Figure, stacks: Iterable[str]) -> None:
-    from matplotlib.lines import Line2D
-
-    looks = {stack: look(stack) for stack in dict.fromkeys(stacks)}
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=style.color,
-            marker=style.marker,
-            markersize=4.5,
-            markerfacecolor=LIGHT["surface"] if style.hollow else style.color,
-            linestyle="--" if style.hollow else "-",
-            label=text.name(stack, 36),
-        )
-        for stack, style in looks.items()
-    ]
-    figure.legend(handles=handles, loc="outside upper left", ncols=4, fontsize=10)
+    ax.text(0, zero + 0.98, name, transform=ax.get_yaxis_transform(), va="top", fontsize=10)

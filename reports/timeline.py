@@ -7,11 +7,10 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from reports import text
-from reports.charts import WIDTH
 from reports.files import write
 from reports.load import LoadError
 from reports.palette import LIGHT, look
-from reports.svg import canvas, drawing, png
+from reports.svg import Room, below, drawing, panels, png
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from reports.history import History
 
-HEIGHT = 380
+HEIGHT = 254
 MAX_DATES = 8
 
 
@@ -47,8 +46,7 @@ def timeline(shown: History) -> Figure | None:
     scale, unit = text.time_unit(median(values)) if shown.unit == "s" else (1.0, "ratio")
     stack = shown.key.rpartition(" ")[0].rpartition(" ")[2] or shown.key.rpartition(".")[2]
     with drawing():
-        figure = canvas(WIDTH, HEIGHT)
-        ax = figure.subplots()
+        figure, (ax,) = panels([HEIGHT], 1, Room(left=72, right=24, top=72, bottom=54))
         spreads = [(x, *(end / scale for end in row.ci95)) for x, row in points if row.ci95]
         if spreads:
             ax.vlines(
@@ -68,11 +66,10 @@ def timeline(shown: History) -> Figure | None:
         ax.set_ylabel(unit)
         ax.set_title(text.name(shown.key, 100), pad=30)
         ax.grid(axis="y")
-        figure.supxlabel(
+        below(
+            figure,
             "Whiskers: 95 % interval over launches. Solid line: change point. "
             "Dotted line: new version. The axis need not start at zero.",
-            fontsize=10,
-            color=LIGHT["muted"],
         )
     return figure
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.results.profiles import StepProfile
 from reports import text
+from reports.charts import labels, portions
 from reports.palette import look
 from reports.sections import Cell, Column, Table, stack_cell
-from reports.svg import canvas, drawing
+from reports.svg import Room, below, drawing, panels, width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,10 +22,15 @@ if TYPE_CHECKING:
 
 SHOWN = 16
 """Lines of a comparison that the page shows, the largest differences; run.json has the rest."""
-MAX_PANELS = 12
-BAR = 15
+MOST_PANELS = 4
+BAR = 10
+"""CSS pixels from one bar to the next."""
+GAP = 0.6
+"""Between two groups of bars, in bars."""
 LOADING = "data loading"
 """The category of time in which a step waits for its batch."""
+_Bars = dict[str, dict[str, float]]
+"""Seconds by category and, within, by stack."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,23 +159,41 @@ def _signed(seconds: float) -> str:
     return ("+" if seconds >= 0 else "\N{MINUS SIGN}") + text.duration(abs(seconds))
 
 
-def chart(run: Run) -> Figure | None:
+def chart(run: Run) -> list[Figure]:
     """Time by category, a group of bars per category and a bar per stack; a panel per matchup."""
-    steps = (result for result in run.matchups if result.matchup.phase != "epoch")
-    panels = [p for p in map(_by_category, steps) if p][:MAX_PANELS]
-    if not panels:
-        return None
+    found = {
+        result.matchup: bars
+        for result in run.matchups
+        if result.matchup.phase != "epoch" and (bars := _by_category(result))
+    }
+    names = dict(zip(found, labels(list(found)), strict=True))
+    return [
+        _picture({names[m]: found[m] for m in part}) for part in portions(list(found), MOST_PANELS)
+    ]
+
+
+def _picture(found: Mapping[str, _Bars]) -> Figure:
+    """Panels two beside each other; those of a row have as much room as the larger needs."""
+    every = list(found.values())
+    heights = [max(map(_height, every[i : i + 2])) for i in range(0, len(every), 2)]
     with drawing():
-        heights = [BAR * sum(len(of) for of in bars.values()) + 60 for _, bars in panels]
-        figure = canvas(1120, sum(heights) + 30)
-        axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights).ravel()
-        for ax, (title, bars) in zip(axes, panels, strict=True):
+        words = width(category for bars in every for category in bars) + 12
+        room = Room(left=words, right=12, top=30, bottom=46, across=words + 16, down=54)
+        figure, axes = panels(heights, min(2, len(found)), room)
+        for i, (ax, (title, bars)) in enumerate(zip(axes, found.items(), strict=False)):
             _panel(ax, title, bars)
-        axes[-1].set_xlabel("ms per step, profiled")
+            ax.set_ylim(heights[i // 2] / BAR, -0.8)
+        for ax in axes[len(found) :]:
+            ax.set_visible(False)
+        below(figure, "ms per step, profiled; in each group the stacks as named in the first.")
     return figure
 
 
-def _panel(ax: Any, title: str, bars: Mapping[str, Mapping[str, float]]) -> None:
+def _height(bars: _Bars) -> float:
+    return BAR * sum(len(of) + GAP for of in bars.values())
+
+
+def _panel(ax: Any, title: str, bars: _Bars) -> None:
     at, ticks = 0.0, []
     for category, of in bars.items():
         ticks.append((at + (len(of) - 1) / 2, category))
@@ -177,18 +201,18 @@ def _panel(ax: Any, title: str, bars: Mapping[str, Mapping[str, float]]) -> None
             drawn = look(stack)
             face = "none" if drawn.hollow else drawn.color
             ax.barh(at, seconds * 1e3, height=0.8, facecolor=face, edgecolor=drawn.color)
-            ax.annotate(f" {stack}", (seconds * 1e3, at), va="center", fontsize=8.5)
+            if len(ticks) == 1:
+                ax.annotate(f" {stack}", (seconds * 1e3, at), va="center", fontsize=9)
             at += 1
-        at += 0.6
+        at += GAP
     ax.set_yticks([y for y, _ in ticks], [name for _, name in ticks])
-    ax.set_ylim(at - 0.6, -0.8)
-    ax.margins(x=0.2)
+    ax.margins(x=0.25)
     ax.set_xlim(left=0)
     ax.set_title(title)
     ax.grid(axis="x")
 
 
-def _by_category(result: MatchupResult) -> tuple[str, dict[str, dict[str, float]]] | None:
+def _by_category(result: MatchupResult) -> _Bars | None:
     """Seconds by category and stack, from the first pairs that name each stack."""
     sums: dict[str, dict[str, float]] = {}
     for pair in (result.profile or StepProfile()).explained:
@@ -203,8 +227,9 @@ def _by_category(result: MatchupResult) -> tuple[str, dict[str, dict[str, float]
             totals[category] = max(totals.get(category, 0.0), seconds)
     most = max(totals.values(), default=0.0)
     kept = sorted((c for c in totals if totals[c] >= most / 50), key=lambda c: -totals[c])
-    bars = {c: {stack: of.get(c, 0.0) for stack, of in sums.items()} for c in kept}
-    return f"{result.matchup.model}  {result.matchup.phase}", bars
+    ranks = {case.stack: rank for rank, case in enumerate(result.cases)}
+    stacks = sorted(sums, key=lambda stack: ranks.get(stack, len(ranks)))
+    return {c: {stack: sums[stack].get(c, 0.0) for stack in stacks} for c in kept}
 
 
 def _sums(lines: Iterable[Part], side: str) -> dict[str, float]:

@@ -6,17 +6,20 @@ import csv
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from reports import build as build_module
-from reports import markdown
+from reports import markdown, svg
 from reports.__main__ import main
 from reports.build import build, cases_csv
 from reports.files import write
+from reports.load import load_run
 from tests import report_samples as samples
 
 ROOT = Path(__file__).parent.parent
@@ -36,6 +39,30 @@ def test_build_writes_every_file_and_leaves_nothing_else(built: Path) -> None:
     ]
     assert (built / "forest.png").read_bytes().startswith(b"\x89PNG")
     assert (built / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_run_of_96_cases_with_profiles_makes_a_small_page_in_little_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[Figure] = []
+    save = Figure.savefig
+
+    def counted(figure: Figure, *args: object, **options: object) -> None:
+        saved.append(figure)
+        save(figure, *args, **options)  # type: ignore[arg-type]  # passed on as they are
+
+    monkeypatch.setattr(Figure, "savefig", counted)
+    folder = tmp_path / "run"
+    shutil.copytree(ROOT / "results-public" / "cpu-2-cores", folder)
+    run = load_run(folder)
+    assert sum(len(result.cases) for result in run.matchups) == 96
+    assert sum(bool(result.profile) for result in run.matchups) == 16
+    assert len(build(folder).read_bytes()) < 2_000_000
+    # The time goes into these: 55 figures of 150 panels, laid out by matplotlib, took 13.8 s.
+    assert len(saved) <= 45
+    assert sum(len(figure.axes) for figure in saved) <= 90
+    assert all(figure.get_layout_engine() is None for figure in saved)
+    assert all(svg.DPI * figure.get_figheight() <= 1000 for figure in saved)
 
 
 def test_the_csv_has_every_case(built: Path) -> None:

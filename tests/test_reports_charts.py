@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks import frameworks
 from benchmarks.results.observed import Memory
-from benchmarks.results.records import Launch
-from reports import charts, forest, palette, svg
+from benchmarks.results.records import Launch, Matchup
+from reports import charts, forest, html, palette, svg
 from tests import report_samples as samples
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -62,8 +62,7 @@ def test_a_stack_is_told_by_shape_as_well_as_hue() -> None:
 
 
 def test_the_forest_has_a_marker_and_a_band_for_every_comparable_matchup() -> None:
-    figure = forest.forest(samples.failing_run())
-    assert figure is not None
+    (figure,) = forest.forest(samples.failing_run())
     first, second = figure.axes
     assert len(first.patches) == 12  # the margin bands
     assert len(second.patches) == 12
@@ -74,10 +73,29 @@ def test_the_forest_has_a_marker_and_a_band_for_every_comparable_matchup() -> No
     assert sum(words.startswith("not comparable") for words in notes) == 9
 
 
+def test_a_large_run_gets_several_pictures_of_whole_models() -> None:
+    run = samples.large_run(4 * 93, 7)  # 18 models of five matchups, and one of three
+    pictures = html.draw(run)
+    for several in (pictures["forest"], pictures["memory"]):
+        rows = [[t.get_text() for t in figure.axes[0].get_yticklabels()] for figure in several]
+        assert list(map(len, rows)) == [40, 40, 13]
+        assert [label.split()[0] for part in rows for label in part] == [
+            result.matchup.model for result in run.matchups
+        ]
+        assert [f.texts[-1].get_text() for f in several] == [f"picture {i} of 3" for i in (1, 2, 3)]
+        assert all(svg.DPI * figure.get_figheight() <= 1000 for figure in several)
+
+
+def test_a_model_is_cut_only_where_no_picture_holds_it() -> None:
+    sizes = {"a": 3, "b": 2, "c": 11, "d": 1}
+    matchups = [Matchup(model=m, phase="p", batch=i) for m, n in sizes.items() for i in range(n)]
+    parts = ["".join(m.model for m in part) for part in charts.portions(matchups, 4)]
+    assert parts == ["aaa", "bb", "cccc", "cccc", "cccd"]
+
+
 def test_the_forest_draws_the_ratio_where_the_winner_is() -> None:
     run = samples.healthy_run(("mlp",), ("forward",))
-    figure = forest.forest(run)
-    assert figure is not None
+    (figure,) = forest.forest(run)
     verdict = run.matchups[0].verdicts[0]
     points = [line for line in figure.axes[0].lines if line.get_marker() not in {"None", None}]
     assert verdict.ratio is not None
@@ -87,10 +105,10 @@ def test_the_forest_draws_the_ratio_where_the_winner_is() -> None:
 
 def test_figures_without_data_are_not_drawn() -> None:
     nothing = samples.run(())
-    assert forest.forest(nothing) is None
-    assert charts.cold_start(nothing) is None
-    assert charts.memory(nothing) is None
-    assert charts.memory(samples.healthy_run(("mlp",), ("forward",)), "device_peak_bytes") is None
+    assert forest.forest(nothing) == []
+    assert charts.cold_start(nothing) == []
+    assert charts.memory(nothing) == []
+    assert charts.memory(samples.healthy_run(("mlp",), ("forward",)), "device_peak_bytes") == []
     empty = samples.failing_run().matchups[-1]
     assert charts.distributions(empty) is None
 
@@ -103,11 +121,10 @@ def test_device_memory_is_drawn_where_it_was_measured() -> None:
         for case, peak in zip(result.cases, peaks, strict=True)
     )
     run = samples.run((dataclasses.replace(result, cases=cases),))
-    figure = charts.memory(run, "device_peak_bytes")
-    assert figure is not None
+    (figure,) = charts.memory(run, "device_peak_bytes")
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["torch-eager", "tensorflow-graph"]
     assert [bar.get_width() for ax in figure.axes for bar in ax.patches] == [3.0, 1.0]  # type: ignore[attr-defined]  # bars are rectangles
-    assert charts.memory(run) is None
+    assert charts.memory(run) == []
 
 
 def test_distributions_keep_every_sample_up_to_the_limit() -> None:
@@ -133,8 +150,7 @@ def test_a_wild_spread_is_drawn_on_a_logarithmic_axis() -> None:
 
 def test_an_inline_svg_is_inert_and_themed() -> None:
     run = samples.hostile_run()
-    figure = forest.forest(run)
-    assert figure is not None
+    (figure,) = forest.forest(run)
     markup = svg.inline(figure, "key", 'a "label" <b>')
     root = ET.fromstring(markup)  # noqa: S314  our own output
     tags = {element.tag for element in root.iter()}
@@ -156,8 +172,7 @@ def test_pictures_are_the_same_bytes_every_time_and_twice_the_size() -> None:
     run = samples.healthy_run(("mlp",), ("forward", "epoch"))
     made = []
     for _ in range(2):
-        figure = forest.forest(run)
-        assert figure is not None
+        (figure,) = forest.forest(run)
         made.append((svg.png(figure), svg.inline(figure, "k", "l")))
     assert made[0] == made[1]
     picture, markup = made[0]
@@ -168,8 +183,7 @@ def test_pictures_are_the_same_bytes_every_time_and_twice_the_size() -> None:
 
 def test_the_settings_of_the_caller_come_back() -> None:
     with mpl.rc_context({"font.size": 33.0, "svg.hashsalt": "mine"}):
-        figure = charts.memory(samples.healthy_run(("mlp",), ("forward",)))
-        assert figure is not None
+        (figure,) = charts.memory(samples.healthy_run(("mlp",), ("forward",)))
         svg.png(figure)
         assert mpl.rcParams["font.size"] == 33.0
         assert mpl.rcParams["svg.hashsalt"] == "mine"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,18 +118,20 @@ def test_each_reason_is_given_once_with_what_it_is_about() -> None:
 def test_what_was_not_watched_has_no_panel_and_no_picture() -> None:
     unwatched = result(None, {"value": None, "reason": "broken"})
     assert telemetry.table(unwatched) is None
-    assert telemetry.over_time([unwatched]) is None
-    assert telemetry.picture(samples.run((unwatched,))) is None
+    assert telemetry.over_time(samples.run((unwatched,))) == []
 
 
-def test_the_picture_has_a_panel_for_each_figure_that_was_read() -> None:
-    figure = telemetry.over_time([result(told(), told())])
-    assert figure
-    assert [ax.get_ylabel() for ax in figure.axes] == ["cores used", "resident memory, MiB"]
-    with_gpu = telemetry.over_time([result(told(gpu=True)), result(told())])
-    assert with_gpu
-    assert len(with_gpu.axes) == 2 * 3
-    assert png(with_gpu).startswith(b"\x89PNG")
+def test_the_picture_has_a_panel_for_each_figure_and_a_lane_for_each_matchup() -> None:
+    (figure,) = telemetry.over_time(samples.run((result(told(), told()),)))
+    assert [ax.get_title("left") for ax in figure.axes] == ["cores used", "resident memory, MiB"]
+    other = replace(result(told()), matchup=replace(MATCHUP, phase="forward"))
+    (figure,) = telemetry.over_time(samples.run((result(told(gpu=True)), other)))
+    assert len(figure.axes) == 3
+    assert [t.get_text() for t in figure.axes[2].texts] == ["mlp  train_step", "mlp  forward"]
+    assert [t.get_text() for t in figure.axes[2].get_yticklabels()] == ["0", "91.0"] * 2
+    drawn = figure.axes[2].lines[0].get_ydata()
+    assert drawn == pytest.approx([0.76 * x / 91 for x in (80, 90, 91)])
+    assert png(figure).startswith(b"\x89PNG")
 
 
 def test_the_cost_of_watching_is_told_with_its_interval() -> None:
@@ -171,7 +174,7 @@ def test_page_and_picture_are_built(tmp_path: Path) -> None:
     assert "What each took of the machine" in page
     assert "watching cost +0.10 % of the median step" in page
     assert NO_RAPL in page
-    assert 'id="t0-' in page
+    assert 'id="over-time"' in page
 
 
 def test_an_older_run_has_none() -> None:
