@@ -114,8 +114,8 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
         for stack, error in failures.items():
             console.print(f"  {stack}: {error.status}: {error.reason}", soft_wrap=True)
             failed = True
-    if proofs:
-        console.print(progress.proof_table(proofs))
+    if table := progress.proof_table(proofs):
+        console.print(table)
     rows = [
         {"model": model, "adapter": adapter, "parity": to_json(found)}
         for model, found in proofs.items()

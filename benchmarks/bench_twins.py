@@ -9,6 +9,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.replay import CLOCK, Measured, extra_info, replay
+from benchmarks.results.wording import case_words
 
 
 @pytest.mark.benchmark(timer=CLOCK)
@@ -19,7 +20,7 @@ def test_case(request: pytest.FixtureRequest, case_id: str, measured: Measured) 
         pytest.skip(case.reason or case.status)
     if case.status != "ok":
         # Before the replay: pytest-benchmark would store the samples of a test that fails later.
-        pytest.fail(f"{case.status}: {case.reason}", pytrace=False)
+        pytest.fail(case_words(case), pytrace=False)
     # Asked for only now: pytest-benchmark complains of a fixture that a test did not use.
     benchmark: BenchmarkFixture = request.getfixturevalue("benchmark")
     benchmark.group = result.matchup.id

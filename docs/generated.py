@@ -195,7 +195,7 @@ def _ratio(verdict: records.Verdict) -> str:
     low, high = verdict.ci95
     value = f"{verdict.ratio:.2f}"
     called = f"**{value}**" if verdict.verdict in {"faster", "slower"} else value
-    return f"{called} [{low:.2f}–{high:.2f}]"  # noqa: RUF001 - an interval has an en dash
+    return f"{called} [{low:.2f}–{high:.2f}]"
 
 
 PARTS: dict[str, Callable[[], str]] = {

@@ -17,6 +17,7 @@ from scipy.special import stdtrit
 from benchmarks.results.codec import to_json
 from benchmarks.results.statistics import MIN_MARGIN, launch_log_ratio
 from benchmarks.results.statistics import margin as margin_over
+from benchmarks.results.wording import NO_REASON
 from reports.history import version_changes
 from reports.load import LoadError, sound
 from reports.store import fingerprint, ratio_key, versions
@@ -253,7 +254,7 @@ def _lost_ratios(a: Run, b: Run) -> list[Failure]:
         Failure(
             what=_key(result, verdict),
             status="not comparable",
-            reason=verdict.reason or "no reason was recorded",
+            reason=verdict.reason or NO_REASON,
         )
         for result in b.matchups
         for verdict in result.verdicts

@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from benchmarks import frameworks
+from benchmarks.results import wording
 from reports import text
 from reports.sections import Cell, Column, Table, matchup_cells
 from reports.verdicts import Outcome, Pair, outcome
@@ -83,9 +84,9 @@ def _keras(found: Outcome | None, bare: str, through: str) -> str:
 def _engine(found: Outcome | None, one: str, other: str) -> str:
     if found is None or found.word == "not comparable":
         return _silent(found, one, other)
-    return f"under the same Keras, {found.pair}: {found.phrase}"
+    return f"under the same Keras, {found.phrase}"
 
 
 def _silent(found: Outcome | None, a: str, b: str) -> str:
     reason = found.reason if found else None
-    return f"{a} against {b}: not comparable: {reason or 'no verdict was recorded'}"
+    return wording.verdict_words(a, b, "not comparable", reason=reason)

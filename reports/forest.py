@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from benchmarks.results import wording
 from reports import text, verdicts
 from reports.charts import MOST_ROWS, ROW, labels, ordered, portions
 from reports.palette import LIGHT, look
@@ -92,7 +93,7 @@ def _panel(ax: Axes, pair: Pair, outcomes: Sequence[Outcome | None]) -> None:
             ax.text(
                 0,
                 y,
-                text.brief(outcome.phrase, 58),
+                text.brief(wording.withheld(outcome.reason), 58),
                 ha="center",
                 va="center",
                 fontsize=9.5,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from benchmarks.results import wording
 from reports import (
     charts,
     engines,
@@ -160,7 +161,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "floor": text.share(floor) if isinstance(floor, float) else None,
         "ceiling": machine.ceiling(run),
         "watching": machine.watching(run),
-        "telemetry_cost": telemetry.cost(run),
+        "telemetry_cost": wording.watching_cost(run.telemetry),
         "floor_how": run.aa_floor.how,
         "max_figures": MAX_FIGURES,
     }
@@ -269,17 +270,12 @@ def _details(run: Run) -> list[Detail]:
 def _spoken(run: Run, result: MatchupResult) -> list[tuple[str, str]]:
     """Per pair the outcome in words, and what it rests on."""
     pairs = (*verdicts.pairs(run), *verdicts.other_pairs(run))
-    found = ((pair, verdicts.outcome(result, pair)) for pair in pairs)
     spoken = []
-    for pair, outcome in found:
+    for outcome in (verdicts.outcome(result, pair) for pair in pairs):
         if outcome is not None:
-            basis = ""
-            if outcome.word != "not comparable":
-                launches = text.plural(outcome.launches, "launch").replace("launchs", "launches")
-                basis = text.items(
-                    [launches, f"margin {text.share(outcome.margin)}", outcome.reason or ""]
-                )
-            spoken.append((f"{pair}: {outcome.phrase}", basis))
+            launches = text.plural(outcome.launches, "launch", "es")
+            basis = text.items([launches, f"margin {text.share(outcome.margin)}"])
+            spoken.append((outcome.phrase, basis if outcome.word != "not comparable" else ""))
     return spoken
 
 
@@ -296,14 +292,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: dict[str, Callable[..., str]] = {
+    filters: dict[str, Callable[..., Any]] = {
         "tail": text.tail,
-        "error": text.error,
+        "error": wording.error_words,
         "elapsed": text.elapsed,
         "moment": text.moment,
         "whole": text.whole,
         "quantity": text.quantity,
         "rows": _rows,
+        "cause_parts": wording.cause_parts,
     }
     environment.filters.update(filters)
     return environment

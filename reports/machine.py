@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from benchmarks import frameworks
+from benchmarks.results import wording
 from benchmarks.results.machine import Ceiling
 from reports import text
 
 if TYPE_CHECKING:
     from benchmarks.results.machine import Gpu
-    from benchmarks.results.observed import Disturbances
     from benchmarks.results.records import Run
-
-_CAUSES = {
-    "taken": "others on the cores",
-    "stolen": "cores taken by the hypervisor",
-    "slow": "a slow core",
-    "gpu": "a device throttled or shared",
-}
 
 
 def fairness_words(run: Run) -> tuple[str, ...]:
@@ -84,15 +77,6 @@ def ceiling(run: Run) -> str:
     return " · ".join(text.quantity(value, unit) for value, unit in parts if value)
 
 
-def _disturbed(told: Disturbances) -> Iterator[str]:
-    """What disturbed how many turns, and how long these took beside those left alone."""
-    for cause, found in told.disturbed.items():
-        times = found.times_as_long
-        longer = f" ({text.times(times)} as long as those left alone)" if times else ""
-        turns = f"{found.turns} of {told.turns} turns"
-        yield f"{_CAUSES.get(cause, cause)} in {turns}{longer}"
-
-
 def watching(run: Run) -> str:
     """Rounds taken again, and what the watching cost; empty where nothing was watched."""
     told = run.interference
@@ -100,5 +84,4 @@ def watching(run: Run) -> str:
         return ""
     share = told.gate_share
     cost = [] if share is None else [f"watching cost {100 * share:.1f} % of a turn"]
-    again = f"{told.repeated} of {told.rounds} rounds taken again"
-    return " · ".join((again, *_disturbed(told), *cost))
+    return " · ".join((wording.taken_again(told), *wording.disturbed(told), *cost))

@@ -6,6 +6,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+from benchmarks.results.wording import error_words
 from reports import engines, machine, sections, text, verdicts
 
 if TYPE_CHECKING:
@@ -70,14 +71,14 @@ def _findings(grid: Grid) -> list[str]:
             touched.setdefault(found, []).append(row.model)
     lines = []
     for found, models in touched.items():
-        error = "" if found.error is None else f" (relative error {text.error(found.error)})"
+        error = "" if found.error is None else f" (relative error {error_words(found.error)})"
         named = ", ".join(dict.fromkeys(models))
         lines.append(f"- {escape(f'{named}: {text.brief(found.text, 300)}{error}')}")
     return ["", "What the proofs found that touches these verdicts:", "", *lines] if lines else []
 
 
 def _words(outcome: Outcome) -> str:
-    return text.brief(outcome.phrase, 120)
+    return text.brief(outcome.phrase, 240)
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

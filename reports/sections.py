@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from benchmarks.results.wording import proof_line
 from reports import text, verdicts
 from reports.load import cases_frame, cold_parts, number, sound, thinned
 from reports.palette import look
@@ -56,6 +57,11 @@ class Proof:
     model: str
     parity: Parity
     matchups: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        """The proof in one line."""
+        return proof_line(self.model, self.parity)
 
 
 def cases(run: Run) -> Table:

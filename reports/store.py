@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks import frameworks
 from benchmarks.results.codec import RecordError, compact, decode
 from benchmarks.results.statistics import estimate
+from benchmarks.results.wording import NO_REASON
 from reports.files import append, write
 from reports.load import NAMES, LoadError, NoRunError, load, times
 
@@ -231,7 +232,7 @@ def _case_point(case: CaseLine) -> Point:
 
 def _ratio_point(verdict: RatioLine) -> Point:
     if verdict.verdict == "not comparable" or verdict.ratio is None or verdict.ratio <= 0:
-        return Point(None, reason=verdict.reason or "no reason was recorded")
+        return Point(None, reason=verdict.reason or NO_REASON)
     return Point(verdict.ratio, verdict.ci95)
 
 

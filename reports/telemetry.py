@@ -124,17 +124,6 @@ def phase(case: Case, name: str = STEADY) -> Phase:
     return case.telemetry.phases.get(name, {}) if case.telemetry else {}
 
 
-def cost(run: Run) -> str:
-    """What watching cost over the run; empty where nothing was watched."""
-    told = run.telemetry
-    if told.share is None:
-        return ""
-    interval = " [{} to {}]".format(*map(_percent, told.ci95)) if told.ci95 else ""
-    resolved = "" if told.resolved else ", too wide to be told from nothing"
-    pairs = text.plural(told.pairs, "pair")
-    return f"{_percent(told.share)} of the median step{interval} over {pairs}{resolved}"
-
-
 def over_time(run: Run) -> list[Figure]:
     """Utilisation and memory over time: a panel per figure, in it a lane per matchup.
 
@@ -199,10 +188,6 @@ def _written(figure: Shown, value: float | None, steady: Phase) -> str:
 def _events(steady: Phase) -> str:
     names = _told(steady, "gpu.clock_events").value
     return ", ".join(names) if isinstance(names, tuple) and names else text.ABSENT
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:+.2f} %"
 
 
 _Course = Mapping[str, list[float]]

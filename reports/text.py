@@ -11,16 +11,29 @@ import unicodedata
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from benchmarks.results.wording import (
+    ABSENT,
+    TIMES,
+    digits,
+    duration,
+    factor,
+    interval,
+    plural,
+    time_unit,
+    times,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-TIMES = "\N{MULTIPLICATION SIGN}"
-ABSENT = "\N{EN DASH}"
+__all__ = [
+    "ABSENT", "TIMES", "brief", "clean", "duration", "elapsed", "factor", "interval",
+    "items", "moment", "name", "plural", "quantity", "share", "size", "tail", "time_unit", "times",
+    "whole",
+]  # fmt: skip
 
-_TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 _BYTES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
-_EXPONENT_FROM = 1e6
 # Controls, surrogates and invisible formatting (among them the bidirectional overrides).
 _UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -58,21 +71,6 @@ def tail(text: str, lines: int = 30, characters: int = 6000) -> str:
     return clean("\n".join(kept)[-characters:])
 
 
-def time_unit(seconds: float) -> tuple[float, str]:
-    """The unit, as (seconds, symbol), in which a duration is best read."""
-    return next((unit for unit in _TIMES if seconds >= unit[0]), _TIMES[-1])
-
-
-def duration(seconds: float | None) -> str:
-    """Three significant digits and a unit: ``12.3 ms``."""
-    if seconds is None or not math.isfinite(seconds):
-        return ABSENT
-    if seconds <= 0:
-        return f"{seconds:g} s"
-    scale, unit = time_unit(seconds)
-    return f"{_digits(seconds / scale)} {unit}"
-
-
 def elapsed(seconds: float) -> str:
     """How long a run took: ``30 min 34 s``."""
     if not math.isfinite(seconds) or seconds < 120:  # noqa: PLR2004  two minutes read best in seconds
@@ -96,7 +94,7 @@ def size(count: float | None) -> str:
     if count is None or not math.isfinite(count):
         return ABSENT
     scale, unit = next((u for u in _BYTES if abs(count) >= u[0]), _BYTES[-1])
-    return f"{_digits(count / scale)} {unit}"
+    return f"{digits(count / scale)} {unit}"
 
 
 def quantity(value: float | None, unit: str) -> str:
@@ -104,7 +102,7 @@ def quantity(value: float | None, unit: str) -> str:
     if value is None or not math.isfinite(value):
         return ABSENT
     scale, prefix = next((p for p in _PREFIXES if abs(value) >= p[0]), _PREFIXES[-1])
-    return f"{_digits(value / scale)} {prefix}{unit}"
+    return f"{digits(value / scale)} {prefix}{unit}"
 
 
 def whole(value: float | None) -> str:
@@ -121,43 +119,6 @@ def share(value: float | None) -> str:
     return f"{100 * value:.1f} %"
 
 
-def error(value: float | None) -> str:
-    """A relative error: ``1.3e-15``."""
-    if value is None or not math.isfinite(value):
-        return "not a number"
-    return f"{value:.1e}"
-
-
-def interval(low: float, high: float) -> str:
-    """A confidence interval of a ratio: ``[1.18-1.29]``; the words for none where it is NaN."""
-    if math.isnan(low) or math.isnan(high):
-        return "[no interval]"
-    return f"[{factor(low)}\N{EN DASH}{factor(high)}]"
-
-
-def times(value: float) -> str:
-    """A ratio as a multiple: ``1.23x``, with the proper sign."""
-    return f"{factor(value)}{TIMES}"
-
-
-def factor(value: float) -> str:
-    """A ratio with the digits it deserves: ``0.95``, ``1.23``, ``12.3``, ``123``."""
-    two_decimals = 0.1 <= value < 1  # noqa: PLR2004  0.952 says no more than 0.95
-    return f"{value:.2f}" if two_decimals else _digits(value)
-
-
 def items(parts: Iterable[str]) -> str:
     """Parts beside each other, the empty ones left out."""
     return " · ".join(part for part in parts if part)
-
-
-def plural(count: int, noun: str) -> str:
-    """``1 case``, ``2 cases``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _digits(value: float) -> str:
-    """Three significant digits, without an exponent up to a million."""
-    if value == 0 or abs(value) >= _EXPONENT_FROM:
-        return f"{value:.3g}"
-    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.results import wording
 from reports import text
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ class Pair(NamedTuple):
         return f"{self.a} against {self.b}"
 
 
-HEADLINE = Pair("torch-eager", "tensorflow-graph")
-COMPILED = Pair("torch-compile", "tensorflow-xla")
+HEADLINE, COMPILED = (Pair(*pair) for pair in wording.PAIRS)
 MAX_NAMED = 3
 PHASES = ("forward", "backward", "train_step", "dataload", "epoch", "cold_start")
 
@@ -74,14 +74,8 @@ class Outcome:
 
     @property
     def phrase(self) -> str:
-        """The outcome in words: ``torch-eager 1.23x faster [1.18-1.29]``."""
-        if self.word == "not comparable":
-            return f"not comparable: {self.reason}"
-        ratio, low, high = self.factor
-        numbers = text.times(ratio), text.interval(low, high)
-        if self.winner is None:
-            return f"no call: {' '.join(numbers)}"
-        return f"{self.winner} {numbers[0]} faster {numbers[1]}"
+        """The outcome in words."""
+        return wording.verdict_words(*self.pair, self.word, self.ratio, self.ci95, self.reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +220,7 @@ def disturbances(run: Run) -> tuple[str, ...]:
     told = run.interference
     if not told.rounds:
         return ()
-    parts = [f"{told.repeated} of {told.rounds} rounds taken again for a disturbance"]
+    parts = [wording.taken_again(told)]
     busy = sum(v.busy for result in run.matchups for v in result.verdicts)
     return (*parts, f"{busy} verdicts withheld from a busy machine") if busy else tuple(parts)
 
@@ -234,7 +228,7 @@ def disturbances(run: Run) -> tuple[str, ...]:
 def withheld(run: Run) -> tuple[Withheld, ...]:
     """Every case without a valid time, and every matchup without a verdict, with its reason."""
     found = [
-        Withheld(case.id, f"{case.status}: {case.reason or 'no reason was recorded'}")
+        Withheld(case.id, wording.case_words(case))
         for result in run.matchups
         for case in result.cases
         if case.status != "ok"
@@ -246,7 +240,7 @@ def withheld(run: Run) -> tuple[Withheld, ...]:
     }
     found += [Withheld(m.id, f"not timed: {reason}") for m, reason in untimed.items()]
     found += [
-        Withheld(f"{o.matchup.id} ({pair})", o.reason or "no reason was recorded")
+        Withheld(f"{o.matchup.id} ({pair})", o.reason or wording.NO_REASON)
         for pair in pairs(run)
         for o in outcomes(run, pair)
         if o.word == "not comparable" and o.matchup not in untimed
@@ -272,18 +266,14 @@ def _obstacle(result: MatchupResult, cases: Iterable[Case]) -> str | None:
     """What forbids a verdict whatever the record says."""
     if reason := _unproven(result):
         return reason
-    bad = [
-        f"{c.stack} {c.status}" + (f": {c.reason}" if c.reason else "")
-        for c in cases
-        if c.status != "ok"
-    ]
+    bad = [f"{c.stack}: {wording.case_words(c)}" for c in cases if c.status != "ok"]
     return "; ".join(bad) or None
 
 
 def _unproven(result: MatchupResult) -> str | None:
     if result.parity is None or result.parity.status != "failed":
         return None
-    return f"the twins are not proven identical ({result.parity.reason or 'the proof failed'})"
+    return wording.unproven(result.parity.reason)
 
 
 def _defect(verdict: Verdict | None) -> str | None:
@@ -291,7 +281,7 @@ def _defect(verdict: Verdict | None) -> str | None:
     if verdict is None:
         return "no verdict was recorded"
     if verdict.verdict == "not comparable":
-        return verdict.reason or "no reason was recorded"
+        return verdict.reason or wording.NO_REASON
     alone = verdict.verdict == "no call" and verdict.ci95 is None
     numbers = (verdict.ratio, *((1.0, 1.0) if alone else verdict.ci95 or ()))
     if len(numbers) != 3 or not all(x is not None and 0 < x < math.inf for x in numbers):  # noqa: PLR2004  ratio, low, high

@@ -38,6 +38,7 @@ REPORTS_MAY_IMPORT = (
     "benchmarks.results.profiles",
     "benchmarks.results.records",
     "benchmarks.results.statistics",
+    "benchmarks.results.wording",
     "benchmarks.frameworks.about",
     "profilers.roofline",
 )

@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from benchmarks.measure import progress
 from benchmarks.measure.progress import Telling
@@ -114,24 +115,28 @@ def _cells(run: Run, width: int) -> list[tuple[str, ...]]:
     [
         (
             _verdict("faster", 1.5),
-            "torch-eager 1.50x faster than tensorflow-graph [1.35, 1.65]",
+            "torch-eager 1.50× faster than tensorflow-graph [1.35–1.65]",
         ),
         # A slower first stack is said as a faster second one: the interval turns over with it.
         (
             _verdict("slower", 0.5),
-            "tensorflow-graph 2.00x faster than torch-eager [1.82, 2.22]",
+            "tensorflow-graph 2.00× faster than torch-eager [1.82–2.22]",
         ),
         (
             _verdict("no call", 1.0),
-            "torch-eager vs tensorflow-graph: no call (1.00 [0.90, 1.10]: why)",
+            "torch-eager against tensorflow-graph: no call, 1.00× [0.90–1.10]: why",
         ),
         (
             _verdict("not comparable", None),
-            "torch-eager vs tensorflow-graph: not comparable (why)",
+            "torch-eager against tensorflow-graph: not comparable: why",
         ),
         (
-            _verdict("not comparable", 1.3),
-            "torch-eager vs tensorflow-graph: not comparable (1.30 [1.17, 1.43]: why)",
+            replace(_verdict("no call", 1.0), ci95=None, reason=None),
+            "torch-eager against tensorflow-graph: no call, 1.00× [no interval]",
+        ),
+        (
+            replace(_verdict("not comparable", 1.3), reason=None),
+            "torch-eager against tensorflow-graph: not comparable: no reason was recorded",
         ),
     ],
 )
@@ -154,7 +159,7 @@ def test_the_headline_is_as_written_and_compiled() -> None:
 def test_every_case_that_failed_is_named_with_its_reason() -> None:
     failed = _result("m", status="oom_device", reason="too big", verdicts=(_verdict("faster", 2),))
     assert wording.verdict_lines(failed) == [
-        "  m.forward.b32.float32.cpu: torch-eager 2.00x faster than tensorflow-graph [1.80, 2.20]",
+        "  m.forward.b32.float32.cpu: torch-eager 2.00× faster than tensorflow-graph [1.80–2.20]",
         "  m.forward.b32.float32.cpu: torch-eager: oom_device: too big",
     ]
     absent = _result("m", status="unsupported", reason="no torch")
@@ -193,8 +198,8 @@ def test_the_summary_loses_nothing_at_any_width(width: int, stacks: tuple[str, .
         assert cells == [
             "parity_failed",
             *["12.3ms"] * (len(stacks) - 1),
-            "faster1.50x",
-            "slower2.00x",
+            "faster1.50×",
+            "slower2.00×",
         ]
 
 
@@ -204,14 +209,6 @@ def test_a_matchup_without_a_stack_leaves_its_cell_empty() -> None:
         ("m.forward.b32.float32.cpu", "12.3 ms", ""),
         ("n.forward.b32.float32.cpu", "", "12.3 ms"),
     ]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [(None, "-"), (12.34, "12.3 s"), (0.0021, "2.1 ms"), (4.2e-5, "42 us")],
-)
-def test_a_time_is_shown_in_its_unit(seconds: float | None, shown: str) -> None:
-    assert wording.duration(seconds) == shown
 
 
 def _session(made: plan.Plan, *results: MatchupResult, **proofs: Parity) -> Session:
@@ -288,6 +285,12 @@ def test_at_a_terminal_a_bar_is_drawn_at_each_step_and_taken_away_at_the_end() -
     assert _text(console).endswith("\x1b[2K")  # the line of the bar, erased
 
 
+def _table(proofs: dict[str, Parity]) -> Table:
+    made = progress.proof_table(proofs)
+    assert made
+    return made
+
+
 def test_the_proofs_are_shown_one_column_per_model() -> None:
     checks = (TimedCheck(stack=EAGER, quantity="output", error=2e-7, bound=1e-6),)
     proven = Parity(
@@ -299,10 +302,19 @@ def test_the_proofs_are_shown_one_column_per_model() -> None:
         timed=checks,
     )
     console = _console(width=200)
-    console.print(progress.proof_table({HOSTILE: proven, "n": Parity(status="failed")}))
+    console.print(_table({HOSTILE: proven, "n": Parity(status="failed")}))
     text = _text(console)
     for shown in (HOSTILE_SHOWN, "proven", "failed", "1,234", "2.5", "1.0e-15", "2e-07 of 1e-06"):
         assert shown in text
+
+
+def test_what_no_proof_has_gets_no_row_and_a_proof_that_could_not_run_no_table() -> None:
+    table = _table({"m": Parity(status="partial", parameters=7), "n": Parity(status="failed")})
+    console = _console(width=80)
+    console.print(table)
+    assert [line.split()[0] for line in _text(console).splitlines()[2:]] == ["proof", "parameters"]
+    assert progress.proof_table({"n": Parity(status="failed", reason="the build failed")}) is None
+    assert progress.proof_table({}) is None
 
 
 def test_the_rows_of_the_proofs_keep_their_names_in_80_columns() -> None:
@@ -310,9 +322,10 @@ def test_the_rows_of_the_proofs_keep_their_names_in_80_columns() -> None:
     checks = tuple(
         TimedCheck(stack=stack, quantity="output", error=2e-7, bound=1e-6) for stack in stacks
     )
-    proven = Parity(status="proven", timed=checks)
+    errors: dict[str, float | None] = dict.fromkeys(progress.PROVEN, 1e-15)
+    proven = Parity(status="proven", timed=checks, max_rel_error=errors)
     console = _console(width=80)
-    console.print(progress.proof_table({f"resnet50_{n}": proven for n in range(6)}))
+    console.print(_table({f"resnet50_{n}": proven for n in range(6)}))
     lines = _text(console).splitlines()
     assert max(map(len, lines)) <= 80
     for row in (*progress.PROVEN, *stacks):
@@ -321,7 +334,7 @@ def test_the_rows_of_the_proofs_keep_their_names_in_80_columns() -> None:
 
 def test_what_watching_cost_stands_below_the_table() -> None:
     told = Perturbation(share=0.0021, ci95=(-0.001, 0.004), pairs=24, resolved=True)
-    words = "telemetry: watching cost +0.21 % of the median step [-0.10 % to +0.40 %], 24 pairs"
+    words = "watching cost +0.21 % of the median step [-0.10 % to +0.40 %] over 24 pairs"
     assert wording.watching_cost(told) == words
     assert str(progress.summary(replace(_run(), telemetry=told)).caption) == words
     few = Perturbation(share=0.0, pairs=2)
@@ -331,8 +344,8 @@ def test_what_watching_cost_stands_below_the_table() -> None:
 
 def test_what_was_taken_again_stands_below_the_table_and_why() -> None:
     words = (
-        "interference: 4 of 20 rounds taken again; slow: 5 of 80 turns, 1.23x as long;"
-        " taken: 1 of 80 turns"
+        "interference: 4 of 20 rounds taken again; a slow core in 5 of 80 turns (1.23× as long as"
+        " those left alone); others on the cores in 1 of 80 turns"
     )
     assert str(progress.summary(replace(_run(), interference=TOLD)).caption) == words
     assert progress.summary(replace(_run(), interference=replace(TOLD, repeated=0))).caption is None

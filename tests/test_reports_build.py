@@ -191,7 +191,8 @@ def test_the_reports_import_no_framework_and_little_of_ours() -> None:
         "assert not loaded & {'torch', 'tensorflow', 'keras', 'jax', 'profilers'}, loaded\n"
         "ours = {n for n in sys.modules if n.startswith('benchmarks.')}\n"
         "facts = {'benchmarks.frameworks', 'benchmarks.frameworks.about'}\n"
-        "results = {'benchmarks.results' + n for n in ('', '.records', '.statistics')}\n"
+        "parts = ('', '.records', '.statistics', '.wording')\n"
+        "results = {f'benchmarks.results{part}' for part in parts}\n"
         "assert ours <= facts | results, ours\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )

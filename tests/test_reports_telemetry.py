@@ -134,16 +134,6 @@ def test_the_picture_has_a_panel_for_each_figure_and_a_lane_for_each_matchup() -
     assert png(figure).startswith(b"\x89PNG")
 
 
-def test_the_cost_of_watching_is_told_with_its_interval() -> None:
-    run = samples.run(
-        (), telemetry=Perturbation(share=0.0012, ci95=(-0.001, 0.003), pairs=24, resolved=True)
-    )
-    assert telemetry.cost(run) == "+0.12 % of the median step [-0.10 % to +0.30 %] over 24 pairs"
-    unresolved = samples.run((), telemetry=Perturbation(share=0.0, pairs=2))
-    assert telemetry.cost(unresolved).endswith("over 2 pairs, too wide to be told from nothing")
-    assert telemetry.cost(samples.run(())) == ""
-
-
 ODD: tuple[Any, ...] = (
     {},
     {"phases": {"steady": {"seconds": 0, "cpu.voluntary_switches": {"value": 5}}}},

@@ -237,11 +237,11 @@ def test_what_failed_is_not_comparable_and_says_why() -> None:
     good = case("a", [1.0], [1.0])
     bad = Case(id="m.b", stack="b", status="oom_host", reason="killed at 7 GiB")
     found = compare(good, bad, 0.02)
-    assert (found.verdict, found.reason) == ("not comparable", "b: oom_host (killed at 7 GiB)")
+    assert (found.verdict, found.reason) == ("not comparable", "b: oom_host: killed at 7 GiB")
     assert (found.ratio, found.ci95, found.launches) == (None, None, 0)
     late = case("b", [1.0], [1.0], status="interrupted")
-    assert compare(late, good, 0.02).reason == "b: interrupted"
-    assert compare(bad, bad, 0.02).reason == "; ".join(["b: oom_host (killed at 7 GiB)"] * 2)
+    assert compare(late, good, 0.02).reason == "b: interrupted: no reason was recorded"
+    assert compare(bad, bad, 0.02).reason == "; ".join(["b: oom_host: killed at 7 GiB"] * 2)
 
 
 def test_missing_samples_are_not_comparable() -> None:

@@ -16,10 +16,12 @@ from rich.text import Text
 from benchmarks.measure.session import Event, Session
 from benchmarks.results.records import COLD, Parity, Run, TimedCheck
 from benchmarks.results.wording import (
+    ABSENT,
     duration,
     error_words,
     headline,
     plain,
+    plural,
     proof_lines,
     repeats,
     short,
@@ -68,8 +70,8 @@ class Telling:
         cases = sum(len(g.matchups) * len(g.stacks) for g in plan.groups)
         matchups = sum(len(g.matchups) for g in plan.groups)
         self._say(
-            f"{_many(cases, 'case')} in {_many(matchups, 'matchup')} of"
-            f" {_many(len(plan.groups), 'model')}, {_many(self.launches, 'launch', 'es')} each"
+            f"{plural(cases, 'case')} in {plural(matchups, 'matchup')} of"
+            f" {plural(len(plan.groups), 'model')}, {plural(self.launches, 'launch', 'es')} each"
         )
         for stack, reason in plan.unsupported.items():
             self._say(f"  {stack}: unsupported, {reason}")
@@ -132,34 +134,38 @@ def _lines(event: Event, session: Session) -> Iterator[str]:
                 yield from verdict_lines(result)
 
 
-def _many(count: int, noun: str, ending: str = "s") -> str:
-    return f"{count} {noun}{ending if count != 1 else ''}"
-
-
-def proof_table(proofs: Mapping[str, Parity]) -> Table:
+def proof_table(proofs: Mapping[str, Parity]) -> Table | None:
     """A column per model: what was counted, the relative L2 errors, and each stack as timed.
 
-    A stack's figure is the error that uses up most of its bound, beside that bound.
+    A stack's figure is the error that uses up most of its bound, beside that bound. What no model
+    has gets no row, and figures that none has at all no table: why stands in the lines above it.
     """
-    table = Table(show_edge=False, pad_edge=False)
-    table.add_column("", no_wrap=True)
-    for model in proofs:
-        table.add_column(_cell(model), justify="right", overflow="fold")
     found = list(proofs.values())
-    table.add_row("proof", *(p.status for p in found))
-    table.add_row("parameters", *(f"{p.parameters:,}" if p.parameters else "-" for p in found))
-    table.add_row(
-        "forward GFLOP",
-        *("-" if p.forward_flops is None else f"{p.forward_flops / 1e9:.4g}" for p in found),
-    )
+    rows = [
+        ("parameters", [f"{p.parameters:,}" if p.parameters else "" for p in found]),
+        (
+            "forward GFLOP",
+            ["" if p.forward_flops is None else f"{p.forward_flops / 1e9:.4g}" for p in found],
+        ),
+    ]
     for quantity in PROVEN:
         errors = (p.max_rel_error.get(quantity) for p in found)
-        table.add_row(quantity, *("-" if error is None else f"{error:.1e}" for error in errors))
+        rows.append((quantity, ["" if error is None else f"{error:.1e}" for error in errors]))
     for stack in dict.fromkeys(check.stack for p in found for check in p.timed):
         worst = (
             max((c for c in p.timed if c.stack == stack), key=_share, default=None) for p in found
         )
-        table.add_row(stack, *(_of_bound(c) if c else "-" for c in worst))
+        rows.append((stack, [_of_bound(c) if c else "" for c in worst]))
+    rows = [(name, cells) for name, cells in rows if any(cells)]
+    if not rows:
+        return None
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for model in proofs:
+        table.add_column(_cell(model), justify="right", overflow="fold")
+    table.add_row("proof", *(p.status for p in found))
+    for name, cells in rows:
+        table.add_row(name, *(cell or ABSENT for cell in cells))
     return table
 
 

@@ -33,7 +33,7 @@ from benchmarks.results.records import (
     Status,
     Verdict,
 )
-from benchmarks.results.wording import error_words
+from benchmarks.results.wording import error_words, unproven
 
 
 def assemble(plan: Plan, ledger: Ledger, header: Run, *, interrupted: bool = False) -> Run:
@@ -156,7 +156,7 @@ def _verdict(plan: Plan, a: Case, b: Case, parity: Parity | None, margin: float)
         and (parity is None or parity.status != "proven")
     ):
         why = parity.reason if parity else "the proof has not been made"
-        return replace(verdict, verdict="not comparable", reason=f"twins not proven: {why}")
+        return replace(verdict, verdict="not comparable", reason=unproven(why))
     return verdict
 
 

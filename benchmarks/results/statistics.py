@@ -16,6 +16,7 @@ from scipy.special import stdtrit
 
 from benchmarks.results.observed import Interference
 from benchmarks.results.records import Case, Launch, Verdict, VerdictWord
+from benchmarks.results.wording import case_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -154,7 +155,7 @@ def compare(a: Case, b: Case, margin: float) -> Verdict:
 
 def _obstacles(case: Case) -> Iterator[str]:
     if case.status != "ok":
-        yield f"{case.stack}: {case.status}" + (f" ({case.reason})" if case.reason else "")
+        yield f"{case.stack}: {case_words(case)}"
     elif not case.samples_s:
         yield f"{case.stack} has no samples"
 

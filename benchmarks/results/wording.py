@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 from benchmarks.results.observed import Disturbances, Perturbation
-from benchmarks.results.records import Cause, MatchupResult, Parity, Verdict
+from benchmarks.results.records import (
+    Case,
+    Cause,
+    MatchupResult,
+    Parity,
+    Verdict,
+    VerdictWord,
+)
 
+TIMES = "×"
+ABSENT = "–"
+NO_REASON = "no reason was recorded"
+CAUSES = {
+    "taken": "others on the cores",
+    "stolen": "cores taken by the hypervisor",
+    "slow": "a slow core",
+    "gpu": "a device throttled or shared",
+}
+"""What disturbed a turn, by its name in a record."""
+_TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_EXPONENT_FROM = 1e6
 PAIRS = (("torch-eager", "tensorflow-graph"), ("torch-compile", "tensorflow-xla"))
 """The pairs whose verdicts make the headline: as written, and compiled."""
 
@@ -45,28 +65,67 @@ def proof_lines(model: str, parity: Parity) -> Iterator[str]:
 def cause_lines(diagnosis: Iterable[Cause]) -> Iterator[str]:
     """Where and why twins part, and the line to write."""
     for cause in diagnosis:
-        yield f"  {cause.where}: {cause.cause}"
-        for side, text in (("PyTorch", cause.torch), ("Keras", cause.keras), ("write", cause.fix)):
-            if text:
-                yield f"    {side}: {text}"
+        first, *rest = cause_parts(cause)
+        yield f"  {first}"
+        yield from (f"    {part}" for part in rest)
+
+
+def cause_parts(cause: Cause) -> list[str]:
+    """Where and why twins part, what each side says, and the line to write."""
+    sides = (("PyTorch", cause.torch), ("Keras", cause.keras), ("write", cause.fix))
+    return [f"{cause.where}: {cause.cause}", *(f"{side}: {text}" for side, text in sides if text)]
+
+
+def unproven(reason: str | None) -> str:
+    """Why twins that are not proven identical are not compared."""
+    return f"twins not proven: {reason or NO_REASON}"
+
+
+def case_words(case: Case) -> str:
+    """What became of a case that has no valid time."""
+    return f"{case.status}: {case.reason or NO_REASON}"
 
 
 def error_words(error: float | None, decimals: int = 1) -> str:
     """A relative error, in as many decimals."""
-    return "no number" if error is None else f"{error:.{decimals}e}"
+    if error is None or not math.isfinite(error):
+        return "no number"
+    return f"{error:.{decimals}e}"
 
 
 def verdict_phrase(verdict: Verdict) -> str:
     """A verdict as a person says it, the faster stack first."""
-    if verdict.ratio is None or verdict.ci95 is None:
-        return f"{verdict.a} vs {verdict.b}: {verdict.verdict} ({verdict.reason})"
-    ratio, (low, high), first, second = verdict.ratio, verdict.ci95, verdict.a, verdict.b
-    if verdict.verdict == "slower":
-        ratio, low, high, first, second = 1 / ratio, 1 / high, 1 / low, second, first
-    if verdict.verdict in {"faster", "slower"}:
-        return f"{first} {ratio:.2f}x faster than {second} [{low:.2f}, {high:.2f}]"
-    reason = f": {verdict.reason}" if verdict.reason else ""
-    return f"{first} vs {second}: {verdict.verdict} ({ratio:.2f} [{low:.2f}, {high:.2f}]{reason})"
+    return verdict_words(
+        verdict.a, verdict.b, verdict.verdict, verdict.ratio, verdict.ci95, verdict.reason
+    )
+
+
+def verdict_words(
+    a: str,
+    b: str,
+    word: VerdictWord,
+    ratio: float | None = None,
+    ci95: tuple[float, float] | None = None,
+    reason: str | None = None,
+) -> str:
+    """What is said of two stacks; ``ratio`` is time of b over time of a.
+
+    One launch gives no interval: ``ci95`` is ``None`` or not a number then.
+    """
+    if word == "not comparable" or ratio is None:
+        return f"{a} against {b}: {withheld(reason)}"
+    low, high = ci95 or (math.nan, math.nan)
+    if word == "slower":
+        a, b, ratio, low, high = b, a, 1 / ratio, 1 / high, 1 / low
+    why = f": {reason}" if reason else ""
+    if word == "no call":
+        return f"{a} against {b}: no call, {times(ratio)} {interval(low, high)}{why}"
+    return f"{a} {times(ratio)} faster than {b} {interval(low, high)}{why}"
+
+
+def withheld(reason: str | None) -> str:
+    """Why nothing is said of two stacks."""
+    return f"not comparable: {reason or NO_REASON}"
 
 
 def headline(result: MatchupResult) -> list[Verdict]:
@@ -80,7 +139,7 @@ def verdict_lines(result: MatchupResult) -> list[str]:
     name = result.matchup.id
     lines = [f"  {name}: {verdict_phrase(v)}" for v in headline(result)]
     lines += [
-        f"  {name}: {case.stack}: {case.status}: {case.reason}"
+        f"  {name}: {case.stack}: {case_words(case)}"
         for case in result.cases
         if case.status not in {"ok", "unsupported"}
     ]
@@ -89,26 +148,33 @@ def verdict_lines(result: MatchupResult) -> list[str]:
 
 def repeats(told: Disturbances) -> str:
     """Rounds taken again, and by cause the turns disturbed and how long these took."""
-    parts = [f"interference: {told.repeated} of {told.rounds} rounds taken again"]
+    return "; ".join([f"interference: {taken_again(told)}", *disturbed(told)])
+
+
+def taken_again(told: Disturbances) -> str:
+    """How many rounds a disturbance cost."""
+    return f"{told.repeated} of {told.rounds} rounds taken again"
+
+
+def disturbed(told: Disturbances) -> Iterator[str]:
+    """What disturbed how many turns, and how long these took beside those left alone."""
     for cause, found in told.disturbed.items():
-        longer = f", {found.times_as_long:.2f}x as long" if found.times_as_long else ""
-        parts.append(f"{cause}: {found.turns} of {told.turns} turns{longer}")
-    return "; ".join(parts)
+        as_long = found.times_as_long
+        longer = f" ({times(as_long)} as long as those left alone)" if as_long else ""
+        yield f"{CAUSES.get(cause, cause)} in {found.turns} of {told.turns} turns{longer}"
 
 
 def watching_cost(told: Perturbation) -> str:
     """What the sampler cost, as the run measured it; empty where nothing was watched."""
     if told.share is None:
         return ""
-    interval = ""
+    found = ""
     if told.ci95:
         low, high = told.ci95
-        interval = f" [{100 * low:+.2f} % to {100 * high:+.2f} %]"
-    resolved = "" if told.resolved else ", too few or too noisy to tell from nothing"
-    return (
-        f"telemetry: watching cost {100 * told.share:+.2f} % of the median step{interval},"
-        f" {told.pairs} pairs{resolved}"
-    )
+        found = f" [{100 * low:+.2f} % to {100 * high:+.2f} %]"
+    doubt = "" if told.resolved else ", too few or too noisy to tell from nothing"
+    cost = f"{100 * told.share:+.2f} % of the median step{found}"
+    return f"watching cost {cost} over {plural(told.pairs, 'pair')}{doubt}"
 
 
 def short(verdict: Verdict) -> str:
@@ -116,14 +182,49 @@ def short(verdict: Verdict) -> str:
     if verdict.ratio is None or verdict.verdict == "not comparable":
         return verdict.verdict
     by = verdict.ratio if verdict.verdict != "slower" else 1 / verdict.ratio
-    return f"{verdict.verdict} {by:.2f}x"
+    return f"{verdict.verdict} {times(by)}"
+
+
+def time_unit(seconds: float) -> tuple[float, str]:
+    """The unit, as (seconds, symbol), in which a duration is best read."""
+    return next((unit for unit in _TIMES if seconds >= unit[0]), _TIMES[-1])
 
 
 def duration(seconds: float | None) -> str:
-    """Three digits in s, ms or us; a dash where there is none."""
-    if seconds is None:
-        return "-"
-    for unit, factor in (("s", 1.0), ("ms", 1e3)):
-        if seconds * factor >= 0.9995:  # noqa: PLR2004 - what three digits round up to 1
-            return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds * 1e6:.3g} us"
+    """Three significant digits and a unit: ``12.3 ms``."""
+    if seconds is None or not math.isfinite(seconds):
+        return ABSENT
+    if seconds <= 0:
+        return f"{seconds:g} s"
+    scale, unit = time_unit(seconds)
+    return f"{digits(seconds / scale)} {unit}"
+
+
+def interval(low: float, high: float) -> str:
+    """A confidence interval of a ratio: ``[1.18–1.29]``; the words for none where it is NaN."""
+    if math.isnan(low) or math.isnan(high):
+        return "[no interval]"
+    return f"[{factor(low)}\N{EN DASH}{factor(high)}]"
+
+
+def times(value: float) -> str:
+    """A ratio as a multiple: ``1.23×``."""
+    return f"{factor(value)}{TIMES}"
+
+
+def factor(value: float) -> str:
+    """A ratio with the digits it deserves: ``0.95``, ``1.23``, ``12.3``, ``123``."""
+    two_decimals = 0.1 <= value < 1  # noqa: PLR2004  0.952 says no more than 0.95
+    return f"{value:.2f}" if two_decimals else digits(value)
+
+
+def plural(count: int, noun: str, ending: str = "s") -> str:
+    """``1 case``, ``2 cases``."""
+    return f"{count} {noun}{ending if count != 1 else ''}"
+
+
+def digits(value: float) -> str:
+    """Three significant digits, without an exponent up to a million."""
+    if value == 0 or abs(value) >= _EXPONENT_FROM:
+        return f"{value:.3g}"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
