@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.results.records import Exit
-from reports import text
-from reports.load import LoadError, NoRunError, find, latest
+from reports.contents import text
+from reports.runs.load import LoadError, NoRunError, find, latest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -54,7 +54,7 @@ def _add_build(commands: _Commands) -> None:
 
 
 def _build(options: argparse.Namespace) -> int:
-    from reports.build import build  # imports matplotlib: not needed for --help
+    from reports.pages.build import build  # imports matplotlib: not needed for --help
 
     print(build(find(options.run, options.out) if options.run else latest(options.out)))
     return Exit.OK
@@ -76,15 +76,15 @@ def _add_history(commands: _Commands) -> None:
 
 def _history(options: argparse.Namespace) -> int:
     from benchmarks.results.codec import to_json
-    from reports import tables
-    from reports.history import history
-    from reports.store import read
+    from reports.runs.store import read
+    from reports.trends import tables
+    from reports.trends.history import history
 
     entries, skipped = read(options.out)
     _warn(skipped)
     found = history(entries, options.names, options.fingerprint)
     if options.png:
-        from reports.timeline import draw
+        from reports.trends.timeline import draw
 
         draw(found, options.png)
     _show({"schema": 1, **to_json(found)} if options.json else tables.history(found))
@@ -101,9 +101,9 @@ def _add_compare(commands: _Commands) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from reports import tables
-    from reports.compare import as_json, compare
-    from reports.load import load_run
+    from reports.runs.load import load_run
+    from reports.trends import tables
+    from reports.trends.compare import as_json, compare
 
     a, b = (load_run(find(name, options.out)) for name in (options.a, options.b))
     done = compare(a, b, options.margin)
@@ -133,7 +133,8 @@ def _add_check(commands: _Commands) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from reports import baselines, check, tables
+    from reports.runs import baselines
+    from reports.trends import check, tables
 
     if options.accept:
         run_id = baselines.accept(options.out, options.run)

@@ -188,7 +188,7 @@ def _imports(modules: Iterable[str]) -> str:
     "program",
     [
         "import benchmarks.__main__, benchmarks.measure.engine",
-        "import reports.__main__, reports.build",
+        "import reports.__main__, reports.pages.build",
         _imports(f"benchmarks.frameworks.{name}" for name in frameworks.names()),
         _imports(f"benchmarks.worker.phases.{name}" for name in discovery.names("phases")),
         "from benchmarks.request.plan import Selection, make; make(Selection())",

@@ -15,7 +15,9 @@ from benchmarks.request import discovery
 from benchmarks.results.records import Matchup, Verdict
 from benchmarks.why import flame
 from profilers import flame_colours, flamegraph
-from reports import engines, html, machine, palette, store
+from reports.contents import engines, machine, palette
+from reports.pages import html
+from reports.runs import store
 from tests import report_samples as samples
 
 FACTS = Facts(

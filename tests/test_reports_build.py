@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from reports import build as build_module
-from reports import markdown, svg
 from reports.__main__ import main
-from reports.build import build, cases_csv
-from reports.files import write
-from reports.load import load_run
+from reports.charts import svg
+from reports.pages import build as build_module
+from reports.pages import markdown
+from reports.pages.build import build, cases_csv
+from reports.runs.files import write
+from reports.runs.load import load_run
 from tests import report_samples as samples
 
 ROOT = Path(__file__).parent.parent
@@ -186,7 +187,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(
 
 def test_the_reports_import_no_framework_and_little_of_ours() -> None:
     code = (
-        "import sys, reports.__main__, reports.build\n"
+        "import sys, reports.__main__, reports.pages.build\n"
         "loaded = {name.split('.')[0] for name in sys.modules}\n"
         "assert not loaded & {'torch', 'tensorflow', 'keras', 'jax', 'profilers'}, loaded\n"
         "ours = {n for n in sys.modules if n.startswith('benchmarks.')}\n"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reports.changes import MIN_SEGMENT, change_points
+from reports.trends.changes import MIN_SEGMENT, change_points
 
 COUNT, POINTS, NOISE = 200, 60, 0.02
 Series = NDArray[np.float64]

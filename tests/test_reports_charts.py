@@ -12,7 +12,9 @@ import pytest
 from benchmarks import frameworks
 from benchmarks.results.observed import Memory
 from benchmarks.results.records import Launch, Matchup
-from reports import charts, forest, html, palette, svg
+from reports.charts import bars, forest, svg
+from reports.contents import palette
+from reports.pages import html
 from tests import report_samples as samples
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -89,7 +91,7 @@ def test_a_large_run_gets_several_pictures_of_whole_models() -> None:
 def test_a_model_is_cut_only_where_no_picture_holds_it() -> None:
     sizes = {"a": 3, "b": 2, "c": 11, "d": 1}
     matchups = [Matchup(model=m, phase="p", batch=i) for m, n in sizes.items() for i in range(n)]
-    parts = ["".join(m.model for m in part) for part in charts.portions(matchups, 4)]
+    parts = ["".join(m.model for m in part) for part in bars.portions(matchups, 4)]
     assert parts == ["aaa", "bb", "cccc", "cccc", "cccd"]
 
 
@@ -106,11 +108,11 @@ def test_the_forest_draws_the_ratio_where_the_winner_is() -> None:
 def test_figures_without_data_are_not_drawn() -> None:
     nothing = samples.run(())
     assert forest.forest(nothing) == []
-    assert charts.cold_start(nothing) == []
-    assert charts.memory(nothing) == []
-    assert charts.memory(samples.healthy_run(("mlp",), ("forward",)), "device_peak_bytes") == []
+    assert bars.cold_start(nothing) == []
+    assert bars.memory(nothing) == []
+    assert bars.memory(samples.healthy_run(("mlp",), ("forward",)), "device_peak_bytes") == []
     empty = samples.failing_run().matchups[-1]
-    assert charts.distributions(empty) is None
+    assert bars.distributions(empty) is None
 
 
 def test_device_memory_is_drawn_where_it_was_measured() -> None:
@@ -121,19 +123,19 @@ def test_device_memory_is_drawn_where_it_was_measured() -> None:
         for case, peak in zip(result.cases, peaks, strict=True)
     )
     run = samples.run((dataclasses.replace(result, cases=cases),))
-    (figure,) = charts.memory(run, "device_peak_bytes")
+    (figure,) = bars.memory(run, "device_peak_bytes")
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["torch-eager", "tensorflow-graph"]
     assert [bar.get_width() for ax in figure.axes for bar in ax.patches] == [3.0, 1.0]  # type: ignore[attr-defined]  # bars are rectangles
-    assert charts.memory(run) == []
+    assert bars.memory(run) == []
 
 
 def test_distributions_keep_every_sample_up_to_the_limit() -> None:
     result = samples.large_run(4, 350).matchups[0]
-    figure = charts.distributions(result, limit=350)
+    figure = bars.distributions(result, limit=350)
     assert figure is not None
     ticks = [line for line in figure.axes[0].lines if line.get_marker() == "None"]
     assert [len(list(line.get_xdata())) // 3 for line in ticks] == [350] * 4  # type: ignore[arg-type]  # the stub allows any array
-    thinned = charts.distributions(result, limit=70)
+    thinned = bars.distributions(result, limit=70)
     assert thinned is not None
     counts = [len(list(line.get_xdata())) // 3 for line in thinned.axes[0].lines]  # type: ignore[arg-type]  # as above
     assert max(counts) == 70
@@ -142,7 +144,7 @@ def test_distributions_keep_every_sample_up_to_the_limit() -> None:
 def test_a_wild_spread_is_drawn_on_a_logarithmic_axis() -> None:
     result = samples.healthy_run(("mlp",), ("forward",)).matchups[0]
     slow = dataclasses.replace(result.cases[0], launches=(Launch(index=0, samples_s=(9.0, 9.5)),))
-    figure = charts.distributions(dataclasses.replace(result, cases=(slow, *result.cases[1:])))
+    figure = bars.distributions(dataclasses.replace(result, cases=(slow, *result.cases[1:])))
     assert figure is not None
     assert figure.axes[0].get_xscale() == "log"
     assert "logarithmic" in figure.axes[0].get_xlabel()
@@ -183,7 +185,7 @@ def test_pictures_are_the_same_bytes_every_time_and_twice_the_size() -> None:
 
 def test_the_settings_of_the_caller_come_back() -> None:
     with mpl.rc_context({"font.size": 33.0, "svg.hashsalt": "mine"}):
-        (figure,) = charts.memory(samples.healthy_run(("mlp",), ("forward",)))
+        (figure,) = bars.memory(samples.healthy_run(("mlp",), ("forward",)))
         svg.png(figure)
         assert mpl.rcParams["font.size"] == 33.0
         assert mpl.rcParams["svg.hashsalt"] == "mine"

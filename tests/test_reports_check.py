@@ -15,10 +15,10 @@ import pytest
 
 from benchmarks.results.records import Exit, Run
 from reports.__main__ import main
-from reports.baselines import CHECKS, accept, mark, marks
-from reports.check import Check, fence, gate, measure_again
-from reports.load import LoadError, NoRunError
-from reports.store import read
+from reports.runs.baselines import CHECKS, accept, mark, marks
+from reports.runs.load import LoadError, NoRunError
+from reports.runs.store import read
+from reports.trends.check import Check, fence, gate, measure_again
 from tests.pipeline import ROOT, TINY
 from tests.report_series import CASE_A, CASE_B, RATIO, environment, failed, run, store
 

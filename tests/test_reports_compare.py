@@ -14,8 +14,8 @@ from scipy.stats import ttest_ind
 from benchmarks.results.machine import Environment, Floor
 from benchmarks.results.records import Matchup, Run
 from reports.__main__ import main
-from reports.compare import Shift, compare, shift
-from reports.load import LoadError
+from reports.runs.load import LoadError
+from reports.trends.compare import Shift, compare, shift
 from tests import report_samples as samples
 from tests.report_series import (
     CASE_A,

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.results.records import Case, Matchup, MatchupResult, Verdict, VerdictWord
-from reports import engines, html, markdown
+from reports.contents import engines
+from reports.pages import html, markdown
 from tests import report_samples as samples
 
 MATCHUP = Matchup(model="mlp", phase="train_step", batch=64)

@@ -10,10 +10,10 @@ import pytest
 
 from benchmarks.results.records import Run
 from reports.__main__ import main
-from reports.history import History, history
-from reports.load import LoadError
-from reports.store import read
-from reports.timeline import timeline
+from reports.runs.load import LoadError
+from reports.runs.store import read
+from reports.trends.history import History, history
+from reports.trends.timeline import timeline
 from tests.report_series import CASE_A, CASE_B, MATCHUP, A, B, environment, failed, run, store
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks.results.codec import to_json
 from benchmarks.results.records import Launch
-from reports import load
-from reports.load import LoadError, NoRunError, cases_frame, latest, load_run
+from reports.runs import load
+from reports.runs.load import LoadError, NoRunError, cases_frame, latest, load_run
 from tests import report_samples as samples
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from benchmarks.results.codec import decode, encode
-from reports import store as store_module
-from reports.history import history
-from reports.load import NoRunError
-from reports.store import FORMAT, INDEX, _Line, point, read
+from reports.runs import store as store_module
+from reports.runs.load import NoRunError
+from reports.runs.store import FORMAT, INDEX, _Line, point, read
+from reports.trends.history import history
 from tests import report_samples as samples
 from tests.pipeline import ROOT
 from tests.report_series import CASE_A, MATCHUP, RATIO, A, B, failed, run, store
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 WRITER = """
 import sys
 from pathlib import Path
-from reports.store import read
+from reports.runs.store import read
 from tests.report_series import run, store
 out, first = Path(sys.argv[1]), int(sys.argv[2])
 for number in range(first, first + 12):

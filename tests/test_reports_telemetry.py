@@ -12,8 +12,9 @@ import pytest
 from benchmarks.results.codec import from_json
 from benchmarks.results.observed import Memory, Perturbation, Watched
 from benchmarks.results.records import Matchup, MatchupResult
-from reports import build, html, telemetry
-from reports.svg import png
+from reports.charts import telemetry
+from reports.charts.svg import png
+from reports.pages import build, html
 from tests import report_samples as samples
 
 NO_RAPL = "no RAPL in /sys/class/powercap"

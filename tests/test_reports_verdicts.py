@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from benchmarks.results.records import Finding, Matchup, MatchupResult, Verdict
-from reports import markdown, text, verdicts
-from reports.verdicts import COMPILED, HEADLINE, Pair
+from reports.contents import text, verdicts
+from reports.contents.verdicts import COMPILED, HEADLINE, Pair
+from reports.pages import markdown
 from tests import report_samples as samples
 
 

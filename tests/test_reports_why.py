@@ -16,7 +16,9 @@ from benchmarks.results.profiles import (
 )
 from benchmarks.results.records import Run
 from profilers.roofline import Place
-from reports import html, roofline, text, why
+from reports.charts import roofline, why
+from reports.contents import text
+from reports.pages import html
 from tests import report_samples
 
 PLACE = Place(

@@ -18,7 +18,7 @@ from benchmarks.measure.session import Event, Session
 from benchmarks.replay import Measured
 from benchmarks.results import statistics, wording
 from benchmarks.results.records import Cause, MatchupResult, Run, Verdict
-from reports import html, markdown
+from reports.pages import html, markdown
 from tests import report_samples as samples
 from tests.test_reports_page import Page
 

@@ -48,7 +48,7 @@ class Appearance:
     """How reports draw a framework; colours are ``#rrggbb`` in a light theme and in a dark one.
 
     ``mark`` is the colour of marks, ``text`` that of words; none given: the colour of all text.
-    ``marker`` is one of ``reports.palette.SHAPES``, but not that of unknown frameworks.
+    ``marker`` is one of ``reports.contents.palette.SHAPES``, but not that of unknown frameworks.
     """
 
     mark: tuple[str, str]

@@ -19,8 +19,8 @@ from benchmarks import frameworks
 from benchmarks.results.codec import RecordError, compact, decode
 from benchmarks.results.statistics import estimate
 from benchmarks.results.wording import NO_REASON
-from reports.files import append, write
-from reports.load import NAMES, LoadError, NoRunError, load, times
+from reports.runs.files import append, write
+from reports.runs.load import NAMES, LoadError, NoRunError, load, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

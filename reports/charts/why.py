@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.results.profiles import StepProfile
-from reports import text
-from reports.charts import labels, portions
-from reports.palette import look
-from reports.sections import Cell, Column, Table, stack_cell
-from reports.svg import Room, below, drawing, panels, width
+from reports.charts.bars import labels, portions
+from reports.charts.svg import Room, below, drawing, panels, width
+from reports.contents import text
+from reports.contents.palette import look
+from reports.contents.sections import Cell, Column, Table, stack_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

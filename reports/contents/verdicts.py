@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.results import wording
-from reports import text
+from reports.contents import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

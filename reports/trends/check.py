@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.results.codec import RecordError, decode_run, to_json
 from benchmarks.results.records import Exit, Run
-from reports.baselines import LATEST_OK, chosen, latest_ok, mark, marks
-from reports.compare import Comparison, Failure, Shift, compare, pooled, shift_json
-from reports.history import judged
-from reports.load import LoadError, find, load_run
-from reports.store import Entry, fingerprint, point, read
+from reports.runs.baselines import LATEST_OK, chosen, latest_ok, mark, marks
+from reports.runs.load import LoadError, find, load_run
+from reports.runs.store import Entry, fingerprint, point, read
+from reports.trends.compare import Comparison, Failure, Shift, compare, pooled, shift_json
+from reports.trends.history import judged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

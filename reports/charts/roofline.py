@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from matplotlib.ticker import LogLocator
 
 from benchmarks.results.machine import Ceiling
-from reports import text
-from reports.charts import legend
-from reports.palette import LIGHT, look
-from reports.sections import Cell, Column, Table, stack_cell
-from reports.svg import Room, drawing, panels
+from reports.charts.bars import legend
+from reports.charts.svg import Room, drawing, panels
+from reports.contents import text
+from reports.contents.palette import LIGHT, look
+from reports.contents.sections import Cell, Column, Table, stack_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

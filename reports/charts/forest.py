@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from benchmarks.results import wording
-from reports import text, verdicts
-from reports.charts import MOST_ROWS, ROW, labels, ordered, portions
-from reports.palette import LIGHT, look
-from reports.svg import Room, below, drawing, panels, width
+from reports.charts.bars import MOST_ROWS, ROW, labels, ordered, portions
+from reports.charts.svg import Room, below, drawing, panels, width
+from reports.contents import text, verdicts
+from reports.contents.palette import LIGHT, look
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from benchmarks.results.records import Matchup, Run
-    from reports.verdicts import Outcome, Pair
+    from reports.contents.verdicts import Outcome, Pair
 
 _TICKS = ((1.05, 1.1, 1.2), (1.2, 1.5), (1.5, 2, 3), (2, 4, 8), (4, 16, 64), (10, 100, 1000))
 

@@ -12,9 +12,9 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.results.wording import proof_line
-from reports import text, verdicts
-from reports.load import cases_frame, cold_parts, number, sound, thinned
-from reports.palette import look
+from reports.contents import text, verdicts
+from reports.contents.palette import look
+from reports.runs.load import cases_frame, cold_parts, number, sound, thinned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

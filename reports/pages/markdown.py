@@ -7,13 +7,13 @@ import shlex
 from typing import TYPE_CHECKING
 
 from benchmarks.results.wording import error_words
-from reports import engines, machine, sections, text, verdicts
+from reports.contents import engines, machine, sections, text, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from benchmarks.results.records import Finding, Run
-    from reports.verdicts import Grid, Outcome, Pair
+    from reports.contents.verdicts import Grid, Outcome, Pair
 
 MAX_CHARACTERS = 60_000  # a comment on GitHub holds 65 536
 # Emphasis, links, tables, HTML, mentions, formulas, emoji, and bare addresses.

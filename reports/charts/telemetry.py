@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.results.observed import Measured, Watched
-from reports import text
-from reports.charts import labels, legend, portions
-from reports.palette import LIGHT, look
-from reports.sections import Cell, Column, Table, stack_cell
-from reports.svg import Room, drawing, panels
+from reports.charts.bars import labels, legend, portions
+from reports.charts.svg import Room, drawing, panels
+from reports.contents import text
+from reports.contents.palette import LIGHT, look
+from reports.contents.sections import Cell, Column, Table, stack_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -6,11 +6,11 @@ import math
 from statistics import median
 from typing import TYPE_CHECKING
 
-from reports import text
-from reports.files import write
-from reports.load import LoadError
-from reports.palette import LIGHT, look
-from reports.svg import Room, below, drawing, panels, png
+from reports.charts.svg import Room, below, drawing, panels, png
+from reports.contents import text
+from reports.contents.palette import LIGHT, look
+from reports.runs.files import write
+from reports.runs.load import LoadError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from reports.history import History
+    from reports.trends.history import History
 
 HEIGHT = 254
 MAX_DATES = 8

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from benchmarks.results.records import Exit, Run
-from reports.files import append
-from reports.load import LoadError, NoRunError, find, load_run
-from reports.store import Entry, fingerprint, is_confirmation, read
+from reports.runs.files import append
+from reports.runs.load import LoadError, NoRunError, find, load_run
+from reports.runs.store import Entry, fingerprint, is_confirmation, read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

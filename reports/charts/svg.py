@@ -21,7 +21,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager, get_font
 
-from reports.palette import LIGHT, light
+from reports.contents.palette import LIGHT, light
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

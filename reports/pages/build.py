@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reports import html, markdown, svg, text
-from reports.files import write
-from reports.load import cases_frame, load_run
+from reports.charts import svg
+from reports.contents import text
+from reports.pages import html, markdown
+from reports.runs.files import write
+from reports.runs.load import cases_frame, load_run
 
 if TYPE_CHECKING:
     from pathlib import Path

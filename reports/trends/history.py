@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reports.changes import change_points
-from reports.load import LoadError
-from reports.store import Entry, Point, point, ratio_key
+from reports.runs.load import LoadError
+from reports.runs.store import Entry, Point, point, ratio_key
+from reports.trends.changes import change_points
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

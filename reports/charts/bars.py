@@ -1,4 +1,4 @@
-"""The charts of a run as figures; ``reports.svg`` turns them into files.
+"""The charts of a run as figures; ``reports.charts.svg`` turns them into files.
 
 A stack is told by its name or its shape as well as its colour, compiled modes are hollow or
 hatched, and every chart has its numbers in a table beside it.
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.lines import Line2D
 
-from reports import text, verdicts
-from reports.load import cold_parts, sound, thinned
-from reports.palette import LIGHT, look
-from reports.svg import WIDTH, Room, below, drawing, panels, width
+from reports.charts.svg import WIDTH, Room, below, drawing, panels, width
+from reports.contents import text, verdicts
+from reports.contents.palette import LIGHT, look
+from reports.runs.load import cold_parts, sound, thinned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from benchmarks.results.records import Exit
-from reports import text
+from reports.contents import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rich.console import RenderableType
 
-    from reports.check import Check, Flag
-    from reports.compare import Comparison, Failure, Shift
-    from reports.history import History, Row
+    from reports.trends.check import Check, Flag
+    from reports.trends.compare import Comparison, Failure, Shift
+    from reports.trends.history import History, Row
 
 LONG = 120  # of a name: an id is shown whole, so that it can be copied
 VERDICTS = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchmarks import frameworks
 from benchmarks.results import wording
 from benchmarks.results.machine import Ceiling
-from reports import text
+from reports.contents import text
 
 if TYPE_CHECKING:
     from benchmarks.results.machine import Gpu

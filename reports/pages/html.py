@@ -16,21 +16,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from benchmarks.results import wording
-from reports import (
-    charts,
-    engines,
-    forest,
-    machine,
-    palette,
-    roofline,
-    sections,
-    svg,
-    telemetry,
-    text,
-    verdicts,
-    why,
-)
-from reports.palette import look
+from reports.charts import bars, forest, roofline, svg, telemetry, why
+from reports.contents import engines, machine, palette, sections, text, verdicts
+from reports.contents.palette import look
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from benchmarks.results.records import MatchupResult, Run
-    from reports.verdicts import Outcome, Pair
+    from reports.contents.verdicts import Outcome, Pair
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_FIGURES = 100
@@ -53,13 +41,13 @@ EXITS = {
 
 PICTURES: dict[str, tuple[Callable[[Run], list[Figure]], str]] = {
     "forest": (forest.forest, "Ratio and 95 % interval of every matchup"),
-    "cold_start": (charts.cold_start, "Import, build and first step of every stack"),
-    "memory": (charts.memory, "Peak resident memory of every case"),
+    "cold_start": (bars.cold_start, "Import, build and first step of every stack"),
+    "memory": (bars.memory, "Peak resident memory of every case"),
     "why": (why.chart, "Time of a step by category, stack beside stack"),
     "roofline": (roofline.chart, "Every case under the roofs of the device"),
     "telemetry": (telemetry.over_time, "Utilisation and memory over time"),
     "device_memory": (
-        lambda run: charts.memory(run, "device_peak_bytes"),
+        lambda run: bars.memory(run, "device_peak_bytes"),
         "Peak of the device's allocator in every case",
     ),
 }
@@ -243,7 +231,7 @@ def _details(run: Run) -> list[Detail]:
     limit = sections.sample_limit(run)
     details = []
     for i, result in enumerate(run.matchups):
-        figure = charts.distributions(result, limit) if i < MAX_FIGURES else None
+        figure = bars.distributions(result, limit) if i < MAX_FIGURES else None
         matchup = result.matchup
         title = text.items([matchup.model, matchup.phase, verdicts.conditions(matchup)])
         label = f"Samples of every stack in {title}"

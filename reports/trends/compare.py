@@ -18,9 +18,9 @@ from benchmarks.results.codec import to_json
 from benchmarks.results.statistics import MIN_MARGIN, launch_log_ratio
 from benchmarks.results.statistics import margin as margin_over
 from benchmarks.results.wording import NO_REASON
-from reports.history import version_changes
-from reports.load import LoadError, sound
-from reports.store import fingerprint, ratio_key, versions
+from reports.runs.load import LoadError, sound
+from reports.runs.store import fingerprint, ratio_key, versions
+from reports.trends.history import version_changes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks import frameworks
 from benchmarks.results import wording
-from reports import text
-from reports.sections import Cell, Column, Table, matchup_cells
-from reports.verdicts import Outcome, Pair, outcome
+from reports.contents import text
+from reports.contents.sections import Cell, Column, Table, matchup_cells
+from reports.contents.verdicts import Outcome, Pair, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,1 @@
+"""Finds, reads and indexes stored runs, and writes files whole."""
