@@ -78,7 +78,7 @@ def test_runs_come_oldest_first_with_their_figures(tmp_path: Path) -> None:
     lost = point(third, RATIO)
     assert lost is not None
     assert lost.value is None
-    assert "crash (it died)" in (lost.reason or "")
+    assert "crash: it died" in (lost.reason or "")
     assert point(third, "nothing") is None
 
 
