@@ -27,6 +27,7 @@ from benchmarks.results.records import (
     Status,
     TimedCheck,
 )
+from benchmarks.results.statistics import compare
 from tests.pipeline import MODELS, SHORT
 
 HEADER = Run(
@@ -331,10 +332,13 @@ def test_across_frameworks_nothing_is_called_that_is_not_proven(parity: Parity |
         )
         for stack, time in (("torch-eager", 0.1), ("tensorflow-graph", 0.3))
     ]
-    verdict = summary._verdict(_plan("forward"), cases[0], cases[1], parity, 0.02)
+    verdict = summary._proven(_plan("forward"), compare(cases[0], cases[1], 0.02), parity)
     assert verdict.verdict == "not comparable"
     assert (verdict.reason or "").startswith("twins not proven: ")
-    assert summary._verdict(_plan("forward"), cases[0], cases[1], PROVEN, 0.02).verdict == "faster"
+    assert (
+        summary._proven(_plan("forward"), compare(cases[0], cases[1], 0.02), PROVEN).verdict
+        == "faster"
+    )
 
 
 @pytest.mark.parametrize(

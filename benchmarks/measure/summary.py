@@ -11,11 +11,13 @@ from typing import Any
 from benchmarks.measure import plausibility
 from benchmarks.measure.watching import perturbation
 from benchmarks.proof import costs
+from benchmarks.request import discovery
 from benchmarks.request.plan import Group, Plan
-from benchmarks.results import statistics
+from benchmarks.results import moderation, statistics
 from benchmarks.results.codec import from_json
 from benchmarks.results.fairness import fairness, tuned
 from benchmarks.results.ledger import Ledger
+from benchmarks.results.moderation import Spread
 from benchmarks.results.observed import Disturbances, Disturbed, Interference, Memory
 from benchmarks.results.records import (
     COLD,
@@ -33,15 +35,20 @@ from benchmarks.results.records import (
     Status,
     Verdict,
 )
+from benchmarks.results.statistics import Comparison
 from benchmarks.results.wording import error_words, unproven
 
 
 def assemble(plan: Plan, ledger: Ledger, header: Run, *, interrupted: bool = False) -> Run:
     """The run as far as the journal tells it; ``header`` holds what does not depend on samples."""
-    matchups = tuple(
-        _matchup(plan, group, matchup, ledger, header, interrupted=interrupted)
-        for group in plan.groups
-        for matchup in group.matchups
+    matchups = _with_verdicts(
+        plan,
+        [
+            _matchup(plan, group, matchup, ledger, header, interrupted=interrupted)
+            for group in plan.groups
+            for matchup in group.matchups
+        ],
+        statistics.margin(header.aa_floor.value),
     )
     checks = fairness(_by_stack(ledger.settings)) + tuned(plan.selection.tuned)
     environment = replace(header.environment, fairness=tuple(checks))
@@ -123,7 +130,7 @@ def _matchup(
     *,
     interrupted: bool,
 ) -> MatchupResult:
-    margin = statistics.margin(header.aa_floor.value)
+    """All but the verdicts, which rest on the other matchups, too."""
     parity = ledger.proofs.get(group.model)
     checks = tuple(ledger.checks.get(group.model, ()))
     if parity:
@@ -135,21 +142,47 @@ def _matchup(
         )
         for stack in group.stacks
     )
-    verdicts = tuple(
-        _verdict(plan, a, b, parity, margin) for a, b in itertools.combinations(cases, 2)
-    )
     return MatchupResult(
         matchup=matchup,
         parity=parity,
         cases=cases,
-        verdicts=verdicts,
         profile=ledger.profiles.get(matchup.id),
     )
 
 
-def _verdict(plan: Plan, a: Case, b: Case, parity: Parity | None, margin: float) -> Verdict:
-    verdict = statistics.compare(a, b, margin)
-    across = len({plan.selection.engine(Stack.parse(case.stack)) for case in (a, b)}) > 1
+def _with_verdicts(
+    plan: Plan, results: Sequence[MatchupResult], margin: float
+) -> tuple[MatchupResult, ...]:
+    """The results with verdicts, whose intervals lean on like matchups for their variance."""
+    compared = [
+        (result, statistics.compared(a, b))
+        for result in results
+        for a, b in itertools.combinations(result.cases, 2)
+    ]
+    spreads: dict[tuple[str, str, str], list[Spread]] = {}
+    for result, one in compared:
+        if one.spread:
+            spreads.setdefault(_alike(result.matchup, one), []).append(one.spread)
+    priors = {alike: moderation.prior(found) for alike, found in spreads.items()}
+    verdicts: dict[Matchup, list[Verdict]] = {}
+    for result, one in compared:
+        found = statistics.verdict(one, margin, priors.get(_alike(result.matchup, one)))
+        verdicts.setdefault(result.matchup, []).append(_proven(plan, found, result.parity))
+    return tuple(replace(r, verdicts=tuple(verdicts.get(r.matchup, ()))) for r in results)
+
+
+def _alike(matchup: Matchup, of: Comparison) -> tuple[str, str, str]:
+    """Comparisons whose variances are alike: of one pair, in phases of one kind.
+
+    The kinds are phases that read data, starts, and all others.
+    """
+    kind = "data" if discovery.load("phases", matchup.phase).NEEDS_DATA else "step"
+    return (COLD if matchup.phase == COLD else kind), of.a, of.b
+
+
+def _proven(plan: Plan, verdict: Verdict, parity: Parity | None) -> Verdict:
+    """The verdict, or none where its two engines were not proven to compute the same."""
+    across = len({plan.selection.engine(Stack.parse(s)) for s in (verdict.a, verdict.b)}) > 1
     if (
         across
         and verdict.verdict != "not comparable"

@@ -377,7 +377,9 @@ class Parity:
 class Verdict:
     """Stack ``a`` against stack ``b``: ``ratio`` is time of b over time of a, so > 1 favours a.
 
-    ``busy``: there is no call because the machine did not fall quiet.
+    ``ci95`` may lean on like matchups for the variance over launches, and has ``freedom`` degrees
+    of freedom; ``plain_ci95`` rests on the launches of this matchup alone. ``busy``: there is no
+    call because the machine did not fall quiet.
     """
 
     a: str
@@ -389,6 +391,8 @@ class Verdict:
     verdict: VerdictWord
     reason: str | None = None
     busy: bool = False
+    plain_ci95: tuple[float, float] | None = None
+    freedom: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

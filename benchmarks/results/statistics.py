@@ -2,18 +2,20 @@
 
 Rounds of one launch share its luck (memory layout, clocks, neighbours), so they are not
 independent: the launch is the unit of replication, and the interval is taken over launches.
+``moderation`` says how the variance over launches is estimated.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import fmean, median, stdev
+from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import stdtrit
 
+from benchmarks.results.moderation import PROBABILITY, Prior, Spread
 from benchmarks.results.observed import Interference
 from benchmarks.results.records import Case, Launch, Verdict, VerdictWord
 from benchmarks.results.wording import case_words
@@ -35,11 +37,39 @@ WORTH_SAYING = 1000  # a remedy of more launches than this is none
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """``ratio`` is time of b over time of a; ``ci95`` is ``None`` where one launch was made."""
+    """``ratio`` is time of b over time of a; ``ci95`` is ``None`` where one launch was made.
+
+    ``freedom`` are the degrees of freedom of ``ci95``: ``launches`` less 1 where it is ``None``.
+    ``plain_ci95`` rests on the launches of this matchup alone.
+    """
 
     ratio: float
     ci95: tuple[float, float] | None
     launches: int
+    freedom: float | None = None
+    plain_ci95: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What the launches of two stacks say.
+
+    ``log_ratios`` are of the launches that count. ``obstacles`` are reasons why the stacks cannot
+    be compared, ``busy`` the reason why there is no call, ``notes`` what a reader should know.
+    """
+
+    a: str
+    b: str
+    log_ratios: tuple[float, ...] = ()
+    obstacles: tuple[str, ...] = ()
+    busy: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def spread(self) -> Spread | None:
+        """The variance over launches; ``None`` where there are too few, or the machine was busy."""
+        enough = len(self.log_ratios) > 1 and not self.busy
+        return Spread.of(self.log_ratios) if enough else None
 
 
 def launch_log_ratio(a: Sequence[float], b: Sequence[float]) -> float:
@@ -62,11 +92,12 @@ def launch_log_ratio(a: Sequence[float], b: Sequence[float]) -> float:
     return median(math.log(y) - math.log(x) for x, y in zip(a, b, strict=True))
 
 
-def estimate(log_ratios: Sequence[float]) -> Estimate:
+def estimate(log_ratios: Sequence[float], prior: Prior | None = None) -> Estimate:
     """Geometric mean of the launches' ratios with a 95 % t-interval over launches.
 
     Args:
         log_ratios: one ``launch_log_ratio`` per launch.
+        prior: what like matchups say of the variance over launches.
 
     Raises:
         ValueError: no launches, one that is not finite, or ratios too far apart for a float.
@@ -76,12 +107,26 @@ def estimate(log_ratios: Sequence[float]) -> Estimate:
         raise ValueError("no launches")
     if not all(map(math.isfinite, log_ratios)):
         raise ValueError("the log-ratio of a launch is not finite")
-    half = 0.0 if count == 1 else _t(count) * stdev(log_ratios) / math.sqrt(count)
+    if count == 1:
+        return Estimate(_around(log_ratios, 0.0)[1], None, 1)
+    own = Spread.of(log_ratios)
+    used = prior.moderated(own, count) if prior else own
+    low, ratio, high = _around(log_ratios, used.half_width(count))
+    plain_low, _, plain_high = _around(log_ratios, own.half_width(count))
+    return Estimate(ratio, (low, high), count, used.freedom, (plain_low, plain_high))
+
+
+def _around(log_ratios: Sequence[float], half: float) -> tuple[float, float, float]:
+    """The ends of an interval of log-ratios and its middle, as ratios.
+
+    Raises:
+        ValueError: one of them is no number.
+    """
     with np.errstate(over="ignore", under="ignore"):
         low, ratio, high = np.exp(fmean(log_ratios) + np.array([-half, 0.0, half])).tolist()
     if low == 0 or math.isinf(high):
         raise ValueError("the launches differ by more than a number can hold")
-    return Estimate(ratio, None if count == 1 else (low, high), count)
+    return low, ratio, high
 
 
 def margin(aa_floor: float | None) -> float:
@@ -114,42 +159,78 @@ def judge(found: Estimate, margin: float) -> tuple[VerdictWord, str | None]:
     if low >= 1 / (1 + margin) and high <= 1 + margin:
         return "no call", f"no difference beyond ±{100 * margin:.3g} %"
     reason = f"interval [{low:.3f}, {high:.3f}] still crosses the margin"
-    count = _launches_to_settle(found.ratio, found.ci95, found.launches, margin)
+    count = launches_to_settle(found, margin)
     return "no call", reason + (f"; about {count} launches would settle it" if count else "")
 
 
 def compare(a: Case, b: Case, margin: float) -> Verdict:
+    """Stack a against stack b by their own launches alone."""
+    return verdict(compared(a, b), margin)
+
+
+def compared(a: Case, b: Case) -> Comparison:
     """Stack a against stack b over the launches that both finished, paired by index.
 
     A launch that cannot be paired is left out, and so is one beside which the machine stayed busy;
-    the reason says so. Where more than a third were busy there is no call, whatever the figures.
-    What cannot be compared at all is ``not comparable``, never an exception.
+    the notes say so. Where more than a third were busy there is no call, whatever the figures.
     """
     pairs, left_out, busy = _paired(a, b)
-    obstacles = [*_obstacles(a), *_obstacles(b)]
+    obstacles, logs = [*_obstacles(a), *_obstacles(b)], list[float]()
     if not obstacles and not pairs:
         obstacles = ["no launch in common", *left_out]
-    found = None
     if not obstacles:
         try:
-            found = estimate([launch_log_ratio(x, y) for x, y in pairs])
+            logs = [launch_log_ratio(x, y) for x, y in pairs]
         except ValueError as error:
             obstacles = [str(error)]
-    word: VerdictWord = "not comparable"
-    reasons = obstacles
-    if found is not None:
-        word, why = ("no call", busy) if busy else judge(found, margin)
-        reasons = [*filter(None, [why]), *left_out, *_retraced(a), *_retraced(b)]
-    return Verdict(
+    return Comparison(
         a=a.stack,
         b=b.stack,
-        ratio=found.ratio if found else None,
-        ci95=found.ci95 if found else None,
-        launches=found.launches if found else 0,
+        log_ratios=tuple(logs),
+        obstacles=tuple(obstacles),
+        busy=busy,
+        notes=(*left_out, *_retraced(a), *_retraced(b)),
+    )
+
+
+def verdict(of: Comparison, margin: float, prior: Prior | None = None) -> Verdict:
+    """The word for a comparison; what cannot be compared is ``not comparable``, never an exception.
+
+    Args:
+        of: the comparison.
+        margin: what the whole interval must clear, as a fraction.
+        prior: what like matchups say of the variance over launches.
+    """
+    obstacles, found = of.obstacles, None
+    if not obstacles:
+        try:
+            found = estimate(of.log_ratios, prior)
+        except ValueError as error:
+            obstacles = (str(error),)
+    if found is None:
+        return Verdict(
+            a=of.a,
+            b=of.b,
+            ratio=None,
+            ci95=None,
+            launches=0,
+            margin=margin,
+            verdict="not comparable",
+            reason="; ".join(obstacles),
+        )
+    word, why = ("no call", of.busy) if of.busy else judge(found, margin)
+    return Verdict(
+        a=of.a,
+        b=of.b,
+        ratio=found.ratio,
+        ci95=found.ci95,
+        plain_ci95=found.plain_ci95,
+        freedom=found.freedom,
+        launches=found.launches,
         margin=margin,
         verdict=word,
-        reason="; ".join(reasons) or None,
-        busy=found is not None and busy is not None,
+        reason="; ".join([*filter(None, [why]), *of.notes]) or None,
+        busy=of.busy is not None,
     )
 
 
@@ -214,17 +295,15 @@ def _who(launches: Sequence[Launch]) -> str:
     return ", ".join(named or [CAUSES[c].format(size) for c, size in causes.items() if c in CAUSES])
 
 
-def _t(count: int) -> float:
-    return float(stdtrit(count - 1, 0.975))
-
-
-def _launches_to_settle(
-    ratio: float, ci95: tuple[float, float], launches: int, margin: float
-) -> int | None:
+def launches_to_settle(found: Estimate | Verdict, margin: float) -> int | None:
     """How many launches of the same spread bring the interval to one side of the nearest edge."""
-    half = (math.log(ci95[1]) - math.log(ci95[0])) / 2
-    spread = half * math.sqrt(launches) / _t(launches)
-    room = abs(abs(math.log(ratio)) - math.log1p(margin))
-    counts = np.arange(launches + 1, WORTH_SAYING)
-    enough = stdtrit(counts - 1, 0.975) * spread / np.sqrt(counts) < room
+    if found.ratio is None or found.ci95 is None:
+        return None
+    freedom = found.launches - 1.0 if found.freedom is None else found.freedom
+    half = (math.log(found.ci95[1]) - math.log(found.ci95[0])) / 2
+    spread = half * math.sqrt(found.launches) / stdtrit(freedom, PROBABILITY)
+    room = abs(abs(math.log(found.ratio)) - math.log1p(margin))
+    counts = np.arange(found.launches + 1, WORTH_SAYING)
+    t = stdtrit(freedom + counts - found.launches, PROBABILITY)
+    enough = t * spread / np.sqrt(counts) < room
     return int(counts[enough.argmax()]) if enough.any() else None
