@@ -20,7 +20,7 @@ from benchmarks.request import options
 from benchmarks.request.selection import EFFORTS, Selection
 from benchmarks.results.codec import to_json
 from benchmarks.results.ledger import Ledger
-from benchmarks.results.observed import Watched
+from benchmarks.results.observed import Measured, Watched
 from benchmarks.results.records import Case, Stack
 from benchmarks.worker.commands import Worker
 from benchmarks.worker.phases._protocol import Work
@@ -31,13 +31,14 @@ from profilers.metrics import ENERGY_S
 from profilers.telemetry import SamplerError, Telemetry
 from tests.pipeline import Pipeline
 
-QUICK = Selection()
+QUICK = Selection(device="cuda")
 
 
 @pytest.fixture
 def watched(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
-    """The pipeline with a short look at each case."""
+    """The pipeline with a short look at each case, as on a device that needs one."""
     monkeypatch.setitem(watching.WATCH_S, "quick", 0.08)
+    monkeypatch.setattr(watching, "SECOND_PASS", ("cpu",))
     return pipeline
 
 
@@ -46,6 +47,45 @@ def test_one_launch_is_watched_the_last_that_is_planned() -> None:
     assert [watching.due(QUICK, effort, i) for i in range(4)] == [False, False, True, False]
     more = replace(effort, launches=9)
     assert [i for i in range(12) if watching.due(QUICK, more, i)] == [8]
+    assert not any(watching.due(Selection(), effort, i) for i in range(4))
+
+
+def test_on_a_cpu_the_edges_of_turns_tell_what_was_taken(pipeline: Pipeline) -> None:
+    outcome = pipeline.run("--phases", "forward,epoch")
+    assert "telemetry" not in {entry["kind"] for entry in outcome.entries}
+    for phase in ("forward", "epoch"):
+        told = outcome.case(phase, "null-a").telemetry
+        assert told is not None
+        steady = to_json(told.phases["steady"])
+        assert 0 < steady["seconds"] < outcome.run.seconds
+        assert 0 <= steady["cpu.cores_used"]["value"] < 4
+        assert steady["cpu.voluntary_switches"]["value"] >= 1  # its work is to sleep
+        assert steady["cpu.peak_rss_bytes"]["value"] > 1 << 20
+    assert outcome.run.telemetry.share is None  # nothing was watched, so nothing was paid
+
+
+def test_what_turns_counted_is_added_up() -> None:
+    record = {"wall_s": 2.0, "own_s": 3.0, "waits": 5, "switches": 1, "minor_faults": 7}
+    turn = {"record": record | {"major_faults": 0}}
+    launches = [
+        {"turns": [turn, turn], "memory": {"peak_rss_bytes": 9}},
+        {"turns": [turn], "memory": {"peak_rss_bytes": None}},
+    ]
+    told = watching.of_turns(launches)
+    assert told is not None
+    assert told.phases["steady"] == {
+        "seconds": 6,
+        "cpu.cores_used": Measured(value=1.5),
+        "cpu.peak_rss_bytes": Measured(value=9),
+        "cpu.voluntary_switches": Measured(value=15),
+        "cpu.involuntary_switches": Measured(value=3),
+        "cpu.minor_faults": Measured(value=21),
+        "cpu.major_faults": Measured(value=0),
+    }
+    older = watching.of_turns([{"turns": [{"record": record}], "memory": {}}])
+    assert older is not None
+    assert older.phases["steady"]["cpu.major_faults"] == Measured(reason=watching.UNCOUNTED)
+    assert watching.of_turns([{"memory": {}}]) is None
 
 
 def test_with_a_budget_it_is_one_that_is_always_made() -> None:
@@ -57,7 +97,8 @@ def test_with_a_budget_it_is_one_that_is_always_made() -> None:
 def test_no_telemetry_is_a_flag_of_both_front_doors() -> None:
     chosen = options.selection(lambda flag: False if flag == "--no-telemetry" else None)
     assert not chosen.telemetry
-    assert not any(watching.due(chosen, EFFORTS["quick"], i) for i in range(5))
+    on_gpu = replace(chosen, device="cuda")
+    assert not any(watching.due(on_gpu, EFFORTS["quick"], i) for i in range(5))
     assert options.as_command(chosen) == ("--no-telemetry",)
     assert options.from_stored(options.to_stored(chosen)) == chosen
     assert options.selection(lambda _flag: None).telemetry

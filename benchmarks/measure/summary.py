@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 from typing import Any
 
-from benchmarks.measure import plausibility
-from benchmarks.measure.watching import perturbation
+from benchmarks.measure import plausibility, watching
 from benchmarks.proof import costs
 from benchmarks.request import discovery
 from benchmarks.request.plan import Group, Plan
@@ -18,7 +17,7 @@ from benchmarks.results.codec import from_json
 from benchmarks.results.fairness import fairness, tuned
 from benchmarks.results.ledger import Ledger
 from benchmarks.results.moderation import Spread
-from benchmarks.results.observed import Disturbances, Disturbed, Interference, Memory
+from benchmarks.results.observed import Disturbances, Disturbed, Interference, Memory, Watched
 from benchmarks.results.records import (
     COLD,
     Case,
@@ -58,7 +57,7 @@ def assemble(plan: Plan, ledger: Ledger, header: Run, *, interrupted: bool = Fal
         matchups=matchups,
         environment=environment,
         interference=interference(matchups),
-        telemetry=perturbation(case for result in matchups for case in result.cases),
+        telemetry=watching.perturbation(case for result in matchups for case in result.cases),
         exit=code,
     )
 
@@ -234,8 +233,18 @@ def _case(
         ),
         settings=ledger.settings.get((matchup.model, name), {}),
         failure=from_json(Failure, failed["failure"]) if failed else None,
-        telemetry=ledger.telemetry.get((matchup.id, name)),
+        telemetry=_telemetry(plan, ledger.telemetry.get((matchup.id, name)), taken.values()),
     )
+
+
+def _telemetry(
+    plan: Plan, watched: Watched | None, launches: Iterable[Mapping[str, Any]]
+) -> Watched | None:
+    """What was seen in a pass of its own; else what was counted at the edges of the turns."""
+    chosen = plan.selection
+    if watched or not chosen.telemetry or chosen.device in watching.SECOND_PASS:
+        return watched
+    return watching.of_turns(launches)
 
 
 def _status(

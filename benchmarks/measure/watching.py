@@ -1,7 +1,9 @@
-"""What a worker takes of the machine, read from outside of it once its turns have been timed.
+"""What a worker takes of the machine.
 
-A watched step is never a sample. Each pass alternates between watched and unwatched stretches of
-the same work, so that what the watching itself costs is a figure of the run and no assumption.
+On a CPU that is what the kernel counted at the edges of the turns, which costs nothing. A GPU's
+utilisation, memory and power are read from outside, once the turns have been timed. A step that is
+watched so is never a sample. Each pass alternates between watched and unwatched stretches of the
+same work, so that what the watching itself costs is a figure of the run and no assumption.
 """
 
 from __future__ import annotations
@@ -14,16 +16,25 @@ from statistics import median
 from typing import Any
 
 from benchmarks.request.selection import Effort, Selection
-from benchmarks.results.observed import Perturbation
+from benchmarks.results.observed import Measured, Perturbation, Watched
 from benchmarks.results.records import Case
 from profilers import gpu_state
 from profilers.host import Reading
-from profilers.metrics import ENERGY_S, absent
+from profilers.metrics import ENERGY_S, absent, rounded
 from profilers.telemetry import SamplerError, Telemetry
 
+SECOND_PASS = ("cuda",)
+"""The devices that tell more while they are watched than a kernel counts at the edges of turns."""
 WATCH_S = {"quick": 0.5, "standard": 2.0, "release": 5.0}
-"""How long a case is watched, by effort; 0: not at all. A CPU's counters are exact, so little will
-do."""
+"""How long a case is watched on such a device, by effort; 0: not at all."""
+COUNTED = {
+    "cpu.voluntary_switches": "waits",
+    "cpu.involuntary_switches": "switches",
+    "cpu.minor_faults": "minor_faults",
+    "cpu.major_faults": "major_faults",
+}
+"""Metrics of the process probe, and the counters of a turn's record that they are sums of."""
+UNCOUNTED = "not counted at the edges of turns"
 PAIRS = 2
 """Watched and unwatched stretches of each pass."""
 WARM_S = 0.1
@@ -49,11 +60,41 @@ class Stretch:
 
 
 def due(selection: Selection, effort: Effort, launch: int) -> bool:
-    """Whether the matchups of this launch are watched: those of one launch are."""
+    """Whether the matchups of this launch are watched: those of one launch are, on a GPU."""
+    if selection.device not in SECOND_PASS:
+        return False
     last = effort.launches - 1
     if selection.budget_s is not None:
         last = min(last, BEFORE_A_BUDGET_ENDS)
     return selection.telemetry and WATCH_S[selection.effort] > 0 and launch == last
+
+
+def of_turns(launches: Iterable[Mapping[str, Any]]) -> Watched | None:
+    """What the kernel counted over the turns of a case, in the form of a watched one.
+
+    The window is the time within turns. ``None`` where no turn was taken.
+
+    Args:
+        launches: of each what the journal holds: ``turns`` with their ``record``, and ``memory``.
+    """
+    told = list(launches)
+    records = [turn["record"] for launch in told for turn in launch.get("turns", ())]
+    if not records:
+        return None
+    seconds = sum(record["wall_s"] for record in records)
+    peaks = [launch["memory"].get("peak_rss_bytes") for launch in told]
+    peak = max((peak for peak in peaks if peak is not None), default=None)
+    unread = "not read" if peak is None else None
+    steady: dict[str, float | Measured] = {
+        "seconds": rounded(seconds),
+        "cpu.cores_used": Measured(value=rounded(sum(r["own_s"] for r in records) / seconds)),
+        "cpu.peak_rss_bytes": Measured(value=peak, reason=unread),
+    }
+    for metric, name in COUNTED.items():
+        known = all(name in record for record in records)
+        grown = Measured(value=sum(r[name] for r in records)) if known else None
+        steady[metric] = grown or Measured(reason=UNCOUNTED)
+    return Watched(source="turns", phases={"steady": steady})
 
 
 def stretches(

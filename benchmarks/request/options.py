@@ -80,7 +80,7 @@ SELECTION: dict[str, dict[str, Any]] = {
     "--no-telemetry": {
         "action": "store_const",
         "const": False,
-        "help": "do not watch each case once, after its turns, for what it takes of the machine",
+        "help": "leave out what each case takes of the machine; on a GPU it is not watched",
     },
     "--seed": {"type": int, "metavar": "N", "help": "of weights, inputs and orders (default: 0)"},
     "--timeout": {"type": float, "metavar": "S", "help": "seconds a case may take (default: 600)"},

@@ -35,6 +35,17 @@ LEARNED = 3
 """Turns after which a stack's own normal is trusted."""
 
 Record = Mapping[str, Any]
+SPENT = (
+    "own_s",
+    "delay_s",
+    "steal_s",
+    "pressure_s",
+    "switches",
+    "waits",
+    "minor_faults",
+    "major_faults",
+)
+"""The counters whose growth over a turn is recorded."""
 
 
 def canary(now: Callable[[], float] = time.perf_counter) -> float:
@@ -51,9 +62,11 @@ def _loop(now: Callable[[], float]) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
-    """Seconds since some fixed moment; ``cpus`` and ``switches`` are numbers.
+    """Seconds since some fixed moment; what is not ``_s`` is a number.
 
-    ``None`` stands for what the kernel does not account.
+    ``switches``: times that a thread was put off its core; ``waits``: times that one waited of its
+    own accord; ``major_faults``: page faults that read from a disk. ``None`` stands for what the
+    kernel does not account.
     """
 
     at_s: float
@@ -64,6 +77,9 @@ class Counters:
     steal_s: float | None
     pressure_s: float | None
     switches: int
+    waits: int = 0
+    minor_faults: int = 0
+    major_faults: int = 0
 
     @classmethod
     def read(cls, now: Callable[[], float]) -> Counters:
@@ -79,6 +95,9 @@ class Counters:
             steal_s=times.steal_s if times else None,
             pressure_s=pressure.total_s if pressure else None,
             switches=usage.ru_nivcsw,
+            waits=usage.ru_nvcsw,
+            minor_faults=usage.ru_minflt,
+            major_faults=usage.ru_majflt,
         )
 
 
@@ -127,7 +146,7 @@ def _between(before: Counters, after: Counters) -> dict[str, Any]:
     first, last = asdict(before), asdict(after)
     spent = {
         name: None if first[name] is None or last[name] is None else last[name] - first[name]
-        for name in ("own_s", "delay_s", "steal_s", "pressure_s", "switches")
+        for name in SPENT
     }
     wall_s, foreign_s = after.at_s - before.at_s, None
     if before.idle_s is not None and after.idle_s is not None:
