@@ -23,7 +23,7 @@ from benchmarks.measure import session, watching, workers
 from benchmarks.measure.calibration import ceilings, floor
 from benchmarks.measure.session import Session
 from benchmarks.proof import group, sides
-from benchmarks.request import plan
+from benchmarks.request import plan, selection
 from benchmarks.request.selection import EFFORTS, Effort
 from benchmarks.results import journal
 from benchmarks.results.codec import read_run
@@ -103,6 +103,8 @@ class Pipeline:
             self.monkeypatch.setitem(
                 watching.WATCH_S, name, 0.0
             )  # what it tells has tests of its own
+        # A test makes the launches of its effort; what a default run adds has tests of its own.
+        self.monkeypatch.setattr(selection, "BUDGET_S", 0.0)
         self.monkeypatch.setattr(session, "report", _no_report)
         # The tests' own machine may be as busy as it likes; what a gate does has tests of its own.
         self.monkeypatch.setattr(disturbances, "causes", lambda _record, _normal: {})
@@ -198,6 +200,7 @@ def _group(pid: int) -> int | None:
 
 if __name__ == "__main__":
     EFFORTS.update(SHORT)
+    selection.BUDGET_S = 0.0
     watching.WATCH_S.update(dict.fromkeys(SHORT, 0.0))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     floor.settle = _no_floor

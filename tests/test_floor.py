@@ -12,7 +12,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.measure.calibration import detection, floor
 from benchmarks.request import options, plan
-from benchmarks.request.selection import Selection
+from benchmarks.request.selection import EFFORTS, Selection
 from benchmarks.results.codec import read_run
 from benchmarks.results.machine import Floor
 from benchmarks.results.records import Exit, Stack, Verdict
@@ -61,7 +61,8 @@ def test_a_floor_is_made_with_the_launches_of_its_effort_alone() -> None:
     )  # fmt: skip
     small = floor._small(plan.make(asked))
     assert small is not None
-    assert (small.launches, small.until_ci, small.budget_s) == (None, None, None)
+    assert small.launches == EFFORTS["quick"].launches
+    assert (small.until_ci, small.budget_s, small.limit_s) == (None, None, None)
 
 
 @pytest.mark.parametrize("flag", ["--launches", "--until-ci", "--budget", "--only"])

@@ -4,13 +4,14 @@ import io
 import threading
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import progress
+from benchmarks.measure.pace import Pace, Part
 from benchmarks.measure.progress import Telling
 from benchmarks.measure.session import Event, Session
 from benchmarks.request import plan
@@ -213,7 +214,13 @@ def test_a_matchup_without_a_stack_leaves_its_cell_empty() -> None:
 
 def _session(made: plan.Plan, *results: MatchupResult, **proofs: Parity) -> Session:
     """As much of a session as a console asks for."""
-    told = SimpleNamespace(plan=made, ledger=Ledger(proofs=proofs), run=lambda: _run(*results))
+    told = SimpleNamespace(
+        plan=made,
+        ledger=Ledger(proofs=proofs),
+        run=lambda: _run(*results),
+        pace=Pace(1),
+        seconds=0.0,
+    )
     return cast("Session", told)
 
 
@@ -269,6 +276,34 @@ def test_without_a_terminal_every_step_is_a_line_of_its_own() -> None:
         f"  tiny.forward.b32.float32.cpu: {verdict_phrase(_verdict('faster', 1.5))}",
     ]
     assert "\r" not in _text(console)
+
+
+def test_the_time_left_is_told_with_what_follows() -> None:
+    console = _console()
+    asked = Selection(models_dir=MODELS, models=("tiny",), stacks=("null-a",), launches=3)
+    made = plan.make(replace(asked, phases=("forward",), until_ci=0.01, profile=True))
+    telling, session = Telling(console), _session(made)
+    session.pace.took = {Part("start", "m", "later"): [60.0], Part("turns", "m", "forward"): [5.0]}
+    telling.told(Event("starting", {"model": "tiny", "launch": 1}), session)
+    (line,) = _text(console).splitlines()
+    assert line.endswith("about 3:15 left, then until intervals are narrow, then profiles")
+
+
+def test_what_a_budget_leaves_for_calls_is_told_as_the_most() -> None:
+    console = _console()
+    made = plan.make(
+        Selection(models_dir=MODELS, models=("tiny",), phases=("forward",), stacks=("null-a",))
+    )
+    telling, session = Telling(console), _session(made)
+    session.pace.took = {Part("start", "m", "later"): [1.0], Part("turns", "m", "forward"): [1.0]}
+    telling.told(Event("starting", {"model": "tiny", "launch": 1}), session)
+    (line,) = _text(console).splitlines()
+    assert line.endswith("less than 15 s left, then up to 7:54 where a call is near")
+    cases: dict[str, Any] = {"null-a": {}}
+    for matchup in made.groups[0].matchups:
+        session.ledger.launches[matchup.id] = dict.fromkeys(range(3), cases)
+    telling.told(Event("starting", {"model": "tiny", "launch": 3}), session)
+    assert _text(console).splitlines()[1].endswith("launch 4, a call is near, at most 8:00 left")
 
 
 def test_at_a_terminal_a_bar_is_drawn_at_each_step_and_taken_away_at_the_end() -> None:

@@ -43,11 +43,9 @@ def watched(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
 
 
 def test_one_launch_is_watched_the_last_that_is_planned() -> None:
-    effort = EFFORTS["quick"]
-    assert [watching.due(QUICK, effort, i) for i in range(4)] == [False, False, True, False]
-    more = replace(effort, launches=9)
-    assert [i for i in range(12) if watching.due(QUICK, more, i)] == [8]
-    assert not any(watching.due(Selection(), effort, i) for i in range(4))
+    asked, effort = replace(QUICK, launches=9), replace(EFFORTS["quick"], launches=9)
+    assert [i for i in range(12) if watching.due(asked, effort, i)] == [8]
+    assert not any(watching.due(replace(asked, device="cpu"), effort, i) for i in range(12))
 
 
 def test_on_a_cpu_the_edges_of_turns_tell_what_was_taken(pipeline: Pipeline) -> None:
@@ -89,6 +87,7 @@ def test_what_turns_counted_is_added_up() -> None:
 
 
 def test_with_a_budget_it_is_one_that_is_always_made() -> None:
+    assert [i for i in range(4) if watching.due(QUICK, EFFORTS["quick"], i)] == [1]
     paid = replace(QUICK, budget_s=60.0)
     assert [i for i in range(9) if watching.due(paid, EFFORTS["standard"], i)] == [1]
     assert watching.due(paid, replace(EFFORTS["standard"], launches=1), 0)

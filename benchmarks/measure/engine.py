@@ -1,34 +1,33 @@
-"""What a run measures, in order: proofs, launches, launches where intervals are wide, profiles.
+"""What a run measures, in order: proofs and launches, launches where a call is near, profiles.
 
 The parent imports no framework and blocks while workers run.
 """
 
 from __future__ import annotations
 
-import math
 import tempfile
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measure import todo
 from benchmarks.measure.launch import Checks, Launch
+from benchmarks.measure.left import FEWEST, allows, by_need, near
 from benchmarks.measure.rounds import Gate
 from benchmarks.measure.session import Session
-from benchmarks.measure.stopping import TARGET, Wide, widest
+from benchmarks.measure.stopping import widest
+from benchmarks.measure.todo import Step, groups, launches_made
 from benchmarks.measure.workers import Context
 from benchmarks.proof.group import Handoff, handoffs, proof
 from benchmarks.request.plan import Group, Plan
 from benchmarks.results.codec import to_json
 from benchmarks.results.profiles import StepProfile
-from benchmarks.results.records import Matchup, MatchupResult, Stack
+from benchmarks.results.records import MatchupResult
 from benchmarks.worker.process import WorkerError
 from profilers import gpu_state
 
-FEWEST = 2
-"""Launches that are made whatever the budget: without two there is no interval."""
 Handoffs = Mapping[str, Handoff]
 """What the proof found, by engine."""
 
@@ -48,6 +47,7 @@ class Profiler:
 def measure(session: Session, profiler: Profiler | None = None) -> None:
     """Measure what the journal of a session lacks.
 
+    Every model is proven before its first launch and has that launch before any has its second one.
     A launch gives one event after the other, and each is recorded before it goes on. What a worker
     does wrong costs its cases; a proof that cannot run costs the cases of its model.
 
@@ -55,90 +55,106 @@ def measure(session: Session, profiler: Profiler | None = None) -> None:
         KeyboardInterrupt: it was interrupted; what was measured before is recorded.
         JournalError: an event could not be written.
     """
-    plan, effort = session.plan, session.plan.effort
-    purse = Purse(plan.selection.budget_s, session.header.seconds, session.began)
-    found: dict[str, Handoffs] = {}
+    found: dict[str, Checks] = {}
     with (
         tempfile.TemporaryDirectory(prefix="twinbench-cache-") as cache,
         gpu_state.Watch() as gpu,
     ):
+        selection = session.plan.selection
         context = Context(
-            selection=plan.selection,
-            effort=effort,
+            selection=selection,
+            effort=session.plan.effort,
             threads=session.threads,
             cache=Path(cache),
-            gate=Gate(gpu=gpu if plan.selection.device == "cuda" else None),
+            gate=Gate(gpu=gpu if selection.device == "cuda" else None),
         )
-        for group in plan.groups:
-            able = _able(plan, group)
-            if any(_wanted(session, able, index) for index in range(effort.launches)):
-                session.record("proving", model=group.model)
-                try:
-                    with proof(able, plan.selection) as proven:
-                        found[group.model] = proven.handoffs
-                        parity = to_json(proven.parity)
-                        session.record("proof", model=group.model, parity=parity)
-                        checks = Checks(proven)
-                        for index in range(effort.launches if proven.references else 0):
-                            wanted = _wanted(session, able, index)
-                            if not wanted or (index >= FEWEST and not purse.allows(group)):
-                                continue
-                            launch = Launch(context, able, index, wanted, checks)
-                            with purse.paying(group), closing(launch.events()) as events:
-                                for kind, data in events:
-                                    session.record(kind, **data)
-                except WorkerError as error:
-                    for data in _unproven(able, error):
-                        session.record("failure", **data)
+        for step in _steps(session):
+            try:
+                with _checks(session, step, found) as checks:
+                    if not checks.handoffs:
+                        continue  # the proof failed, and the journal says how
+                    launch = Launch(context, step.group, step.index, step.wanted, checks)
+                    with closing(launch.events()) as events:
+                        for kind, data in events:
+                            session.record(kind, **data)
+            except WorkerError as error:
+                for data in _unproven(step.group, error):
+                    session.record("failure", **data)
+        for group in session.plan.groups:
             session.record("concluded", model=group.model)
-        _narrow(session, context, purse, found)
-    _profile(session, profiler, purse, found)
+    _profile(session, profiler, found)
 
 
-def _narrow(session: Session, context: Context, purse: Purse, found: dict[str, Handoffs]) -> None:
-    """More launches where the intervals are widest, as far as was asked and time allows."""
-    while wide := _widest(session, purse):
-        group = wide.group
-        wanted = {m: s for m, s in _next(session, group).items() if m in wide.matchups}
-        checks = Checks(handoffs=_handoffs(session, group, found))
-        launch = Launch(context, group, _launches_made(session, group), wanted, checks)
-        with purse.paying(group), closing(launch.events()) as events:
-            for kind, data in events:
-                session.record(kind, **data)
+def _steps(session: Session) -> Iterator[Step]:
+    """The launches of the effort, as far as time allows; then more, where they help most.
+
+    The first ``FEWEST`` are made whatever the budget. Where it does not suffice for all of the
+    others, models with most comparisons without a call come first.
+    """
+    limited = session.plan.selection.limit_s is not None
+    for index in range(session.plan.effort.launches):
+        for group in by_need(session) if limited and index >= FEWEST else groups(session.plan):
+            made = todo.step(session, group, index)
+            if made and (index < FEWEST or allows(session, made)):
+                yield made
+    while more := _more(session):
+        yield more
 
 
-def _profile(
-    session: Session, profiler: Profiler | None, purse: Purse, found: dict[str, Handoffs]
-) -> None:
+def _more(session: Session) -> Step | None:
+    """One more launch, as far as was asked and time allows; ``None`` where none would help.
+
+    Under a budget it is of the model whose nearest call costs least.
+    """
+    chosen = session.plan.selection
+    if chosen.until_ci:
+        return _widest(session, chosen.until_ci)
+    if chosen.limit_s is None:
+        return None
+    return min(near(session), key=lambda each: each[1], default=(None, 0.0))[0]
+
+
+def _widest(session: Session, target: float) -> Step | None:
+    """A launch of what is widest."""
+    results = {r.matchup: r for r in session.run().matchups}
+    left = [group for group in groups(session.plan) if group.stacks]
+    made = {group.model: launches_made(session, group) for group in left}
+    while wide := widest(left, results, made, target):
+        found = todo.step(session, wide.group, made[wide.group.model])
+        narrowed = found and found.only(wide.matchups)
+        if narrowed and allows(session, narrowed):
+            return narrowed
+        left.remove(wide.group)  # all that is wide has failed, or there is no time
+    return None
+
+
+@contextmanager
+def _checks(session: Session, step: Step, found: dict[str, Checks]) -> Iterator[Checks]:
+    """What a launch is held against; the twins are proven where not all was checked yet."""
+    group, chosen = step.group, session.plan.selection
+    checks = found.get(group.model)
+    if checks and checks.suffice(chosen, step.wanted):
+        yield checks
+        return
+    session.record("proving", model=group.model)
+    with proof(group, chosen) as proven:
+        done = checks.done if checks else set()
+        found[group.model] = checks = Checks(proven, proven.handoffs, done)
+        session.record("proof", model=group.model, parity=to_json(proven.parity))
+        yield checks
+    checks.proven = None
+
+
+def _profile(session: Session, profiler: Profiler | None, found: dict[str, Checks]) -> None:
     """What steps are made of, where that was asked: after all turns, and never a sample."""
+    budget_s = session.plan.selection.budget_s
     for group, result in _unprofiled(session, profiler):
         session.record("profiling", model=group.model, matchup=result.matchup.id)
         made = StepProfile(reason="the budget was spent")
-        if profiler and purse.allows(group):
+        if profiler and (budget_s is None or session.seconds < budget_s):
             given = _handoffs(session, group, found)
             made = profiler.document(session.plan, group, result, session.threads, given)
         session.record("profile", matchup=result.matchup.id, profile=to_json(made))
-
-
-def _able(plan: Plan, group: Group) -> Group:
-    """The group with those of its stacks that can run here."""
-    stacks = tuple(s for s in group.stacks if not plan.lacking(group.model, s))
-    return replace(group, stacks=stacks)
-
-
-def _wanted(session: Session, group: Group, index: int) -> dict[Matchup, tuple[Stack, ...]]:
-    """What a launch still has to measure: not what is done, and nothing that failed before."""
-    ledger, cold = session.ledger, session.plan.effort.cold_launches
-    refused = ledger.refused(group.model)
-    wanted = {
-        matchup: tuple(
-            s
-            for s in group.stacks
-            if str(s) not in refused and not ledger.done(matchup, s, index, cold)
-        )
-        for matchup in group.matchups
-    }
-    return {matchup: stacks for matchup, stacks in wanted.items() if stacks}
 
 
 def _unproven(group: Group, error: WorkerError) -> Iterator[dict[str, Any]]:
@@ -155,37 +171,12 @@ def _unproven(group: Group, error: WorkerError) -> Iterator[dict[str, Any]]:
             }
 
 
-def _widest(session: Session, purse: Purse) -> Wide | None:
-    """Where one more launch helps most, as far as was asked and time allows."""
-    target = session.plan.selection.until_ci or (TARGET if purse.limited else math.inf)
-    if math.isinf(target):
-        return None
-    groups = [_able(session.plan, group) for group in session.plan.groups]
-    results = {r.matchup: r for r in session.run().matchups}
-    made = {group.model: _launches_made(session, group) for group in groups}
-    left = [group for group in groups if group.stacks and purse.allows(group)]
-    while wide := widest(left, results, made, target):
-        if any(matchup in wide.matchups for matchup in _next(session, wide.group)):
-            return wide
-        left.remove(wide.group)  # all that is wide has failed
-    return None
-
-
-def _next(session: Session, group: Group) -> dict[Matchup, tuple[Stack, ...]]:
-    """What a launch beyond those made would measure."""
-    return _wanted(session, group, _launches_made(session, group))
-
-
-def _launches_made(session: Session, group: Group) -> int:
-    made = (session.ledger.launches.get(m.id, {}) for m in group.matchups)
-    return max((index + 1 for launches in made for index in launches), default=0)
-
-
-def _handoffs(session: Session, group: Group, found: dict[str, Handoffs]) -> Handoffs:
+def _handoffs(session: Session, group: Group, found: dict[str, Checks]) -> Handoffs:
     """What the proof found of each engine; found anew where this run has not proven it."""
     if group.model not in found:
-        found[group.model], _ = handoffs(_able(session.plan, group), session.plan.selection)
-    return found[group.model]
+        able = next(g for g in groups(session.plan) if g.model == group.model)
+        found[group.model] = Checks(handoffs=handoffs(able, session.plan.selection)[0])
+    return found[group.model].handoffs
 
 
 def _unprofiled(
@@ -199,26 +190,3 @@ def _unprofiled(
         for matchup in group.matchups:
             if matchup.phase in profiler.phases and matchup.id not in session.ledger.profiles:
                 yield group, results[matchup]
-
-
-class Purse:
-    """The time a run may still take; a launch is taken to cost what the last of its model did."""
-
-    def __init__(self, budget_s: float | None, spent_s: float, began: float | None) -> None:
-        self.limited = budget_s is not None
-        self._until = math.inf
-        if budget_s is not None:
-            began = time.monotonic() if began is None else began
-            self._until = began + budget_s - spent_s
-        self._last_s: dict[str, float] = {}
-
-    def allows(self, group: Group) -> bool:
-        """Whether another launch of this model is likely to fit."""
-        return time.monotonic() + self._last_s.get(group.model, 0.0) <= self._until
-
-    @contextmanager
-    def paying(self, group: Group) -> Iterator[None]:
-        """Remember how long a launch took."""
-        began = time.monotonic()
-        yield
-        self._last_s[group.model] = time.monotonic() - began

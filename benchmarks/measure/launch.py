@@ -17,6 +17,7 @@ from benchmarks.measure.session import Event
 from benchmarks.measure.workers import Context, Workers
 from benchmarks.proof.group import Handoff, Proven, compare_stack
 from benchmarks.request.plan import Group
+from benchmarks.request.selection import Selection
 from benchmarks.results.codec import to_json
 from benchmarks.results.records import COLD, Matchup, Stack
 from benchmarks.worker import checks, clock
@@ -27,17 +28,23 @@ from profilers import neighbours
 class Checks:
     """What the proof of a group found, and which parts of which stacks were held against it.
 
-    ``proven`` is ``None`` in launches beyond the first ones, where all is checked.
+    ``proven`` is there as long as the references of the proof are. ``handoffs`` are by engine, and
+    none where the proof failed.
     """
 
     proven: Proven | None = None
     handoffs: Mapping[str, Handoff] = field(default_factory=dict)
     done: set[tuple[Stack, str]] = field(default_factory=set)
 
-    def __post_init__(self) -> None:
-        """A proof brings what it found of each engine."""
-        if self.proven:
-            self.handoffs = self.proven.handoffs
+    def suffice(self, chosen: Selection, wanted: Mapping[Matchup, tuple[Stack, ...]]) -> bool:
+        """Whether all that a launch rests on was checked, or cannot be."""
+        return not self.handoffs or all(
+            (stack, part) in self.done
+            for matchup, stacks in wanted.items()
+            for part in _checked(chosen)
+            if part in _parts(matchup.phase)
+            for stack in stacks
+        )
 
 
 class Launch:
@@ -85,8 +92,7 @@ class Launch:
         proven, sound = self.checks.proven, True
         if proven is None:
             return
-        scaled = self.context.selection.precision == "float16"  # whose first steps are skipped
-        for part in checks.PARTS if scaled else (*checks.PARTS, checks.FIT):
+        for part in _checked(self.context.selection):
             on = [m for m in self.wanted if part in _parts(m.phase)]
             if not on or (stack, part) in self.checks.done:
                 continue
@@ -199,6 +205,11 @@ def _samples(turns: Sequence[Mapping[str, Any]]) -> list[float]:
     """What each turn took beyond the baseline; the launch's median steadies the baseline."""
     baseline_s = median(turn["baseline_s"] for turn in turns)
     return [turn["run_s"] - baseline_s for turn in turns]
+
+
+def _checked(chosen: Selection) -> tuple[str, ...]:
+    """The parts of the check; of float16 not the fit, whose first steps are skipped."""
+    return checks.PARTS if chosen.precision == "float16" else (*checks.PARTS, checks.FIT)
 
 
 def _parts(phase: str) -> tuple[str, ...]:

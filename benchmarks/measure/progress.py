@@ -9,10 +9,12 @@ import math
 from collections.abc import Iterator, Mapping
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks.measure import left
+from benchmarks.measure.pace import Countdown
 from benchmarks.measure.session import Event, Session
 from benchmarks.results.records import COLD, Parity, Run, TimedCheck
 from benchmarks.results.wording import (
@@ -38,6 +40,8 @@ PROVEN = (
     "after_steps_sgd",
 )
 """The quantities of a proof, in the order of a training step."""
+SOON_S = 15
+"""Below so many seconds the time left is not told more exactly."""
 
 
 class Telling:
@@ -50,12 +54,13 @@ class Telling:
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}", markup=False),
             console=console,
             auto_refresh=False,  # a thread that redraws would run beside what is being timed
             transient=True,
         )
-        self.task = self.bar.add_task("", total=None)
+        self.task = self.bar.add_task("", total=None, left="")
+        self.countdown = Countdown()
 
     def beside(self) -> Telling:
         """Tells the same console of another run."""
@@ -89,9 +94,9 @@ class Telling:
             case "proving":
                 self._status(f"{data['model']}: proving the twins identical")
             case "starting":
-                self._step(data["model"], data["launch"], "starting workers")
+                self._step(data["model"], data["launch"], "starting workers", session)
             case "timing":
-                self._step(data["model"], data["launch"], data["phase"])
+                self._step(data["model"], data["launch"], data["phase"], session)
             case "profiling":
                 self._status(f"{data['matchup']}: profile")
 
@@ -99,26 +104,50 @@ class Telling:
         """Take the bar away."""
         self.bar.stop()
 
-    def _step(self, model: str, launch: int, step: str) -> None:
+    def _step(self, model: str, launch: int, step: str, session: Session) -> None:
         if launch < self.launches:
-            self._status(f"{model}: launch {launch + 1}/{self.launches}, {step}")
+            text = f"{model}: launch {launch + 1}/{self.launches}, {step}"
+            self._status(text, self._time_left(session))
             self.bar.advance(self.task)
         elif step == "starting workers":
-            self._status(f"{model}: launch {launch + 1}, its intervals are the widest")
+            narrow = session.plan.selection.until_ci
+            why = "its intervals are the widest" if narrow else "a call is near"
+            self._status(f"{model}: launch {launch + 1}, {why}", self._time_left(session))
+
+    def _time_left(self, session: Session) -> str:
+        """How long the launches of the effort will go on, and what follows them."""
+        told, chosen = left.seconds(session), session.plan.selection
+        if told is None:
+            return ""
+        shown_s, budget_s = self.countdown.next(told), left.remaining_s(session)
+        soon = shown_s < SOON_S  # a few seconds are not foretold one by one
+        parts = [f"less than {SOON_S} s left" if soon else f"about {_clock(shown_s)} left"]
+        if chosen.until_ci:
+            parts.append("then until intervals are narrow")
+        elif budget_s < math.inf and not told:
+            parts = [f"at most {_clock(max(0.0, budget_s))} left"]
+        elif shown_s < budget_s < math.inf:
+            parts.append(f"then up to {_clock(budget_s - shown_s)} where a call is near")
+        return ", ".join([*parts, "then profiles"] if chosen.profile else parts)
 
     def _say(self, line: str) -> None:
         """One line, however long, of exactly these characters."""
         self.console.print(Text(plain(line)), soft_wrap=True)
 
-    def _status(self, text: str) -> None:
-        self.bar.update(self.task, description=plain(text))
+    def _status(self, text: str, about: str = "") -> None:
+        self.bar.update(self.task, description=plain(text), left=about)
         if self.console.is_terminal:
             self.bar.refresh()
             return
         shown = self.bar.tasks[self.task]
-        left = shown.time_remaining
-        eta = f", about {left // 60:.0f}:{left % 60:02.0f} left" if left else ""
-        self._say(f"[{shown.completed:.0f}/{shown.total or 0:.0f}] {text}{eta}")
+        until = f", {about}" if about else ""
+        self._say(f"[{shown.completed:.0f}/{shown.total or 0:.0f}] {text}{until}")
+
+
+def _clock(seconds: float) -> str:
+    """Minutes and seconds, as on a clock."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
 
 
 def _lines(event: Event, session: Session) -> Iterator[str]:

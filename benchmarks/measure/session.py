@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, Protocol
 
 from benchmarks.machine import environment, locks
 from benchmarks.machine.environment import ROOT
+from benchmarks.measure import pace
+from benchmarks.measure.pace import Pace
 from benchmarks.measure.summary import assemble
 from benchmarks.proof.sides import UsageError
 from benchmarks.request import discovery, options, plan
@@ -96,6 +98,11 @@ class Session:
     threads: int = field(default_factory=environment.usable_cores)
     began: float | None = None
     interrupted: bool = False
+    pace: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        """No part of it has been timed yet."""
+        self.pace = pace.of(self.asked)
 
     @property
     def out(self) -> Path:
@@ -127,6 +134,7 @@ class Session:
         """
         self.log.append(kind, **data)
         self.ledger.add({"kind": kind, **data})
+        self.pace.told(kind, data)
         self.listener.told(Event(kind, data), self)
 
     def run(self) -> Run:

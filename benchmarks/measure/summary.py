@@ -34,7 +34,6 @@ from benchmarks.results.records import (
     Status,
     Verdict,
 )
-from benchmarks.results.statistics import Comparison
 from benchmarks.results.wording import error_words, unproven
 
 
@@ -158,25 +157,26 @@ def _with_verdicts(
         for result in results
         for a, b in itertools.combinations(result.cases, 2)
     ]
+    kinds = {result.matchup.phase: _kind(result.matchup.phase) for result in results}
     spreads: dict[tuple[str, str, str], list[Spread]] = {}
     for result, one in compared:
         if one.spread:
-            spreads.setdefault(_alike(result.matchup, one), []).append(one.spread)
+            alike = kinds[result.matchup.phase], one.a, one.b
+            spreads.setdefault(alike, []).append(one.spread)
     priors = {alike: moderation.prior(found) for alike, found in spreads.items()}
     verdicts: dict[Matchup, list[Verdict]] = {}
     for result, one in compared:
-        found = statistics.verdict(one, margin, priors.get(_alike(result.matchup, one)))
-        verdicts.setdefault(result.matchup, []).append(_proven(plan, found, result.parity))
+        prior = priors.get((kinds[result.matchup.phase], one.a, one.b))
+        found = _proven(plan, statistics.verdict(one, margin, prior), result.parity)
+        verdicts.setdefault(result.matchup, []).append(found)
     return tuple(replace(r, verdicts=tuple(verdicts.get(r.matchup, ()))) for r in results)
 
 
-def _alike(matchup: Matchup, of: Comparison) -> tuple[str, str, str]:
-    """Comparisons whose variances are alike: of one pair, in phases of one kind.
-
-    The kinds are phases that read data, starts, and all others.
-    """
-    kind = "data" if discovery.load("phases", matchup.phase).NEEDS_DATA else "step"
-    return (COLD if matchup.phase == COLD else kind), of.a, of.b
+def _kind(phase: str) -> str:
+    """Phases whose launches vary alike: those that read data, starts, and all others."""
+    if phase == COLD:
+        return COLD
+    return "data" if discovery.load("phases", phase).NEEDS_DATA else "step"
 
 
 def _proven(plan: Plan, verdict: Verdict, parity: Parity | None) -> Verdict:

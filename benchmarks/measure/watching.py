@@ -64,7 +64,7 @@ def due(selection: Selection, effort: Effort, launch: int) -> bool:
     if selection.device not in SECOND_PASS:
         return False
     last = effort.launches - 1
-    if selection.budget_s is not None:
+    if selection.limit_s is not None:
         last = min(last, BEFORE_A_BUDGET_ENDS)
     return selection.telemetry and WATCH_S[selection.effort] > 0 and launch == last
 

@@ -75,7 +75,8 @@ SELECTION: dict[str, dict[str, Any]] = {
     "--budget": {
         "type": _duration,
         "metavar": "T",
-        "help": "time for the whole run (90s, 10m, 1h), spent where intervals are widest",
+        "help": "time for the whole run (90s, 10m, 1h), spent where a call is near (default: 8m"
+        " for the effort quick, else none)",
     },
     "--no-telemetry": {
         "action": "store_const",

@@ -49,6 +49,8 @@ class Effort:
         return max(self.rounds, round(self.turns_s / max(turn_s, self.turn_s)))
 
 
+BUDGET_S = 480.0
+"""What a run of the effort ``quick`` may take where nothing else was asked."""
 EFFORTS: dict[str, Effort] = {
     "quick": Effort(
         launches=3,
@@ -123,6 +125,14 @@ class Selection:
     profile: bool = False
     telemetry: bool = True
     equalize: bool = False
+
+    @property
+    def limit_s(self) -> float | None:
+        """The seconds that a run may take; ``None``: launches or widths alone say when to stop."""
+        if self.budget_s is not None:
+            return self.budget_s
+        otherwise = self.effort != "quick" or self.launches or self.until_ci
+        return None if otherwise else BUDGET_S
 
     def variant(self, stack: Stack) -> Variant:
         """What the stack's label stands for; nothing special where it has none."""

@@ -156,11 +156,19 @@ def judge(found: Estimate, margin: float) -> tuple[VerdictWord, str | None]:
         return "faster", None
     if high < 1 / (1 + margin):
         return "slower", None
-    if low >= 1 / (1 + margin) and high <= 1 + margin:
+    if within(found, margin):
         return "no call", f"no difference beyond ±{100 * margin:.3g} %"
     reason = f"interval [{low:.3f}, {high:.3f}] still crosses the margin"
     count = launches_to_settle(found, margin)
     return "no call", reason + (f"; about {count} launches would settle it" if count else "")
+
+
+def within(found: Estimate | Verdict, margin: float) -> bool:
+    """Whether the whole interval lies within the margin: the two are as good as equal."""
+    if found.ci95 is None:
+        return False
+    low, high = found.ci95
+    return low >= 1 / (1 + margin) and high <= 1 + margin
 
 
 def compare(a: Case, b: Case, margin: float) -> Verdict:

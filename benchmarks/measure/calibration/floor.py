@@ -19,7 +19,7 @@ from benchmarks.measure.calibration import side
 from benchmarks.measure.session import Session
 from benchmarks.request import discovery
 from benchmarks.request.plan import Plan
-from benchmarks.request.selection import Selection, Variant
+from benchmarks.request.selection import EFFORTS, Selection, Variant
 from benchmarks.results import journal
 from benchmarks.results.codec import RecordError, decode, encode
 from benchmarks.results.machine import Floor
@@ -135,12 +135,12 @@ def _small(made: Plan) -> Selection | None:
     phases = [p for p in PREFERRED if p in there] or there[:1]
     if not able or not phases:
         return None
-    # As many launches as the effort has, whatever the run itself may stop by: a budget is its own.
+    # As many launches as the effort has, whatever the run itself may stop by.
     asked = replace(
         made.selection,
         models=(group.model,),
         phases=tuple(phases),
-        launches=None,
+        launches=EFFORTS[made.selection.effort].launches,
         until_ci=None,
         budget_s=None,
     )

@@ -15,7 +15,7 @@ from benchmarks.measure.calibration.floor import PREFERRED
 from benchmarks.measure.session import Session
 from benchmarks.request import changes
 from benchmarks.request.plan import Group, Plan
-from benchmarks.request.selection import Selection, Variant
+from benchmarks.request.selection import EFFORTS, Selection, Variant
 from benchmarks.results import statistics
 from benchmarks.results.records import Run, Stack, Tuned
 
@@ -67,7 +67,7 @@ def selection(asked: Selection, group: Group, candidates: Candidates) -> Selecti
         variants=tuple(dict.fromkeys((*asked.variants, *new))),
         shard=None,
         only=(),
-        launches=None,
+        launches=EFFORTS[asked.effort].launches,
         until_ci=None,
         budget_s=None,
         profile=False,
