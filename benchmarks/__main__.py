@@ -184,9 +184,7 @@ def selftest(asked: argparse.Namespace, console: Console) -> int:
         console.print("none of these stacks can run here")
         return Exit.NOTHING
     found = detection.summarise(runs, asked.inject)
-    settled = floor.store(
-        asked.out, made.selection, [v for r in runs for v in floor.against_itself(r)]
-    )
+    settled = floor.store(asked.out, made.selection, runs)
     console.print(detection.table(found))
     console.print(f"A/A floor: {settled.how}", soft_wrap=True)
     if asked.json:

@@ -7,15 +7,17 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.measure.calibration import detection, floor
 from benchmarks.request import options, plan
 from benchmarks.request.selection import EFFORTS, Selection
-from benchmarks.results.codec import read_run
-from benchmarks.results.machine import Floor
-from benchmarks.results.records import Exit, Stack, Verdict
+from benchmarks.results import wording
+from benchmarks.results.codec import read_run, to_json
+from benchmarks.results.machine import Environment, Floor
+from benchmarks.results.records import Exit, Matchup, MatchupResult, Run, Stack, Verdict
 from tests.pipeline import MODELS, Pipeline
 
 SETTLE = floor.settle
@@ -44,14 +46,68 @@ def test_the_floor_is_the_95th_percentile_of_the_distance_from_one() -> None:
     assert floor.estimate([_verdict(9.0, busy=True)]) is None
 
 
+def _run(run_id: str, *verdicts: Verdict) -> Run:
+    matchup = Matchup(model="m", phase="forward", batch=4)
+    result = MatchupResult(matchup=matchup, parity=None, cases=(), verdicts=verdicts)
+    return Run(
+        run_id=run_id, started="", seconds=1.0, exit=0, command=(), environment=Environment(),
+        matchups=(result,),
+    )  # fmt: skip
+
+
+def test_a_cold_start_is_no_comparison_of_the_floor() -> None:
+    (result,) = _run("r", _verdict(1.01)).matchups
+    cold = replace(result, matchup=replace(result.matchup, phase="cold_start"))
+    both = replace(_run("r"), matchups=(result, cold))
+    assert floor.against_itself(both) == list(result.verdicts)
+
+
 def test_a_busy_comparison_is_not_counted_among_those_of_the_floor(tmp_path: Path) -> None:
     chosen = Selection()
-    verdicts = [_verdict(1.01), _verdict(1.02), _verdict(9.0, busy=True)]
-    kept = floor.store(tmp_path, chosen, verdicts)
+    run = _run("r", _verdict(1.01), _verdict(1.02), _verdict(9.0, busy=True))
+    kept = floor.store(tmp_path, chosen, [run])
     assert kept.comparisons == 2
     assert "95th percentile of 2 comparisons" in kept.how
     assert kept.value == pytest.approx(0.02, abs=0.01)
     assert floor.lookup(tmp_path, chosen) == kept
+
+
+def test_a_floor_rests_on_all_that_the_machine_has_shown(tmp_path: Path) -> None:
+    chosen = Selection()
+    first, second = (_run(n, *map(_verdict, r)) for n, r in (("r", (1.01, 1.2)), ("s", (0.99,))))
+    floor.store(tmp_path, chosen, [first])
+    kept = floor.store(tmp_path, chosen, [second])
+    assert kept.comparisons == 3
+    assert kept.value == floor.estimate([_verdict(r) for r in (1.01, 1.2, 0.99)])
+    assert floor.store(tmp_path, chosen, [first]) == kept  # it was counted before
+    (file,) = (tmp_path / floor.STORE).iterdir()
+    pool = json.loads(file.read_text())
+    pool["r"]["date"] = "2026-01-02"
+    file.write_text(json.dumps(pool))
+    told = floor.lookup(tmp_path, chosen)
+    assert told is not None
+    assert told.oldest == "2026-01-02"
+    assert told.newest == kept.newest
+    assert f"effort quick, 2026-01-02 to {told.newest}" in told.how
+
+
+def test_its_uncertainty_is_that_of_the_order_of_the_comparisons() -> None:
+    rng = np.random.default_rng(3)
+    truth, trials, hits = math.expm1(1.959964), 2000, {30: 0, 200: 0}
+    for count in hits:
+        for _ in range(trials):
+            low, high = floor.interval(np.abs(rng.standard_normal(count)).tolist())
+            hits[count] += low <= truth <= (math.inf if high is None else high)
+    assert all(hit / trials >= 0.95 for hit in hits.values())
+    assert floor.interval([0.1] * 71)[1] is None
+    assert floor.interval([0.1] * 72)[1] == pytest.approx(math.expm1(0.1))
+    assert floor.interval([0.5])[0] == 0.0
+    few = wording.floor_words(4, "quick", ("2026-01-02", "2026-01-02"), (0.0, None))
+    assert few == (
+        "95th percentile of 4 comparisons of a stack with itself, effort quick, 2026-01-02;"
+        " 95 % interval 0 % to beyond the largest of them"
+    )
+    assert wording.floor_words(99, "quick", ("a", "b"), (0.013, 0.02)).endswith("1.3 % to 2 %")
 
 
 def test_a_floor_is_made_with_the_launches_of_its_effort_alone() -> None:
@@ -59,7 +115,7 @@ def test_a_floor_is_made_with_the_launches_of_its_effort_alone() -> None:
         models_dir=MODELS, models=("tiny",), stacks=("null-a",), phases=("forward",),
         launches=20, until_ci=0.01, budget_s=600.0,
     )  # fmt: skip
-    small = floor._small(plan.make(asked))
+    small = floor._small(plan.make(asked), 0)
     assert small is not None
     assert small.launches == EFFORTS["quick"].launches
     assert (small.until_ci, small.budget_s, small.limit_s) == (None, None, None)
@@ -113,7 +169,7 @@ def test_the_selftest_sees_a_slow_copy_and_calls_no_equal_one(
     assert not list(pipeline.out.glob("*-*/run.json"))  # these runs are no part of the history
     assert len(list((pipeline.out / floor.FOLDER).glob("*-*/run.json"))) == 1
     chosen = Selection(effort="standard", stacks=("null-b",))
-    assert floor.lookup(pipeline.out, chosen) == found["floor"]
+    assert to_json(floor.lookup(pipeline.out, chosen)) == found["floor"]
     for other in (
         replace(chosen, effort="quick"),
         replace(chosen, precision="float64"),
@@ -124,7 +180,7 @@ def test_the_selftest_sees_a_slow_copy_and_calls_no_equal_one(
         assert floor.lookup(pipeline.out, other) is None
 
 
-def test_a_run_measures_a_small_floor_once_and_judges_by_it(
+def test_a_run_measures_a_small_floor_until_enough_is_known_and_judges_by_it(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(floor, "settle", SETTLE)
@@ -136,19 +192,27 @@ def test_a_run_measures_a_small_floor_once_and_judges_by_it(
     )
     (verdict,) = done.matchup("forward").verdicts
     assert verdict.margin == max(0.02, done.run.aa_floor.value or 0)
+    first = done.run.aa_floor.comparisons
     again = pipeline.run("--phases", "forward")
+    assert "first, " in capsys.readouterr().err  # one comparison is little
+    assert (first, again.run.aa_floor.comparisons) == (1, 2)
+    known = again.run.aa_floor
+    monkeypatch.setattr(floor, "ENOUGH", 2)
+    last = pipeline.run("--phases", "forward")
     assert "first, " not in capsys.readouterr().err
-    assert again.run.aa_floor == done.run.aa_floor
-    assert len(list((pipeline.out / floor.FOLDER).glob("*-*/run.json"))) == 1
+    assert last.run.aa_floor == known
+    assert len(list((pipeline.out / floor.FOLDER).glob("*-*/run.json"))) == 2
 
 
 def test_a_damaged_floor_is_measured_anew(pipeline: Pipeline) -> None:
     chosen = Selection()
-    floor.store(pipeline.out, chosen, [_verdict(1.03)])
+    floor.store(pipeline.out, chosen, [_run("r", _verdict(1.03))])
     assert floor.lookup(pipeline.out, chosen) is not None
     (file,) = (pipeline.out / floor.STORE).iterdir()
-    file.write_text(file.read_text()[:9])
-    assert floor.lookup(pipeline.out, chosen) is None
+    text = file.read_text()
+    for damaged in (text[:9], "{}", '{"r": 1}', text.replace('"logs": [', '"logs": [-1, ')):
+        file.write_text(damaged)
+        assert floor.lookup(pipeline.out, chosen) is None, damaged
 
 
 def test_without_a_comparison_there_is_no_floor(pipeline: Pipeline) -> None:

@@ -68,8 +68,15 @@ class Environment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
-    """How far apart equal stacks come out on this machine: a share, and how it was found."""
+    """How far apart equal stacks come out on this machine: a share, and how it was found.
+
+    It rests on ``comparisons`` from the day ``oldest`` to ``newest``. ``ci95`` is its interval; the
+    upper end is ``None`` where they are too few for one.
+    """
 
     value: float | None = None
     how: str = "not measured: the margin of 2 % stands alone"
     comparisons: int = 0
+    ci95: tuple[float, float | None] | None = None
+    oldest: str | None = None
+    newest: str | None = None

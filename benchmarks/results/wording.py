@@ -177,6 +177,19 @@ def watching_cost(told: Perturbation) -> str:
     return f"watching cost {cost} over {plural(told.pairs, 'pair')}{doubt}"
 
 
+def floor_words(
+    comparisons: int, effort: str, dates: tuple[str, str], ci95: tuple[float, float | None]
+) -> str:
+    """What an A/A floor rests on, from when, and how uncertain it is."""
+    low, high = ci95
+    upper = "beyond the largest of them" if high is None else f"{100 * high:.2g} %"
+    when = " to ".join(dict.fromkeys(dates))
+    return (
+        f"95th percentile of {comparisons} comparisons of a stack with itself, effort {effort},"
+        f" {when}; 95 % interval {100 * low:.2g} % to {upper}"
+    )
+
+
 def short(verdict: Verdict) -> str:
     """A verdict on the first stack of the pair in a few characters."""
     if verdict.ratio is None or verdict.verdict == "not comparable":

@@ -1,18 +1,20 @@
 """The A/A floor: how far from 1 the ratio of a stack to itself comes out on this machine.
 
 A margin below it would call differences that are none. It is taken through the pipeline that takes
-the verdicts: the same workers, turns, launches and statistics.
+the verdicts: the same workers, turns, launches and statistics. All comparisons that a machine has
+made are kept, and the floor rests on all of them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from scipy.special import bdtr
 
 from benchmarks.machine import environment
 from benchmarks.measure.calibration import side
@@ -24,13 +26,27 @@ from benchmarks.results import journal
 from benchmarks.results.codec import RecordError, decode, encode
 from benchmarks.results.machine import Floor
 from benchmarks.results.records import COLD, Run, Stack, Verdict
+from benchmarks.results.wording import floor_words
 
 STORE = "floors"
 FOLDER = "selftest"
 """Below the folder of the runs: a run of a stack against itself is no part of their history."""
 COPIES = ("a", "b")
 PREFERRED = ("train_step", "forward")
-PERCENTILE = 95.0
+"""What a change of settings is tried in: the first of these that there is."""
+SHARE = 0.95
+"""Of the comparisons of a stack with itself that lie below the floor."""
+CONFIDENCE = 0.95
+ENOUGH = 20
+"""Comparisons below which a run measures more of them first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a run has shown on a day: |ln ratio| of each comparison of a stack with itself."""
+
+    date: str
+    logs: tuple[float, ...]
 
 
 def label(share: float) -> str:
@@ -59,13 +75,17 @@ def selection(
 
 
 def against_itself(run: Run) -> list[Verdict]:
-    """The verdicts of a stack's first copy on its second, where both could be compared."""
+    """The verdicts of a stack's first copy on its second, where both could be compared.
+
+    Those of cold starts, which have launches of their own number, are left out.
+    """
     pairs = tuple(f"@{copy}" for copy in COPIES)
     return [
         v
         for result in run.matchups
         for v in result.verdicts
-        if v.ratio is not None
+        if result.matchup.phase != COLD
+        and v.ratio is not None
         and v.a.endswith(pairs[0])
         and v.b.endswith(pairs[1])
         and Stack.parse(v.a).plain == Stack.parse(v.b).plain
@@ -74,65 +94,106 @@ def against_itself(run: Run) -> list[Verdict]:
 
 def estimate(verdicts: Sequence[Verdict]) -> float | None:
     """The 95th percentile of |ln ratio| as a share; busy comparisons are left out."""
-    logs = [abs(math.log(v.ratio)) for v in _quiet(verdicts) if v.ratio is not None]
-    return math.expm1(float(np.percentile(logs, PERCENTILE))) if logs else None
+    logs = _distances(verdicts)
+    return _percentile(logs) if logs else None
 
 
-def _quiet(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    return [v for v in verdicts if not v.busy]
+def _distances(verdicts: Sequence[Verdict]) -> list[float]:
+    """The |ln ratio| of the comparisons beside which the machine was quiet."""
+    return [abs(math.log(v.ratio)) for v in verdicts if v.ratio is not None and not v.busy]
+
+
+def _percentile(logs: Sequence[float]) -> float:
+    return math.expm1(float(np.percentile(logs, 100 * SHARE)))
+
+
+def interval(logs: Sequence[float]) -> tuple[float, float | None]:
+    """The 95 % interval of the 95th percentile of |ln ratio|, as shares.
+
+    From the order of the values alone: so many of ``n`` lie below the percentile as successes in
+    ``n`` draws of probability 0.95 (Conover, Practical Nonparametric Statistics, 3.2). The upper
+    end is ``None`` where even the largest value may lie below: with fewer than 72.
+    """
+    ends, count = sorted(map(math.expm1, logs)), len(logs)
+    below = bdtr(np.arange(count), count, SHARE)  # the chance of at most 0, 1, … values below it
+    low = int(np.searchsorted(below, (1 - CONFIDENCE) / 2, side="right"))
+    high = int(np.searchsorted(below, (1 + CONFIDENCE) / 2))
+    return ends[low - 1] if low else 0.0, ends[high] if high < count else None
 
 
 def lookup(out: Path, chosen: Selection) -> Floor | None:
-    """The floor that is stored for this machine, its frameworks, and how they are measured."""
-    try:
-        found = decode(Floor, _file(out, chosen).read_bytes())
-    except (OSError, RecordError):  # a damaged file is as good as none: a floor is soon made anew
-        return None
-    return found if found.value is not None else None
+    """What was shown so far on this machine, with its frameworks, by how they are measured."""
+    pool = _pool(out, chosen)
+    return _told(pool, chosen) if pool else None
 
 
-def store(out: Path, chosen: Selection, verdicts: Sequence[Verdict]) -> Floor:
-    """Keep a floor, and return it as run.json holds it; where none came out nothing is kept."""
-    value = estimate(verdicts)
-    if value is None:
+def store(out: Path, chosen: Selection, runs: Sequence[Run]) -> Floor:
+    """Add the comparisons of some runs to what is known; the floor as run.json holds it.
+
+    A run that was added before is not counted twice. Where nothing is known nothing is kept.
+    """
+    pool = _pool(out, chosen)
+    for run in runs:
+        logs = _distances(against_itself(run))
+        if logs:
+            pool[run.run_id] = Shown(f"{datetime.now(UTC):%Y-%m-%d}", tuple(logs))
+    if not pool:
         return Floor()
-    floor = Floor(
-        value=value,
-        how=f"95th percentile of {len(_quiet(verdicts))} comparisons of a stack with itself,"
-        f" effort {chosen.effort}, {datetime.now(UTC):%Y-%m-%d}",
-        comparisons=len(_quiet(verdicts)),
+    journal.store(_file(out, chosen), encode(pool))
+    return _told(pool, chosen)
+
+
+def _pool(out: Path, chosen: Selection) -> dict[str, Shown]:
+    """What is stored, by run; a damaged file is as good as none: a floor is soon made anew."""
+    try:
+        pool = decode(dict[str, Shown], _file(out, chosen).read_bytes())
+    except (OSError, RecordError):
+        return {}
+    sound = all(shown.logs and min(shown.logs) >= 0 for shown in pool.values())
+    return pool if sound else {}
+
+
+def _told(pool: Mapping[str, Shown], chosen: Selection) -> Floor:
+    """The floor of all comparisons, and how it was found."""
+    logs = [log for shown in pool.values() for log in shown.logs]
+    dates = sorted(shown.date for shown in pool.values())
+    ci95 = interval(logs)
+    return Floor(
+        value=_percentile(logs),
+        ci95=ci95,
+        comparisons=len(logs),
+        oldest=dates[0],
+        newest=dates[-1],
+        how=floor_words(len(logs), chosen.effort, (dates[0], dates[-1]), ci95),
     )
-    journal.store(_file(out, chosen), encode(floor))
-    return floor
 
 
 def settle(session: Session) -> Floor:
-    """The stored floor of this machine; where there is none a small one is measured first.
+    """The floor of all that this machine has shown; where that is little, more is measured first.
 
-    Small means: one stack of each framework against itself, in two phases of the first model.
+    More means: one stack of each framework against itself, in the phases of a model that need no
+    epoch. The models take turns from run to run.
     """
     chosen = session.plan.selection
-    stored = lookup(session.out, chosen)
-    if stored:
-        return stored
-    small = _small(session.plan)
+    pool = _pool(session.out, chosen)
+    known = sum(len(shown.logs) for shown in pool.values())
+    small = _small(session.plan, len(pool)) if known < ENOUGH else None
     if small is None:
-        return Floor()
+        return lookup(session.out, chosen) or Floor()
     why = "the A/A floor: how far apart equal stacks come out here"
-    run = side.needed(session, "floor", small, FOLDER, why)
-    return store(session.out, chosen, against_itself(run))
+    return store(session.out, chosen, [side.needed(session, "floor", small, FOLDER, why)])
 
 
-def _small(made: Plan) -> Selection | None:
+def _small(made: Plan, turn: int) -> Selection | None:
     if not made.groups:
         return None
-    group = made.groups[0]
+    group = made.groups[turn % len(made.groups)]
     able: dict[str, Stack] = {}
     for stack in group.stacks:
         if not stack.label and not made.lacking(group.model, stack):
             able.setdefault(stack.framework, stack)
     there = [p for p in group.phases() if p != COLD]
-    phases = [p for p in PREFERRED if p in there] or there[:1]
+    phases = [p for p in there if p != "epoch"] or there[:1]
     if not able or not phases:
         return None
     # As many launches as the effort has, whatever the run itself may stop by.
