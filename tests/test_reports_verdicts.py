@@ -104,6 +104,25 @@ def test_the_summary_counts_each_word_once() -> None:
     assert sum(w.reason == "x" for w in verdicts.withheld(run)) == 4
 
 
+def test_a_cold_start_that_was_measured_once_is_not_counted() -> None:
+    once = _verdict(ratio=2.0, ci95=None, verdict="no call", launches=1)
+    more = _verdict(ratio=2.0, ci95=(1.9, 2.1), launches=3)
+    said = {
+        launches: verdicts.summary(
+            samples.run((_result(_verdict(), phase="forward"), _result(cold, phase="cold_start"))),
+            HEADLINE,
+        )
+        for launches, cold in ((1, once), (3, more))
+    }
+    assert said[1] == (
+        "On this machine, of 1 comparable matchup: torch-eager faster in 1, "
+        "tensorflow-graph faster in 0, no call in 0."
+        " Cold starts were measured once and are not counted."
+    )
+    assert "of 2 comparable matchups: torch-eager faster in 2" in said[3]
+    assert "Cold starts" not in said[3]
+
+
 def test_the_summary_of_nothing_comparable_claims_nothing() -> None:
     run = samples.run((_result(_verdict(verdict="not comparable", reason="x")),))
     assert verdicts.summary(run, HEADLINE) == (

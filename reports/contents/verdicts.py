@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.results import wording
+from benchmarks.results.records import COLD
 from reports.contents import text
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Pair(NamedTuple):
 
 HEADLINE, COMPILED = (Pair(*pair) for pair in wording.PAIRS)
 MAX_NAMED = 3
-PHASES = ("forward", "backward", "train_step", "dataload", "epoch", "cold_start")
+PHASES = ("forward", "backward", "train_step", "dataload", "epoch", COLD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,15 +186,21 @@ def _found(run: Run, of: set[Matchup]) -> tuple[Finding, ...]:
 
 
 def summary(run: Run, pair: Pair) -> str:
-    """The answer in one sentence: counts, never a score."""
-    counts = Counter(o.word for o in outcomes(run, pair))
+    """The answer in one sentence: counts, never a score.
+
+    A cold start that was measured once cannot have a call, and so is not counted.
+    """
+    found = outcomes(run, pair)
+    once = [o for o in found if o.matchup.phase == COLD and o.launches == 1]
+    counts = Counter(o.word for o in found if o not in once)
     comparable = counts.total() - counts["not comparable"]
+    apart = " Cold starts were measured once and are not counted." if once else ""
     if not comparable:
-        return f"On this machine no matchup of {pair} is comparable."
+        return f"On this machine no matchup of {pair} is comparable.{apart}"
     return (
         f"On this machine, of {text.plural(comparable, 'comparable matchup')}: "
         f"{pair.a} faster in {counts['faster']}, {pair.b} faster in {counts['slower']}, "
-        f"no call in {counts['no call']}."
+        f"no call in {counts['no call']}.{apart}"
     )
 
 
