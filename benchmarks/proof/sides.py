@@ -22,6 +22,8 @@ from benchmarks.worker.process import WorkerProcess
 
 WORKER = "benchmarks.proof.worker"
 AT_ONCE = 2
+SHARING = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Threads of OpenMP that wait leave their core, which the other side computes on at that time."""
 Traces = dict[str, dict[str, Any]]
 """Arrays by side and key."""
 
@@ -47,7 +49,9 @@ class Sides:
         self.frameworks = {name: stack.framework for name, stack in stacks.items()}
         # The kernel ends a worker with the thread that spawned it, so this thread spawns them all.
         self.workers = {
-            name: WorkerProcess(stack, python=(pythons or {}).get(name), program=WORKER)
+            name: WorkerProcess(
+                stack, python=(pythons or {}).get(name), more=SHARING, program=WORKER
+            )
             for name, stack in stacks.items()
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -50,6 +51,8 @@ class ProofWorker:
         """
         inspection = frameworks.part(framework, "inspection")
         inspection.set_up(seed)
+        if self.source is None:
+            gc.freeze()  # Keras collects garbage before each model: not what was imported
         dialect = frameworks.facts(framework).dialect
         try:
             self.source = sources.load(source, dialect)
