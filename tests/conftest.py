@@ -13,6 +13,10 @@ import pytest
 if TYPE_CHECKING:
     from tests.pipeline import Pipeline
 
+# Before anything imports `benchmarks`, here and in all that is started from here.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # several tests share a machine's cores
+os.environ["TWINBENCH_FRAMEWORKS_DIR"] = str(Path(__file__).parent / "frameworks")
+
 # `pytest-benchmark compare` loads this file too, where only what a bench needs is installed.
 try:
     from hypothesis import settings
@@ -26,6 +30,12 @@ else:
         database=None,
     )
     settings.load_profile("suite")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the files that take long: at the end, no process then waits for another."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 class FakeClock:

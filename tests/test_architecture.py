@@ -155,7 +155,7 @@ def test_a_file_imports_only_what_it_may(path: str) -> None:
         ("reports/runs/load.py", "import profilers"),
         ("reports/runs/load.py", "from benchmarks.frameworks import torch"),
         ("reports/runs/load.py", "from benchmarks.frameworks.contracts import Program"),
-        ("reports/runs/load.py", "from benchmarks.frameworks.null.device import Device"),
+        ("reports/runs/load.py", "from benchmarks.frameworks.jax.device import Device"),
         ("benchmarks/request/plan.py", "from reports import text"),
         ("benchmarks/request/plan.py", "from tests.pipeline import TINY"),
         ("benchmarks/models/mlp/torch.py", "from benchmarks.models.lstm.torch import build"),
@@ -163,7 +163,7 @@ def test_a_file_imports_only_what_it_may(path: str) -> None:
         ("benchmarks/models/mlp/__init__.py", "from benchmarks.models import lstm"),
         ("benchmarks/models/mlp/torch.py", "from benchmarks.frameworks.torch.device import Device"),
         ("benchmarks/models/mlp/torch.py", "from benchmarks.worker.phases import epoch"),
-        ("benchmarks/frameworks/torch/device.py", "from benchmarks.frameworks import null"),
+        ("benchmarks/frameworks/torch/device.py", "from benchmarks.frameworks import jax"),
         ("benchmarks/frameworks/torch/device.py", "from .. import tensorflow"),
         ("benchmarks/frameworks/torch/device.py", "from benchmarks.models.mlp import TASK"),
         (
@@ -176,9 +176,9 @@ def test_a_file_imports_only_what_it_may(path: str) -> None:
         ),
         (
             "benchmarks/worker/phases/epoch.py",
-            "from benchmarks.frameworks.null.device import Device",
+            "from benchmarks.frameworks.jax.device import Device",
         ),
-        ("benchmarks/measure/engine.py", "from benchmarks.frameworks.null.device import Device"),
+        ("benchmarks/measure/engine.py", "from benchmarks.frameworks.jax.device import Device"),
     ],
 )
 def test_a_planted_violation_is_caught(path: str, source: str) -> None:

@@ -168,7 +168,7 @@ def test_py_spy_itself_sees_a_worker_at_work(pipeline: Pipeline, capsys: Capture
         pytest.skip(profile["reason"])
     assert profile["reason"] is None
     text = Path(profile["files"]["folded"]).read_text()
-    assert "Program.step (benchmarks/frameworks/null/program.py)" in text
+    assert "Program.step (tests/frameworks/null/program.py)" in text
     assert "sustain" not in text.replace("Worker.sustain (benchmarks/worker/commands.py) ", "")
     assert str(CHECKOUT) not in text
     assert profile["samples"] > 20

@@ -3,24 +3,34 @@
 A folder's ``__init__`` defines ``FACTS``, described in ``about``, and imports nothing of the
 framework. Beside it lie ``device.py``, ``program.py``, ``inspection.py``, ``recorder.py`` and
 ``trainers/<name>.py``, which define what ``contracts`` says. To add a framework, add a folder;
-nothing else is edited.
+nothing else is edited. It may also lie in a folder of one's own, which the environment variable
+``TWINBENCH_FRAMEWORKS_DIR`` names; it imports what lies beside it by ``from .device import …``.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 from benchmarks.frameworks.about import Facts, Package
 
-HERE = Path(__file__).parent
+DIR = "TWINBENCH_FRAMEWORKS_DIR"
+if os.environ.get(DIR):
+    __path__.append(os.environ[DIR])  # what lies there is imported as if it lay here
+
+
+def folders() -> dict[str, Path]:
+    """The folders of all frameworks, by name; of two of one name ours."""
+    found = [path.parent for place in __path__ for path in Path(place).glob("[!_]*/__init__.py")]
+    return {folder.name: folder for folder in reversed(found)}
 
 
 def names() -> tuple[str, ...]:
     """The names of all frameworks, sorted."""
-    return tuple(sorted(p.parent.name for p in HERE.glob("[!_]*/__init__.py")))
+    return tuple(sorted(folders()))
 
 
 @cache

@@ -125,7 +125,7 @@ def weights(name: str, models_dir: Path | None = None) -> Path | None:
 
 def trainers(framework: str, models_dir: Path | None = None) -> tuple[str, ...]:
     """The names of a framework's trainers: ours, and a user's in ``trainers/<framework>``."""
-    folders = [frameworks.HERE / framework / "trainers"]
+    folders = [frameworks.folders()[framework] / "trainers"]
     folders += [models_dir / "trainers" / framework] if models_dir else []
     found = {path.stem for folder in folders for path in folder.glob("[!_]*.py")}
     return tuple(sorted(found))

@@ -10,10 +10,11 @@ import numpy as np
 
 from benchmarks.frameworks.contracts import Settings, Source
 from benchmarks.frameworks.description import Arrays, Assigned, Description, Node, Weight
-from benchmarks.frameworks.null.device import Device
-from benchmarks.frameworks.null.program import logits
 from benchmarks.tasks.optimizers import Optimizer
 from benchmarks.tasks.task import Batch, TaskError
+
+from .device import Device
+from .program import logits
 
 
 def set_up(seed: int) -> None:

@@ -1,0 +1,1 @@
+"""Frameworks for the tests alone, found as a user's own are: one that computes nothing."""
