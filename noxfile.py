@@ -17,6 +17,8 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
 CONSTRAINTS = ("-c", "constraints.txt")
+TESTS = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", "-m", "not heavy")
+"""One process more than cores: what only waits for a delay leaves its core to another."""
 COMPARED = """
 import sys
 from benchmarks.request import discovery
@@ -68,11 +70,21 @@ def tests(session: nox.Session) -> None:
     What takes minutes is left out: `python -m nox -s tests -- -m heavy` runs that.
     """
     session.install(*CONSTRAINTS, "-e", f".[{extras(session)}]", *groups("tests"))
-    if session.posargs:
-        session.run("pytest", *session.posargs)
-        return
-    session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "not slow")
-    session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "slow and not heavy")
+    session.run("pytest", *(session.posargs or TESTS))
+
+
+@nox.session(default=False)
+def coverage(session: nox.Session) -> None:
+    """Run the tests and require that they cover what needs no GPU.
+
+    Processes that the tests start are followed. It takes several times as long as the tests alone.
+    """
+    wanted = groups("tests", "coverage")
+    session.install(*CONSTRAINTS, "-e", f".[{extras(session)}]", *wanted)
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *(session.posargs or TESTS))
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
 
 
 @nox.session(default=False, python=PYTHONS)
