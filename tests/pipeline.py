@@ -108,8 +108,8 @@ class Pipeline:
         self.monkeypatch.setattr(session, "report", _no_report)
         # The tests' own machine may be as busy as it likes; what a gate does has tests of its own.
         self.monkeypatch.setattr(disturbances, "causes", lambda _record, _normal: {})
-        self.monkeypatch.setattr(floor, "settle", _no_floor)
-        self.monkeypatch.setattr(ceilings, "settle", _no_ceiling)
+        self.monkeypatch.setattr(floor, "settle", no_floor)
+        self.monkeypatch.setattr(ceilings, "settle", no_ceiling)
         for module in (workers, group, sides):
             self.monkeypatch.setattr(module, "WorkerProcess", self._worker)
 
@@ -181,12 +181,14 @@ def _no_report(folder: Path) -> Path:
     return folder / "report.html"
 
 
-def _no_floor(session: Session) -> Floor:
+def no_floor(session: Session) -> Floor:
+    """In the place of ``floor.settle``."""
     del session
     return Floor()
 
 
-def _no_ceiling(made: plan.Plan, out: Path, threads: int) -> Ceiling:
+def no_ceiling(made: plan.Plan, out: Path, threads: int) -> Ceiling:
+    """In the place of ``ceilings.settle``."""
     del made, out, threads
     return Ceiling(reason="not measured")
 
@@ -198,13 +200,23 @@ def _group(pid: int) -> int | None:
         return None
 
 
-if __name__ == "__main__":
+def shorten() -> None:
+    """Have every run of this process be small, without a watch, a floor and ceilings."""
     EFFORTS.update(SHORT)
     selection.BUDGET_S = 0.0
     watching.WATCH_S.update(dict.fromkeys(SHORT, 0.0))
+    floor.settle = no_floor
+    ceilings.settle = no_ceiling
+
+
+def pytest_configure() -> None:
+    """As a plugin (``-p tests.pipeline``) it shortens the runs of the pytest front door."""
+    shorten()
+
+
+if __name__ == "__main__":
+    shorten()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
-    floor.settle = _no_floor
-    ceilings.settle = _no_ceiling
     if sys.argv[1] == WITHOUT:
         session.report = _no_report
     sys.exit(main(sys.argv[2:]))

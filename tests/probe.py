@@ -28,7 +28,7 @@ from benchmarks.tasks import weights
 from benchmarks.tasks.data import sets
 from benchmarks.tasks.data.sets import Dataset
 from benchmarks.tasks.task import Batch, LossPart, Task, draw, features, image, like, tokens
-from benchmarks.worker import sources
+from benchmarks.worker import shortage, sources
 
 SMALL = ("mlp", "simple_cnn", "digits_cnn", "lstm")
 MODES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -38,8 +38,8 @@ MODES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "compile": ("mlp",),
     },
     "tensorflow": {"eager": ("mlp", "simple_cnn"), "graph": SMALL, "xla": ("mlp", "simple_cnn")},
-    "keras_torch": {"eager": SMALL, "compile": ("mlp",)},
-    "jax": {"xla": SMALL},
+    "keras_torch": {"eager": SMALL},
+    "jax": {"xla": ("mlp", "simple_cnn", "lstm")},
 }
 EPOCHS = {
     "torch": ("eager", "script"),
@@ -47,9 +47,12 @@ EPOCHS = {
     "keras_torch": ("eager",),
     "jax": ("xla",),
 }
-TURNED = ("torch", "keras_torch", "jax")
-"""What can compute on a CPU in the layout that is not its own."""
-IN_BOTH = ("simple_cnn", "resnet50_transfer")
+TURNED = {
+    "torch": ("simple_cnn", "resnet50_transfer"),
+    "keras_torch": ("simple_cnn",),
+    "jax": ("simple_cnn",),
+}
+"""What can compute on a CPU in the layout that is not its own, and the models it is tried on."""
 PROGRAMS = Path(__file__).parent / "programs"
 ODD = (
     "own_loss",
@@ -61,7 +64,7 @@ ODD = (
 )
 """Models of ``PROGRAMS`` whose inputs, outputs or losses are others than those of one label."""
 EXACT: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "torch": {"eager": ODD, "compile": ("two_outputs",)},
+    "torch": {"eager": ODD},
     "tensorflow": {"graph": ODD, "eager": ("two_arguments",), "xla": ("two_outputs",)},
     "keras_torch": {"eager": ODD},
     "jax": {"xla": ODD},
@@ -189,7 +192,7 @@ class Probe:
                 changed.asked = replace(changed.asked, layout=layout)
                 if not torch:
                     changed.keras.config.set_image_data_format(layout)
-            for model in IN_BOTH:
+            for model in TURNED[self.name]:
                 self.steps(changed, f"{kind}/{model}", model)
             self.facts[f"epoch/{kind}"] = self._image_epoch(changed)
             data = data_for("image")
@@ -345,8 +348,10 @@ def main() -> None:
     """Probe one framework."""
     name, folder = sys.argv[1], Path(sys.argv[2])
     first = next(iter(MODES[name]))
+    refusal = _refusal(name, first)
     device = frameworks.part(name, "device").Device(Settings(mode=first, threads=1, seed=SEED))
     probe = Probe(name, json.loads((folder / "handoffs.json").read_text()), device)
+    probe.facts["without_a_gpu"] = refusal
     for mode, models in MODES[name].items():
         changed = probe.in_mode(mode)
         probe.facts["settings"][mode] = changed.settings()
@@ -370,6 +375,15 @@ def main() -> None:
     probe.exact()
     (folder / "facts.json").write_text(json.dumps(probe.facts))
     np.savez(folder / "arrays.npz", allow_pickle=False, **probe.arrays)
+
+
+def _refusal(name: str, mode: str) -> str:
+    """What becomes of a stack on a GPU that this process does not see, and why."""
+    try:
+        frameworks.part(name, "device").Device(Settings(mode=mode, device="cuda"))
+    except Exception as error:
+        return f"{shortage.status(error, 'cuda')} {error}"
+    return "it was made"
 
 
 def _number(program: Any, value: Any) -> float:

@@ -1,6 +1,7 @@
 """What a user types is understood, or answered in one line; text and data do not mix."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,25 +21,13 @@ Capture = pytest.CaptureFixture[str]
     ("arguments", "message"),
     [
         (["--models", "nope"], r"unknown model 'nope'; there are: .*mlp"),
-        (["--phases", "nope"], r"unknown phase 'nope'; there are: .*forward"),
-        (["--stacks", "nope"], r"unknown stack 'nope'; there are: torch-eager, "),
-        (["--effort", "nope"], "unknown effort 'nope'; there are: quick, standard, release$"),
-        (["--device", "nope"], "unknown device 'nope'; there are: cpu, cuda$"),
-        (["--precision", "nope"], "unknown precision 'nope'; there are: .*float32"),
         (["--data", "nope", "--phases", "epoch"], "'nope'.*digits.*fashion-mnist"),
-        (["--models-dir", "nope"], "--models-dir nope: there is no such folder$"),
-        (["--batch", "0"], "batch is 0; it must be at least 1$"),
         (["--batch", "many"], r"argument --batch: invalid int value: 'many'"),
-        (["--timeout", "-1"], r"timeout is -1 s; it must be more than 0 and at most a week$"),
-        (["--timeout", "nan"], r"timeout is nan s; it must be more than 0 and at most a week$"),
-        (["--budget", "nan"], r"the budget is nan s; it must be more than 0$"),
-        (["--seed", "-1"], r"seed is -1; it must be 0 to 4294967295$"),
         (
             ["--stacks", "null-a@x", "--python", "x=python3", "--python", "x=python3"],
             "--python x is given twice: a name is one environment's$",
         ),
         (["--shard", "half"], r"argument --shard: 'half' is not i/n, for example 1/4"),
-        (["--shard", "3/2"], "shard 3/2; write i/n with 1 <= i <= n, for example 1/4$"),
         (["--resume", "no-such-run"], "there is no run 'no-such-run' to resume in "),
         (["--resume"], "there is no run 'latest' to resume in "),
         (
@@ -51,13 +40,13 @@ Capture = pytest.CaptureFixture[str]
 def test_bad_input_is_one_line_and_a_code(
     pipeline: Pipeline, capsys: Capture, arguments: list[str], message: str
 ) -> None:
+    """What the plan refuses, of which this holds one, is tested there."""
     assert pipeline.call(*arguments).code == 2
     shown = capsys.readouterr()
     assert shown.out == ""
     (line,) = shown.err.splitlines()
     assert line.startswith("twinbench: ")
-    with pytest.raises(AssertionError, match=message):
-        raise AssertionError(line)
+    assert re.search(message, line)
     assert pipeline.groups == []
     assert not pipeline.out.exists()
 

@@ -14,6 +14,7 @@ import pytest
 from benchmarks.results import journal
 from benchmarks.results.records import Exit
 from benchmarks.worker.process import WorkerProcess
+from tests.killing import WHOLE
 from tests.pipeline import ROOT, SHORT, Pipeline
 
 MOST_FRAMES, MOST_MODULES = 9, 6
@@ -77,7 +78,7 @@ def test_a_run_that_is_killed_after_any_event_is_completed_when_it_is_taken_up(
     )
     codes = json.loads(done.stdout)
     assert set(codes) == {0}
-    kinds = [entry["kind"] for entry in events(tmp_path / str(len(codes) - 1))]
+    kinds = [entry["kind"] for entry in events(tmp_path / WHOLE)]
     assert kinds.index("calibrating") < kinds.index("launch")
     assert (kinds.count("run"), kinds.count("calibrated"), kinds.count("end")) == (2, 3, 2)
     assert len(codes) - 1 == len(kinds)

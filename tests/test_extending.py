@@ -167,10 +167,10 @@ def _write(path: Path, code: str) -> None:
     path.write_text(code.lstrip())
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as a user has it, with one model and all that is their own."""
-    mine = tmp_path / "models"
+    mine = tmp_path_factory.mktemp("own") / "models"
     _write(mine / "mixer" / "__init__.py", TASK)
     _write(mine / "mixer" / "torch.py", TORCH)
     _write(mine / "mixer" / "keras.py", KERAS)
@@ -182,11 +182,14 @@ def folder(tmp_path: Path) -> Path:
     return mine
 
 
-def _verified(folder: Path, scratch: Path, trainer: str) -> tuple[int, Parity, str]:
+@pytest.fixture(scope="module")
+def verified(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Parity]:
+    """The exit code of a verification with both trainers on both sides, and what it found."""
     missing = framework_status(("torch", "tensorflow", "keras"))
     if missing:
         pytest.skip(missing)
-    stacks = ",".join(f"{stack}+{trainer}" for stack in STACKS)
+    scratch = tmp_path_factory.mktemp("verified")
+    stacks = ",".join(f"{stack}+{trainer}" for stack in STACKS for trainer in ("own", "lazy"))
     words = ("--models-dir", str(folder), "--models", "mixer", "--stacks", stacks)
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "verify", "--json", *words, "--out", str(scratch)],
@@ -198,9 +201,7 @@ def _verified(folder: Path, scratch: Path, trainer: str) -> tuple[int, Parity, s
         check=False,
     )
     assert done.stdout, done.stderr
-    rows = json.loads(done.stdout)
-    assert rows, done.stderr
-    return done.returncode, from_json(Parity, rows[0]["parity"]), done.stderr
+    return done.returncode, from_json(Parity, json.loads(done.stdout)[0]["parity"])
 
 
 def test_all_that_is_a_users_own_is_found_by_its_file_and_planned(folder: Path) -> None:
@@ -220,9 +221,8 @@ def test_all_that_is_a_users_own_is_found_by_its_file_and_planned(folder: Path) 
 
 
 @pytest.mark.slow
-def test_a_users_own_model_layer_loss_and_trainer_are_proven(folder: Path, tmp_path: Path) -> None:
-    code, proof, said = _verified(folder, tmp_path, "own")
-    assert code == 0, said
+def test_a_users_own_model_layer_loss_and_trainer_are_proven(verified: tuple[int, Parity]) -> None:
+    _, proof = verified
     assert (proof.status, proof.reason) == ("proven", None)
     assert proof.adapters == ("torch", "tensorflow")
     assert proof.largest_error <= 1e-9
@@ -240,9 +240,9 @@ def test_a_users_own_model_layer_loss_and_trainer_are_proven(folder: Path, tmp_p
 
 
 @pytest.mark.slow
-def test_a_trainer_that_forgets_the_update_is_refused(folder: Path, tmp_path: Path) -> None:
-    code, proof, said = _verified(folder, tmp_path, "lazy")
-    assert code == 4, said
+def test_a_trainer_that_forgets_the_update_is_refused(verified: tuple[int, Parity]) -> None:
+    code, proof = verified
+    assert code == 4
     assert proof.status == "proven"
     for stack in STACKS:
         (wrong,) = (c for c in proof.timed if c.stack == f"{stack}+lazy" and not c.ok)

@@ -98,7 +98,7 @@ def probed(tmp_path_factory: pytest.TempPathFactory, handoffs: dict[str, Any]) -
             continue
         folder = tmp_path_factory.mktemp(name)
         own = {variable: str(folder / variable.lower()) for variable in facts.cache_env}
-        own["KERAS_HOME"] = str(folder / "keras")
+        own |= {"KERAS_HOME": str(folder / "keras"), "CUDA_VISIBLE_DEVICES": ""}
         (folder / "keras").mkdir()
         (folder / "keras" / "keras.json").write_text('{"image_data_format": "channels_first"}')
         (folder / "handoffs.json").write_text(json.dumps(handoffs))
@@ -389,36 +389,13 @@ def test_all_devices_report_the_same_settings(probed: dict[str, Found], framewor
         assert settings.keys() == torch.keys()
 
 
-NO_GPU = """
-import sys
-from benchmarks import frameworks
-from benchmarks.worker import shortage
-from benchmarks.frameworks.contracts import Settings
-
-mode = next(iter(frameworks.facts(sys.argv[1]).modes))
-try:
-    frameworks.part(sys.argv[1], "device").Device(Settings(mode=mode, device="cuda"))
-except Exception as error:
-    print(shortage.status(error, "cuda"), error)
-"""
-
-
-@pytest.mark.parametrize("name", sorted(probe.MODES))
-def test_a_framework_that_sees_no_gpu_is_unsupported_there(name: str, tmp_path: Path) -> None:
-    if _missing(name):
-        pytest.skip(f"{name} is not installed")
-    hidden = {"CUDA_VISIBLE_DEVICES": "", "KERAS_HOME": str(tmp_path), "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(
-        [sys.executable, "-c", NO_GPU, name],
-        cwd=ROOT,
-        env=dict(os.environ) | dict(frameworks.facts(name).env) | hidden,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.stdout.startswith("unsupported "), done.stdout + done.stderr[-2000:]
-    assert " sees no " in done.stdout
+@pytest.mark.parametrize("framework", sorted(probe.MODES))
+def test_a_framework_that_sees_no_gpu_is_unsupported_there(
+    probed: dict[str, Found], framework: str
+) -> None:
+    told = _of(probed, framework).facts["without_a_gpu"]
+    assert told.startswith("unsupported ")
+    assert " sees no " in told
 
 
 # --- data -----------------------------------------------------------------------------------------
@@ -501,7 +478,7 @@ def test_the_other_layout_changes_the_order_of_numbers_and_nothing_else(
     probed: dict[str, Found], framework: str
 ) -> None:
     found = _of(probed, framework)
-    for model in probe.IN_BOTH:
+    for model in probe.TURNED[framework]:
         usual, turned = (found.facts["losses"][f"{kind}/{model}"] for kind in ("usual", "turned"))
         assert turned == pytest.approx(usual, rel=1e-4)
         logits = [found.arrays[f"losses/{kind}/{model}"] for kind in ("usual", "turned")]

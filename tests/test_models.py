@@ -6,8 +6,10 @@ from collections.abc import Callable
 from ctypes import c_float
 from dataclasses import replace
 from math import prod
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.frameworks.description import Description, Node, Output, Weight
@@ -15,6 +17,7 @@ from benchmarks.proof import costs, precision
 from benchmarks.request import discovery, plan
 from benchmarks.request.selection import Selection
 from benchmarks.results.records import LayerWork
+from benchmarks.tasks import weights
 from benchmarks.tasks.layers import kinds
 from benchmarks.tasks.optimizers import SGD, Adam, RMSprop
 from benchmarks.tasks.task import Size, Task, TaskError, check, classes, image
@@ -268,3 +271,82 @@ def test_optimizer_constants_are_those_of_float32(part: Callable[[], Any]) -> No
     value = part()
     assert value == c_float(value).value
     assert Adam().beta_2 != 0.999
+
+
+@pytest.mark.slow
+def test_the_layers_of_the_small_network_are_those_counted_by_hand() -> None:
+    found = described.work("simple_cnn")
+    assert [(one.name, one.parameters, one.output) for one in found] == [
+        ("conv1", 3 * 3 * 3 * 32 + 32, 30 * 30 * 32),
+        ("conv2", 3 * 3 * 32 * 16 + 16, 13 * 13 * 16),
+        ("dense", 576 * 10 + 10, 10),
+    ]
+
+
+@pytest.mark.slow
+def test_a_frozen_network_is_not_passed_backward() -> None:
+    frozen, whole = (
+        costs.bytes_of(described.work(name), discovery.task(name), "backward", 1, "float32") or 0
+        for name in ("resnet50_transfer", "resnet50")
+    )
+    assert 0 < frozen < 0.02 * whole
+
+
+@pytest.mark.slow
+def test_every_shipped_model_is_counted() -> None:
+    for name in discovery.names("models"):
+        task, layers = discovery.task(name), described.work(name)
+        assert (costs.bytes_of(layers, task, "train_step", 1, "float32") or 0) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["mlp", "simple_cnn", "digits_cnn", "lstm"])
+def test_the_values_of_every_small_model_survive_float32(model: str) -> None:
+    told = described.told(model)
+    keys = {
+        f"{node.path}.{name}": {
+            "shape": one.shape,
+            "name": name,
+            "kind": node.kind,
+            "start": one.start,
+        }
+        for node in told.nodes
+        for name, one in node.weights.items()
+    }
+    made = weights.generate(keys, 0)
+    assert made
+    for name, values in made.items():
+        assert np.array_equal(values, values.astype(np.float32)), name
+        assert np.isfinite(values).all(), name
+        assert (np.abs(values) > 0).all(), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", discovery.names("models"))
+@pytest.mark.parametrize("kept", ["float32", "tf32", "bfloat16", "float16"])
+@pytest.mark.parametrize("effort", described.EFFORTS)
+def test_no_shipped_model_passes_with_weights_that_were_never_updated(
+    tmp_path: Path, model: str, kept: str, effort: str
+) -> None:
+    task, layers = discovery.task(model), described.work(model, effort)
+    size = task.size(effort)
+    layer = next(la for la in reversed(layers) if la.trainable)
+    names = [f"{layer.name}.{weight}" for weight in ("kernel", "bias")]
+    files = (tmp_path / "reference.npz", tmp_path / "written.npz")
+    start = np.ones(8)
+    for path, step in zip(files, (0.01, 0.0), strict=True):
+        arrays = {f"update/{name}": step * start for name in names}
+        arrays |= {f"size/{name}": np.asarray(np.linalg.norm(start)) for name in names}
+        np.savez(path, allow_pickle=False, **arrays)
+    (check,) = precision.timed_checks(
+        layers,
+        task.at(size.shapes),
+        "torch-eager",
+        precision=kept,
+        batch=size.batch,
+        reference=files[0],
+        written=files[1],
+    )
+    assert (check.quantity, check.error) == ("update", 1.0)
+    assert 0 < check.bound <= precision.MOST
+    assert not check.ok

@@ -7,20 +7,27 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.frameworks import facts
 from benchmarks.machine.environment import framework_status
+from benchmarks.proof import group
+from benchmarks.proof.sides import Sides
+from benchmarks.request import plan
+from benchmarks.request.selection import Selection
 from benchmarks.results.codec import from_json
-from benchmarks.results.records import Parity
+from benchmarks.results.records import Parity, Stack
 from benchmarks.tasks.optimizers import Own
 from benchmarks.tasks.task import LossPart, Objective, Task, TaskError, check, constant, draw, noise
 from tests.objectives.tiny_gan import TASK
 
 ROOT = Path(__file__).parent.parent
 FOLDER = Path(__file__).parent / "objectives"
+BOTH = ("torch-eager", "tensorflow-graph")
 PART = LossPart("binary_cross_entropy", "output", "ones")
 OWN_LOSSES = {
     "torch": '''
@@ -117,66 +124,23 @@ def test_objectives_that_cannot_be_are_refused_in_one_line(task: Task, said: str
         check(task)
 
 
-def _copy(scratch: Path, **changes: tuple[str, str]) -> Path:
-    """The folder of models, with one text put for another in some files."""
-    folder = scratch / "models"
-    shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for name, (old, new) in changes.items():
-        path = folder / "tiny_gan" / f"{name}.py"
+def _copy(scratch: Path, name: str, **changes: tuple[str, str]) -> Path:
+    """A model of that name: the shipped one, with one text put for another in some files."""
+    model = scratch / "models" / name
+    shutil.copytree(FOLDER / "tiny_gan", model, ignore=shutil.ignore_patterns("__pycache__"))
+    for dialect, (old, new) in changes.items():
+        path = model / f"{dialect}.py"
         code = path.read_text()
         assert code.count(old) == 1
         path.write_text(code.replace(old, new))
-    return folder
+    return model
 
 
-def _verified(folder: Path, scratch: Path, stacks: str) -> tuple[int, Parity, str]:
-    packages = ["torch", "tensorflow", "keras"] + (["jax"] if "jax" in stacks else [])
-    missing = framework_status(tuple(packages))
-    if missing:
-        pytest.skip(missing)
-    words = ("--models-dir", str(folder), "--models", "tiny_gan", "--stacks", stacks)
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "verify", "--json", *words, "--out", str(scratch)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert done.stdout, done.stderr
-    rows = json.loads(done.stdout)
-    return done.returncode, from_json(Parity, rows[0]["parity"]), done.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "stacks",
-    [
-        "torch-eager,torch-compile,tensorflow-graph,tensorflow-xla",
-        "torch-eager,jax-xla,keras_torch-eager",
-        pytest.param("torch-eager,keras_torch-compile", marks=pytest.mark.heavy),
-    ],
-)
-def test_both_objectives_are_proven_and_checked_as_they_are_timed(
-    tmp_path: Path, stacks: str
-) -> None:
-    code, proof, said = _verified(FOLDER, tmp_path, stacks)
-    assert code == 0, said
-    assert proof.status == "proven"
-    assert {"after_steps_task", "gradients", "input_gradients"} <= set(proof.max_rel_error)
-    for stack in stacks.split(","):
-        checks = {c.quantity: c for c in proof.timed if c.stack == stack}
-        assert set(checks) == {"output", "loss", "update"}
-        assert all(check.ok for check in checks.values()), checks
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("honest", [True, False])
-def test_losses_of_the_twins_own_are_proven_part_by_part(tmp_path: Path, honest: bool) -> None:
-    folder = _copy(tmp_path)
-    task = (folder / "tiny_gan" / "__init__.py").read_text()
-    before, loss = task.split("objectives=(")[0], "loss=None,\n"
-    (folder / "tiny_gan" / "__init__.py").write_text(
+def _own_losses(model: Path, losses: Mapping[str, str]) -> None:
+    """Have a copied model take losses of its own, each dialect these."""
+    path = model / "__init__.py"
+    before, loss = path.read_text().split("objectives=(")[0], "loss=None,\n"
+    path.write_text(
         before
         + f"""objectives=(
         Objective(name="discriminator", trains=("discriminator",), {loss}),
@@ -185,28 +149,95 @@ def test_losses_of_the_twins_own_are_proven_part_by_part(tmp_path: Path, honest:
 )
 """
     )
-    for dialect, losses in OWN_LOSSES.items():
-        wrong = dialect == "keras" and not honest
-        path = folder / "tiny_gan" / f"{dialect}.py"
-        planted = losses.replace('{"fooled": _cross', '{"fooled": 0.5 * _cross')
-        assert (planted != losses) == (dialect == "keras")
-        path.write_text(path.read_text() + (planted if wrong else losses))
-    code, proof, said = _verified(folder, tmp_path, "torch-eager,tensorflow-graph")
-    if honest:
-        assert (code, proof.status) == (0, "proven"), said
-        return
-    assert (code, proof.status) == (4, "failed"), said
-    assert proof.reason is not None
-    assert "generator.fooled" in proof.reason
+    for dialect, code in losses.items():
+        path = model / f"{dialect}.py"
+        path.write_text(path.read_text() + code)
+
+
+def _need(*names: str) -> None:
+    needed = {package for name in names for package in facts(name).packages}
+    if missing := framework_status(tuple(needed)):
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[Sides]:
+    """The workers that prove one model after the other."""
+    _need("torch", "tensorflow")
+    with group.opened(tuple(map(Stack.parse, BOTH)), Selection()) as found:
+        yield found
+
+
+def _proven(model: Path, both: Sides) -> Parity:
+    made = plan.make(
+        Selection(
+            models=(model.name,), models_dir=model.parent, stacks=BOTH, phases=("train_step",)
+        )
+    )
+    with group.proof(made.groups[0], made.selection, both) as found:
+        return found.parity
 
 
 @pytest.mark.slow
-def test_an_objective_whose_gradient_is_cut_on_one_side_is_no_twin(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stacks", "own"),
+    [
+        (BOTH, True),
+        (("torch-eager", "jax-xla"), False),
+        pytest.param(("torch-compile", "tensorflow-xla"), False, marks=pytest.mark.heavy),
+        pytest.param(
+            ("torch-eager", "keras_torch-eager", "keras_torch-compile"),
+            False,
+            marks=pytest.mark.heavy,
+        ),
+    ],
+)
+def test_both_objectives_are_proven_and_checked_as_they_are_timed(
+    tmp_path: Path, stacks: tuple[str, ...], own: bool
+) -> None:
+    _need(*(Stack.parse(stack).framework for stack in stacks))
+    model = _copy(tmp_path, "gan")
+    if own:
+        _own_losses(model, OWN_LOSSES)
+    place = ("--models-dir", str(model.parent), "--out", str(tmp_path))
+    words = ("--models", "gan", "--stacks", ",".join(stacks), *place)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "verify", "--json", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    proof = from_json(Parity, json.loads(done.stdout)[0]["parity"])
+    assert proof.status == "proven"
+    assert {"after_steps_task", "gradients", "input_gradients"} <= set(proof.max_rel_error)
+    for stack in stacks:
+        checks = {c.quantity: c for c in proof.timed if c.stack == stack}
+        assert set(checks) == {"output", "loss", "update"}
+        assert all(check.ok for check in checks.values()), checks
+
+
+@pytest.mark.slow
+def test_an_objective_that_is_another_on_one_side_is_named(tmp_path: Path, both: Sides) -> None:
+    model = _copy(tmp_path, "gan_halved")
+    wrong = OWN_LOSSES["keras"].replace('{"fooled": _cross', '{"fooled": 0.5 * _cross')
+    assert wrong != OWN_LOSSES["keras"]
+    _own_losses(model, OWN_LOSSES | {"keras": wrong})
+    proof = _proven(model, both)
+    assert proof.status == "failed"
+    assert "generator.fooled" in (proof.reason or "")
+
+
+@pytest.mark.slow
+def test_an_objective_whose_gradient_is_cut_on_one_side_is_no_twin(
+    tmp_path: Path, both: Sides
+) -> None:
     cut = (
         "self.discriminator(self.generator(noise))}",
         "self.discriminator(self.generator(noise).detach())}",
     )
-    folder = _copy(tmp_path, torch=cut)
-    code, proof, said = _verified(folder, tmp_path, "torch-eager,tensorflow-graph")
-    assert (code, proof.status) == (4, "failed"), said
+    proof = _proven(_copy(tmp_path, "gan_cut", torch=cut), both)
+    assert proof.status == "failed"
     assert any("PyTorch" in cause.cause and "gradient" in cause.cause for cause in proof.diagnosis)

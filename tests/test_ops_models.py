@@ -32,11 +32,9 @@ CASES = [
 ]
 
 LIGHT = {
-    ("mlp", "torch-eager"),
-    ("mlp", "tensorflow-graph"),
     ("simple_cnn", "torch-eager"),
     ("lstm", "tensorflow-graph"),
-    ("digits_cnn", "torch-compile"),
+    ("mlp", "torch-compile"),
 }
 """One of each kind of recording; the others take as long each, and are asked for by -m heavy."""
 

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.pair.command import told
-from benchmarks.proof import prove
+from benchmarks.proof import outcome, prove
 from benchmarks.proof.sides import Sides, UsageError
 from benchmarks.tasks.task import TaskError
 from tests.pairing import asked, cases, opened
@@ -52,12 +52,26 @@ OWN = cases("own.tsv")
 """Honest pairs: two inputs, an own loss, branches, a tower, attention, own layers, tied weights."""
 PLANTED = cases("planted.tsv")
 """Errors that people make, each with an honest control, and what must be told of it."""
+ROBUST = cases("robust.tsv")
+"""Every usual kind of model, neither side tuned to the other."""
+ENGINES = ("keras_torch", "jax")
+"""Engines beside TensorFlow."""
+SMALL = ("small", "wrong_relu6")
+"""Pairs of ``ROBUST`` that are proven, or not, on every engine."""
+LARGE = ("unet", "bilstm", "text_transformer", "vit")
+"""The same of many kinds of layers, which JAX compiles one by one."""
 
 
 @pytest.fixture(scope="module")
 def both() -> Iterator[Sides]:
     with opened() as found:
         yield found
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Iterator[tuple[str, Sides]]:
+    with opened(request.param) as found:
+        yield request.param, found
 
 
 def test_every_pair_has_a_right_answer() -> None:
@@ -104,6 +118,48 @@ def test_a_planted_error_is_named_and_its_honest_control_proven(both: Sides, nam
     assert proof.status == status, proof.reason
     assert must in "\n".join(told(proof))
     assert line in ([], [proof.diagnosis[0].fix if proof.diagnosis else ""])
+
+
+def _robust(name: str, engine: str = "tensorflow") -> outcome.Asked:
+    torch, keras, words, *_ = ROBUST[name]
+    return asked(torch, keras, words, engine=engine).asked()
+
+
+def _answered_rightly(proof: outcome.Proof, name: str) -> None:
+    *_, status, must, line = ROBUST[name]
+    assert proof.status == status, "\n".join(told(proof))
+    assert must in "\n".join(told(proof))
+    assert (proof.reason is None) == (status == "proven")
+    if status == "proven":
+        assert max(proof.errors.values()) <= 1e-9
+        assert {"output", "loss"} <= proof.errors.keys()
+        assert proof.match.complete
+        assert proof.diagnosis == ()
+    else:
+        assert proof.diagnosis[0].where
+        assert proof.diagnosis[0].cause
+        assert proof.diagnosis[0].fix == line
+
+
+def test_there_are_robust_pairs_and_wrong_ones() -> None:
+    wrong = [name for name, case in ROBUST.items() if case[3] != "proven"]
+    assert len(ROBUST) - len(wrong) >= 24
+    assert len(wrong) >= 6
+    assert all(ROBUST[name][4] for name in wrong)
+    assert {*SMALL, *LARGE} <= ROBUST.keys()
+
+
+@pytest.mark.parametrize("name", ROBUST)
+def test_a_pair_of_any_usual_kind_is_answered_rightly(both: Sides, name: str) -> None:
+    _answered_rightly(prove.proven(_robust(name), both), name)
+
+
+@pytest.mark.parametrize(
+    "name", [*SMALL, *(pytest.param(n, marks=pytest.mark.heavy) for n in LARGE)]
+)
+def test_an_engine_is_answered_rightly(engine: tuple[str, Sides], name: str) -> None:
+    chosen, sides = engine
+    _answered_rightly(prove.proven(_robust(name, chosen), sides), name)
 
 
 def test_constants_that_differ_can_be_made_equal(both: Sides) -> None:

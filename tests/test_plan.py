@@ -234,8 +234,3 @@ def test_a_variant_that_was_stored_before_it_could_change_more_changes_no_more()
     assert options.from_stored(stored).variants == (
         Variant(label="old", python="envs/old/bin/python"),
     )
-
-
-def test_more_effort_is_more_launches() -> None:
-    launches = [EFFORTS[name].launches for name in ("quick", "standard", "release")]
-    assert launches == [3, 7, 15]

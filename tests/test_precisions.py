@@ -18,7 +18,6 @@ import pytest
 from benchmarks import frameworks
 from benchmarks.frameworks.contracts import Placed, Settings
 from benchmarks.machine.environment import framework_status
-from benchmarks.proof import costs, group, outcome, prove
 from benchmarks.proof import precision as bounds
 from benchmarks.request import discovery, plan
 from benchmarks.request.selection import Selection, SelectionError
@@ -26,7 +25,7 @@ from benchmarks.results.codec import from_json
 from benchmarks.results.records import LayerWork, Parity, Stack
 from benchmarks.tasks import weights
 from benchmarks.tasks.task import draw
-from benchmarks.worker import checks, shortage, sources
+from benchmarks.worker import checks, shortage
 from benchmarks.worker.phases._protocol import Session
 from benchmarks.worker.process import WorkerError, WorkerProcess
 
@@ -88,57 +87,6 @@ def test_products_of_rounded_numbers_pass_their_own_bound_and_no_finer_one(
     assert not checked(tmp_path, "float32", exact, low)
     if precision == "bfloat16":
         assert not checked(tmp_path, "float16", exact, rounded(low, 4))
-
-
-@pytest.fixture(scope="module")
-def described() -> dict[tuple[str, str], tuple[LayerWork, ...]]:
-    """The layers of every shipped model as PyTorch runs it, by model and effort."""
-    if missing := framework_status(frameworks.facts("torch").packages):
-        pytest.skip(missing)
-    found = {}
-    with group.opened((Stack("torch", "eager"),), Selection()) as every:
-        for model, effort in itertools.product(discovery.names("models"), EFFORTS):
-            task = discovery.task(model)
-            shaped = task.at(task.size(effort).shapes)
-            asked = outcome.Asked(source=sources.of_model(model), task=shaped, batch=2)
-            told, _ = prove.matched(asked, every)
-            found[model, effort] = costs.layers(told["torch"])
-    return found
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("model", discovery.names("models"))
-@pytest.mark.parametrize("precision", ["float32", *LOW])
-@pytest.mark.parametrize("effort", EFFORTS)
-def test_no_shipped_model_passes_with_weights_that_were_never_updated(
-    tmp_path: Path,
-    described: dict[tuple[str, str], tuple[LayerWork, ...]],
-    model: str,
-    precision: str,
-    effort: str,
-) -> None:
-    task, layers = discovery.task(model), described[model, effort]
-    size = task.size(effort)
-    layer = next(la for la in reversed(layers) if la.trainable)
-    names = [f"{layer.name}.{weight}" for weight in ("kernel", "bias")]
-    files = (tmp_path / "reference.npz", tmp_path / "written.npz")
-    start = np.ones(8)
-    for path, step in zip(files, (0.01, 0.0), strict=True):
-        arrays = {f"update/{name}": step * start for name in names}
-        arrays |= {f"size/{name}": np.asarray(np.linalg.norm(start)) for name in names}
-        np.savez(path, allow_pickle=False, **arrays)
-    (check,) = bounds.timed_checks(
-        layers,
-        task.at(size.shapes),
-        "torch-eager",
-        precision=precision,
-        batch=size.batch,
-        reference=files[0],
-        written=files[1],
-    )
-    assert (check.quantity, check.error) == ("update", 1.0)
-    assert 0 < check.bound <= bounds.MOST
-    assert not check.ok
 
 
 def test_a_mixed_bound_is_the_sum_of_its_parts() -> None:

@@ -11,11 +11,6 @@ import pytest
 from profilers import nvml
 from tests.fake_nvml import GIB, FakeGpu, FakeNvml
 
-NO_GPU_CODE = {
-    name: value
-    for name, value in vars(pynvml).items()
-    if name.startswith("NVML_ERROR_") and isinstance(value, int)
-}
 TWO = (FakeGpu(uuid="GPU-a", name="First"), FakeGpu(uuid="GPU-b", name="Second"))
 
 
@@ -34,17 +29,6 @@ def test_every_figure_of_a_gpu_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.parametrize("code", sorted(set(NO_GPU_CODE.values())))
-def test_every_code_at_start_becomes_a_reason_that_names_it(
-    monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    FakeNvml(errors={"nvmlInitWithFlags": code}).install(monkeypatch)
-    found, reason = nvml.devices()
-    assert found == ()
-    assert reason is not None
-    assert reason.startswith(f"{type(pynvml.NVMLError(code)).__name__} ({code}): ")
-
-
 @pytest.mark.parametrize(
     ("code", "words"),
     [
@@ -57,7 +41,9 @@ def test_every_code_at_start_becomes_a_reason_that_names_it(
 )
 def test_the_reason_says_what_to_do(monkeypatch: pytest.MonkeyPatch, code: int, words: str) -> None:
     FakeNvml(errors={"nvmlInitWithFlags": code}).install(monkeypatch)
-    assert words in str(nvml.devices()[1])
+    found, reason = nvml.devices()
+    assert found == ()
+    assert words in str(reason)
 
 
 def test_a_machine_without_the_library_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:

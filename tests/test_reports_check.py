@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from benchmarks.results.records import Exit, Run
+from reports.trends import check
 from reports.__main__ import main
 from reports.runs.baselines import CHECKS, accept, mark, marks
 from reports.runs.load import LoadError, NoRunError
 from reports.runs.store import read
 from reports.trends.check import Check, fence, gate, measure_again
-from tests.pipeline import ROOT, TINY
+from tests.pipeline import Pipeline
 from tests.report_series import CASE_A, CASE_B, RATIO, environment, failed, run, store
 
 Capture = pytest.CaptureFixture[str]
@@ -263,50 +264,56 @@ def test_the_command_line_tells_text_data_and_code_apart(tmp_path: Path, capsys:
     assert main(["check", run(1).run_id, "--out", str(tmp_path)]) == Exit.NOTHING
 
 
-def program(folder: Path, *words: str, slow: float = 1.0) -> subprocess.CompletedProcess[str]:
-    """A command of ours with the null stack b slowed, and with a device lock of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", *words, "--out", str(folder / "results")],
-        cwd=ROOT,
-        env=os.environ | {"TWINBENCH_NULL": json.dumps({"slow": slow}), "TMPDIR": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 @pytest.mark.slow
-def test_the_whole_gate_with_real_runs(tmp_path: Path) -> None:
-    measure = ("benchmarks", "run", *TINY, "--phases", "forward")
-    gate_ = ("reports", "check", "--json")
-    for _ in range(2):
-        assert program(tmp_path, *measure).returncode == 0
-    unchanged = program(tmp_path, *gate_)
-    assert unchanged.returncode == 0, unchanged.stderr
-    told = json.loads(unchanged.stdout)
-    sound = told["baseline"] if told["flags"] else told["run"]  # a run once flagged is no baseline
+def test_the_whole_gate_with_real_runs(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Small runs of the null framework, all in this process, with null-b slowed in some of them."""
+    again: dict[str, float] = {}
 
-    assert program(tmp_path, *measure, slow=1.5).returncode == 0
-    cleared = program(tmp_path, *gate_)  # the second look finds the stack as it was
-    found = json.loads(cleared.stdout)
-    assert (cleared.returncode, found["baseline"]) == (0, sound), cleared.stderr
+    def here(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        capsys.readouterr()
+        code = pipeline.call(*words[4:], **again).code  # behind python -m benchmarks run
+        return subprocess.CompletedProcess(words, code, stdout=capsys.readouterr().out)
+
+    def measured(**control: float) -> None:
+        assert pipeline.run("--phases", "forward", "--launches", "3", **control).code == 0
+
+    def told(**control: float) -> dict[str, Any]:
+        again.clear()
+        again.update(control)
+        capsys.readouterr()
+        code = main(["check", "--json", "--out", str(pipeline.out)])
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        assert found["exit"] == code
+        return found
+
+    monkeypatch.setattr(check, "subprocess", SimpleNamespace(run=here, PIPE=subprocess.PIPE))
+    measured()
+    measured()
+    unchanged = told()
+    assert unchanged["exit"] == 0
+    # A run that was once flagged is no baseline.
+    sound = unchanged["baseline"] if unchanged["flags"] else unchanged["run"]
+
+    measured(slow=2.0)
+    cleared = told()  # the second look finds the stack as it was
+    assert (cleared["exit"], cleared["baseline"]) == (0, sound)
     # The ratio is flagged, and where the canary held still the time in canary loops is, too.
-    assert {flag["regressed"] for flag in found["flags"]} == {False}
+    assert {flag["regressed"] for flag in cleared["flags"]} == {False}
 
-    assert program(tmp_path, *measure, slow=1.5).returncode == 0
-    slowed = program(tmp_path, *gate_, slow=1.5)
-    found = json.loads(slowed.stdout)
-    assert (slowed.returncode, found["exit"]) == (1, 1), slowed.stderr
-    confirmed = [flag for flag in found["flags"] if flag["regressed"]]
+    measured(slow=2.0)
+    slowed = told(slow=2.0)
+    assert slowed["exit"] == Exit.REGRESSION
+    confirmed = [flag for flag in slowed["flags"] if flag["regressed"]]
     # A machine that slows down meanwhile adds the other stack's own time, and never its ratio.
     assert "null-b" in {flag["slower"].rpartition(".")[2] for flag in confirmed}
     (ratio,) = (flag for flag in confirmed if flag["found"]["kind"] == "ratio")
     assert ratio["slower"].endswith("null-b")
-    assert ratio["found"]["factor"] == pytest.approx(1.5, abs=0.35)  # beside whatever else runs
+    assert ratio["found"]["factor"] == pytest.approx(2.0, abs=0.7)  # beside whatever else runs
     assert ratio["pooled"]["launches"] == [3, 6]
-    assert found["confirmation"] != found["run"]
+    assert slowed["confirmation"] != slowed["run"]
 
-    assert program(tmp_path, *measure).returncode == 0
-    mended = json.loads(program(tmp_path, *gate_).stdout)
+    measured()
+    mended = told()
     assert (mended["exit"], mended["baseline"]) == (0, sound)  # not the slow run in between

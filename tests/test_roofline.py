@@ -11,7 +11,6 @@ from benchmarks.results.machine import Ceiling
 from benchmarks.results.records import Case, Launch, LayerWork
 from benchmarks.tasks.optimizers import Adam
 from profilers import roofline
-from tests import described
 
 PEAK, BANDWIDTH = 1e12, 1e11
 
@@ -93,30 +92,6 @@ def test_of_a_table_the_rows_looked_up_are_counted() -> None:
     assert costs.bytes_of(table, task, "forward", 2, "float32") == 4 * (ids + maps + 2 * maps)
     whole = costs.bytes_of(table, task, "forward", 1000, "float32")
     assert whole == 4 * (1000 * 80 + 20_000 * 128 + 2 * 1000 * 80 * 128)
-
-
-@pytest.mark.slow
-def test_the_layers_of_the_small_network_are_those_counted_by_hand() -> None:
-    found = described.work("simple_cnn")
-    assert [(one.name, one.parameters, one.output) for one in found] == [
-        (one.name, one.parameters, one.output) for one in SMALL
-    ]
-
-
-@pytest.mark.slow
-def test_a_frozen_network_is_not_passed_backward() -> None:
-    frozen, whole = (
-        costs.bytes_of(described.work(name), discovery.task(name), "backward", 1, "float32") or 0
-        for name in ("resnet50_transfer", "resnet50")
-    )
-    assert 0 < frozen < 0.02 * whole
-
-
-@pytest.mark.slow
-def test_every_shipped_model_is_counted() -> None:
-    for name in discovery.names("models"):
-        task, layers = discovery.task(name), described.work(name)
-        assert (costs.bytes_of(layers, task, "train_step", 1, "float32") or 0) > 0
 
 
 def case(seconds: float) -> Case:

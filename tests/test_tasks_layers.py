@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from pathlib import Path
@@ -19,17 +15,10 @@ from numpy.typing import NDArray
 from benchmarks.tasks.layers import Kind, Part, Slot, attribute, kind_of, kinds
 from benchmarks.tasks.layers.attention import attend
 
-ROOT = Path(__file__).parent.parent
 TOLERANCE = 1e-10
 
 Array = NDArray[Any]
 Case = tuple[str, dict[str, Any], tuple[int, ...]]
-
-KERAS_SCRIPT = """
-from tests.test_tasks_layers import check_keras
-
-check_keras()
-"""
 
 # The class in torch.nn, its arguments, and the shape of its input, channels last with the batch.
 TORCH: list[Case] = [
@@ -366,20 +355,6 @@ def test_torch_computes_the_reference(
     )
 
 
-def check_keras() -> None:
-    """Compare every Keras case with its reference; runs in a process of its own."""
-    import keras
-
-    keras.config.set_floatx("float64")
-    failed = []
-    for name, arguments, shape in KERAS:
-        try:
-            require_keras(keras, name, arguments, shape)
-        except Exception as error:
-            failed.append(f"{name} {arguments}: {type(error).__name__} {error}")
-    sys.stdout.write("\n".join([*failed, f"failed {len(failed)} of {len(KERAS)}"]))
-
-
 def require_keras(keras: Any, name: str, arguments: dict[str, Any], shape: tuple[int, ...]) -> None:
     """Require that a Keras layer with random weights computes its reference."""
     rng = np.random.default_rng(5)
@@ -406,27 +381,6 @@ def require_keras(keras: Any, name: str, arguments: dict[str, Any], shape: tuple
     np.testing.assert_allclose(
         composed(kind, parts, weights, x), output, rtol=tolerance, atol=tolerance
     )
-
-
-@pytest.mark.slow
-def test_keras_computes_the_reference() -> None:
-    if not all(importlib.util.find_spec(name) for name in ("keras", "tensorflow")):
-        pytest.skip("Keras on TensorFlow is not installed")
-    ran = subprocess.run(
-        [sys.executable, "-c", KERAS_SCRIPT],
-        cwd=ROOT,
-        env=os.environ
-        | {
-            "KERAS_BACKEND": "tensorflow",
-            "CUDA_VISIBLE_DEVICES": "-1",
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-        },
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ran.stdout.endswith(f"failed 0 of {len(KERAS)}"), ran.stdout + ran.stderr[-3000:]
 
 
 def by_name(name: str) -> Kind:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import os
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,60 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.tasks import losses
 from benchmarks.tasks.task import TaskError
 
-ROOT = Path(__file__).parent.parent
 TOLERANCE = 1e-12
-
-KERAS_SCRIPT = """
-import keras
-import numpy as np
-
-keras.config.set_floatx("float64")
-from benchmarks.tasks import losses
-from tests.test_tasks_losses import cases, require_close, slope
-
-slopes = keras.backend.backend() == "tensorflow"
-for case in cases():
-    loss = losses.load(case.name)
-    target = keras.ops.convert_to_tensor(case.target)
-    output = keras.ops.convert_to_tensor(case.output)
-    if slopes:
-        import tensorflow as tf
-
-        with tf.GradientTape() as tape:
-            tape.watch(output)
-            value = loss.keras(output, target, **case.options)
-        require_close(tape.gradient(value, output).numpy(), slope(case), case)
-    else:
-        value = loss.keras(output, target, **case.options)
-    assert tuple(value.shape) == () and "float64" in str(value.dtype), case
-    value = keras.ops.convert_to_numpy(value)
-    require_close(value, loss.reference(case.output, case.target, **case.options), case)
-compiled = 0
-for case in cases():
-    loss = losses.load(case.name)
-    make = getattr(loss, "keras_loss", None)
-    given = make(**case.options) if make else None
-    if given is None:
-        continue
-    assert isinstance(given, keras.losses.Loss), case
-    target = keras.ops.convert_to_tensor(case.target)
-    output = keras.ops.convert_to_tensor(case.output)
-    value = keras.ops.convert_to_numpy(given(target, output))
-    ours = keras.ops.convert_to_numpy(loss.keras(output, target, **case.options))
-    require_close(value, ours, case)
-    compiled += 1
-if slopes:
-    loss = losses.load("mse")
-    shapes = [tf.TensorSpec((None,), "float64"), tf.TensorSpec((None, 1), "float64")]
-    traced = tf.function(loss.keras, input_signature=shapes)
-    assert abs(float(traced(tf.zeros(3, "float64"), tf.ones((3, 1), "float64"))) - 1) < 1e-12
-    loss = losses.load("cross_entropy")
-    shapes = [tf.TensorSpec((None, 4, 3), "float64"), tf.TensorSpec((None, 4), "int64")]
-    traced = tf.function(loss.keras, input_signature=shapes)
-    value = float(traced(tf.zeros((2, 4, 3), "float64"), tf.zeros((2, 4), "int64")))
-    assert abs(value - np.log(3)) < 1e-12
-print("all", len(cases()), "compiled", compiled)
-"""
 
 
 @dataclass(frozen=True)
@@ -274,27 +217,3 @@ def test_pytorch_computes_the_reference() -> None:
             first = output.detach().movedim(-1, 1).contiguous().movedim(1, -1)
             value = loss.torch(first, target, **case.options)
             require_close(value.numpy(), expected, case)
-
-
-@pytest.mark.slow
-def test_keras_computes_the_reference() -> None:
-    if not all(importlib.util.find_spec(name) for name in ("keras", "tensorflow")):
-        pytest.skip("Keras on TensorFlow is not installed")
-    ran = subprocess.run(
-        [sys.executable, "-c", KERAS_SCRIPT],
-        cwd=ROOT,
-        env=os.environ
-        | {
-            "KERAS_BACKEND": "tensorflow",
-            "CUDA_VISIBLE_DEVICES": "-1",
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-        },
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    known = [case for case in cases() if compiles(case)]
-    assert {case.name for case in known} == COMPILED
-    assert ran.stdout.strip().endswith(f"all {len(cases())} compiled {len(known)}")

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,26 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.tasks.optimizers import SGD, Adam, Optimizer, RMSprop, named, reference
 from benchmarks.tasks.schedules import Cosine, Exponential, Piecewise
 
-ROOT = Path(__file__).parent.parent
 TOLERANCE = 1e-12
-
-KERAS_SCRIPT = """
-import keras
-
-keras.config.set_floatx("float64")
-from benchmarks.frameworks._keras.optimizers import make
-from tests.test_tasks_optimizers import asked, drawn, require_close
-
-for one in asked():
-    weights, gradients = drawn()
-    optimizer = make(one)
-    variables = [keras.Variable(value, name=name) for name, value in weights.items()]
-    for given in gradients:
-        optimizer.apply([keras.ops.convert_to_tensor(g) for g in given.values()], variables)
-    moved = [keras.ops.convert_to_numpy(variable) for variable in variables]
-    require_close(dict(zip(weights, moved, strict=True)), one)
-print("all", len(asked()))
-"""
 
 Arrays = dict[str, NDArray[np.float64]]
 
@@ -215,25 +191,3 @@ def test_pytorchs_own_rmsprop_moves_less_by_at_most_the_root_of_two() -> None:
     assert stated[0] == parameter[0] == 0
     ratio = stated[1:] / parameter.detach().numpy()[1:]
     assert ratio == pytest.approx([1, math.sqrt(2), 1], rel=1e-6)
-
-
-@pytest.mark.slow
-def test_keras_computes_the_reference() -> None:
-    if not all(importlib.util.find_spec(name) for name in ("keras", "tensorflow")):
-        pytest.skip("Keras on TensorFlow is not installed")
-    ran = subprocess.run(
-        [sys.executable, "-c", KERAS_SCRIPT],
-        cwd=ROOT,
-        env=os.environ
-        | {
-            "KERAS_BACKEND": "tensorflow",
-            "CUDA_VISIBLE_DEVICES": "-1",
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-        },
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    assert ran.stdout.strip().endswith(f"all {len(asked())}")

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.tasks import weights
-from tests import described
 
 Keys = dict[str, dict[str, Any]]
 
@@ -101,28 +100,6 @@ def test_the_values_survive_float32() -> None:
     for name, values in weights.generate(KEYS, 0).items():
         assert np.array_equal(values, values.astype(np.float32)), name
         assert np.isfinite(values).all(), name
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("model", ["mlp", "simple_cnn", "digits_cnn", "lstm"])
-def test_the_values_of_every_small_model_survive_float32(model: str) -> None:
-    told = described.told(model)
-    keys = {
-        f"{node.path}.{name}": {
-            "shape": one.shape,
-            "name": name,
-            "kind": node.kind,
-            "start": one.start,
-        }
-        for node in told.nodes
-        for name, one in node.weights.items()
-    }
-    made = weights.generate(keys, 0)
-    assert made
-    for name, values in made.items():
-        assert np.array_equal(values, values.astype(np.float32)), name
-        assert np.isfinite(values).all(), name
-        assert (np.abs(values) > 0).all(), name
 
 
 def test_the_spread_is_that_of_he_and_nothing_starts_at_zero_or_one() -> None:

@@ -184,18 +184,39 @@ def test_a_phase_that_fails_leaves_the_stages_before_it(
     assert "oom_host" in text
 
 
+def _of_a_framework(pipeline: Pipeline, capsys: Capture, stack: str, *words: str) -> Any:
+    """What a search of the convolutional network found on a framework that is installed."""
+    if why := discovery.unsupported(Stack.parse(stack), "cpu", None):
+        pytest.skip(why)
+    place = ("--out", str(pipeline.out), "--stacks", stack, "--json")
+    main(["batch", "simple_cnn", "train_step", *place, *words])
+    (found,) = json.loads(capsys.readouterr().out)["stacks"]
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stack", ["torch-eager", "tensorflow-graph"])
 def test_a_framework_is_ended_at_its_limit_and_not_by_the_machine(
     pipeline: Pipeline, capsys: Capture, stack: str
 ) -> None:
-    if why := discovery.unsupported(Stack.parse(stack), "cpu", None):
-        pytest.skip(why)
+    """Its import alone takes more."""
+    words = ("--batch", "1", "--limit-bytes", str(100 * 2**20))
+    found = _of_a_framework(pipeline, capsys, stack, *words)
+    assert found["largest"] is None
+    (only,) = found["tries"]
+    assert (only["fits"], only["reason"]) == (False, "it held more than 100 MiB")
+
+
+@pytest.mark.slow
+@pytest.mark.heavy
+@pytest.mark.parametrize("stack", ["torch-eager", "tensorflow-graph"])
+def test_the_largest_batch_of_a_framework_is_found_below_its_limit(
+    pipeline: Pipeline, capsys: Capture, stack: str
+) -> None:
     limit = 1400 * 2**20
-    arguments = ["--stacks", stack, "--batch", "2048", "--limit-bytes", str(limit), "--json"]
-    assert main(["batch", "simple_cnn", "train_step", "--out", str(pipeline.out), *arguments]) == 0
-    (found,) = json.loads(capsys.readouterr().out)["stacks"]
+    words = ("--batch", "2048", "--limit-bytes", str(limit))
+    found = _of_a_framework(pipeline, capsys, stack, *words)
+    assert found["largest"]
     refused = [t for t in found["tries"] if not t["fits"]]
-    assert refused
     assert {t["reason"] for t in refused} == {"it held more than 1,400 MiB"}
     assert all(t["peak_rss_bytes"] <= limit for t in found["tries"] if t["fits"])
