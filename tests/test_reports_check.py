@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from benchmarks.results.records import Exit, Run
-from reports.trends import check
 from reports.__main__ import main
 from reports.runs.baselines import CHECKS, accept, mark, marks
 from reports.runs.load import LoadError, NoRunError
 from reports.runs.store import read
+from reports.trends import check
 from reports.trends.check import Check, fence, gate, measure_again
 from tests.pipeline import Pipeline
 from tests.report_series import CASE_A, CASE_B, RATIO, environment, failed, run, store
