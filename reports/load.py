@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import math
-import zlib
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any, NoReturn
+from typing import Any
 
 import pandas as pd
 
+from benchmarks.results import files
 from benchmarks.results.records import Case, MatchupResult, RecordError, Run, read_run
 
-MAX_BYTES = 256 * 2**20
-MAX_DEPTH = 64
 NAMES = ("run.json", "run.json.gz")
 
 
@@ -35,9 +31,12 @@ def load_run(path: Path) -> Run:
         LoadError: missing, truncated, too large, too deeply nested or of another schema.
     """
     file = _run_file(path)
-    data = _parse(_read_bytes(file), file)
-    if _depth_exceeds(data, MAX_DEPTH):
-        raise LoadError(f"{file}: nested more than {MAX_DEPTH} levels deep: not a run")
+    try:
+        data = files.parse(files.read(file))
+    except OSError as error:
+        raise LoadError(f"{file}: {error.strerror or error}: not a run") from error
+    except ValueError as error:  # also bad UTF-8, and integers of thousands of digits
+        raise LoadError(f"{file}: truncated or not JSON ({error})") from error
     try:
         return read_run(data)
     except RecordError as error:
@@ -51,9 +50,10 @@ def latest(out: Path) -> Path:
         NoRunError: there is none.
     """
     link = out / "latest"
-    if link.is_dir():
+    if link.is_dir() and link.resolve().parent == out.resolve():
         return link.resolve()
-    folders = sorted(file.parent for name in NAMES for file in out.glob(f"*/{name}"))
+    files_of_runs = (file for name in NAMES for file in out.glob(f"*/{name}"))
+    folders = sorted(file.parent for file in files_of_runs if not file.parent.is_symlink())
     if not folders:
         raise NoRunError(f"no run below {out}: start one with 'python -m benchmarks run'")
     return folders[-1]
@@ -162,44 +162,3 @@ def _run_file(path: Path) -> Path:
         if (path / name).is_file():
             return path / name
     raise LoadError(f"{path}: holds no {' or '.join(NAMES)}; the run may not have finished")
-
-
-def _read_bytes(file: Path) -> bytes:
-    opener = gzip.open if file.suffix == ".gz" else Path.open
-    try:
-        with opener(file, "rb") as stream:
-            data: bytes = stream.read(MAX_BYTES + 1)  # bounds a gzip bomb as well
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise LoadError(f"{file}: truncated or damaged ({error})") from error
-    except OSError as error:
-        raise LoadError(f"{file}: cannot be read ({error.strerror or error})") from error
-    if len(data) > MAX_BYTES:
-        raise LoadError(f"{file}: larger than {MAX_BYTES // 2**20} MiB: not a run")
-    return data
-
-
-def _parse(data: bytes, file: Path) -> Any:
-    try:
-        return json.loads(data, parse_constant=_refuse)
-    except RecursionError as error:
-        raise LoadError(f"{file}: nested more than {MAX_DEPTH} levels deep: not a run") from error
-    except ValueError as error:  # also bad UTF-8, and integers of thousands of digits
-        raise LoadError(f"{file}: truncated or not JSON ({error})") from error
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a JSON number")
-
-
-def _depth_exceeds(data: Any, limit: int) -> bool:
-    """Whether containers nest deeper; level by level, so that depth costs no stack."""
-    level = [data]
-    for _ in range(limit + 1):
-        below: list[Any] = []
-        for node in level:
-            children = node.values() if isinstance(node, dict) else node
-            below += [child for child in children if isinstance(child, dict | list)]
-        if not below:
-            return False
-        level = below
-    return True

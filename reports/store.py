@@ -17,6 +17,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks import frameworks
+from benchmarks.results import files
+from benchmarks.results.records import from_json
 from benchmarks.results.statistics import estimate
 from reports.files import append, write
 from reports.load import NAMES, LoadError, NoRunError, load_run, number, sound
@@ -114,14 +116,14 @@ def ratio_key(matchup: str, a: str, b: str) -> str:
 
 def point(entry: Entry, key: str) -> Point | None:
     """What a run says about a case or a ratio; ``None`` where it does not know it."""
-    if key in entry.ratios:
-        return _ratio_point(entry.ratios[key])
-    if key in entry.cases:
-        try:
-            return _case_point(entry.cases[key])
-        except ValueError as error:  # times too far apart for a number
-            return Point(None, reason=str(error))
-    return None
+    try:
+        if key in entry.ratios:
+            return _ratio_point(entry.ratios[key])
+        return _case_point(entry.cases[key]) if key in entry.cases else None
+    except ValueError as error:  # times too far apart for a number
+        return Point(None, reason=str(error))
+    except (KeyError, TypeError, AttributeError):
+        return Point(None, reason=f"the line of {entry.run_id} in {INDEX} is not what it should be")
 
 
 def canary_s(launch: Launch) -> float | None:
@@ -225,11 +227,13 @@ def _run_files(out: Path) -> Iterator[tuple[str, Path, _Stamp]]:
 def _cached(index: Path) -> tuple[dict[str, _Record], int]:
     """The last good line of each folder, and how many lines there are."""
     try:
-        lines = index.read_bytes().split(b"\n")
+        content = files.read(index)
     except OSError:
         return {}, 0
-    records = (_unsealed(line) for line in lines if line)
-    good = [r for r in records if r is not None and r["format"] == FORMAT]
+    if files.weight(content) > files.MAX_WEIGHT:
+        return {}, 0
+    lines = content.split(b"\n")
+    good = filter(None, (_unsealed(line) for line in lines if line))
     return {record["entry"]["folder"]: record for record in good}, len(lines) - lines.count(b"")
 
 
@@ -249,9 +253,13 @@ def _sealed(record: _Record) -> bytes:
 
 
 def _unsealed(line: bytes) -> _Record | None:
-    """The record of a line, or ``None`` where the line is not as it was written."""
+    """The record of a line, or ``None`` where the line is not as this version writes it."""
     body = line[:-_SEAL_BYTES] + b"}"
     if body[:-1] + _SEAL % zlib.crc32(body) != line:
         return None
-    record: _Record = json.loads(body)
-    return record
+    try:
+        record: _Record = files.parse(body)
+        from_json(Entry, record["entry"])
+    except (ValueError, KeyError, TypeError):
+        return None  # sealed, yet not by us
+    return record if record.get("format") == FORMAT else None

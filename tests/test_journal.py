@@ -213,7 +213,8 @@ class TestAppend:
         ):
             log.append("launch", **{key: 1})
 
-    def test_a_device_that_is_full_says_so(self) -> None:
+    def test_a_device_that_is_full_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("benchmarks.results.files.opened", os.open)
         with (
             Journal(Path("/dev/full")) as log,
             pytest.raises(JournalError, match="cannot write /dev/full: No space left on device"),

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from benchmarks.results import files
 from benchmarks.results.journal import JournalError
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class DeviceLock:
         self._fd = -1
 
     def __enter__(self) -> Self:
-        try:  # no following of links: the name is known to all who may write to this folder
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fd = files.opened(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise JournalError(f"cannot open the lock {self.path}: {error.strerror}") from error
         try:

@@ -279,7 +279,8 @@ def _begun(out: Path, run_id: str) -> tuple[Path, list[dict[str, Any]], dict[str
         folder = journals[-1].parent if journals else out / run_id
     else:
         folder = out / run_id
-    if not (folder / JOURNAL).is_file():
+    within = journal.RUN_ID.fullmatch(run_id) and not folder.is_symlink()
+    if not within or not (folder / JOURNAL).exists():
         raise SelectionError(f"there is no run {run_id!r} to resume in {out}")
     entries, _ = journal.read(folder / JOURNAL)
     begun = next((e for e in entries if e["kind"] == "run"), None)
