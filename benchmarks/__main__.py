@@ -57,7 +57,8 @@ def run(asked: argparse.Namespace, console: Console) -> int:
     """Measure, and build the report."""
     options.check_resume(terminal.value_of(asked))
     if asked.resume:
-        prepared = session.reopen(asked.out, asked.resume)
+        given = options.selection(terminal.value_of(asked))
+        prepared = session.reopen(asked.out, asked.resume, given)
     else:
         made = session.check(plan.make(options.selection(terminal.value_of(asked))))
         prepared = session.prepare(session.require_able(made), asked.out)

@@ -95,11 +95,11 @@ def _planned(config: pytest.Config) -> plan.Plan:
     if PLANNED not in config.stash:
         try:
             options.check_resume(config.getoption)
-            run = config.getoption("--resume")
+            run, given = config.getoption("--resume"), options.selection(config.getoption)
             config.stash[PLANNED] = (
-                sessions.stored_plan(config.getoption("--out"), run)
+                sessions.stored_plan(config.getoption("--out"), run, given)
                 if run
-                else plan.make(options.selection(config.getoption))
+                else plan.make(given)
             )
         except sessions.usage_errors() as error:
             pytest.exit(f"twinbench: {error}", returncode=Exit.USAGE)
@@ -113,7 +113,8 @@ def _measure(config: pytest.Config, wanted: set[str]) -> Measured:
     with capture.global_and_fixture_disabled():
         console = Console(stderr=True)
         new = None if run else sessions.prepare(sessions.check(made), out)
-        prepared = new or sessions.reopen(out, run)
+        given = options.selection(config.getoption)
+        prepared = new or sessions.reopen(out, run, given)
         # `-k` may have left out single stacks of a matchup, which no flag can say.
         prepared = replace(prepared, plan=prepared.plan.only(wanted))
         done = carry_out(prepared, progress.Telling(console), PROFILER)

@@ -17,9 +17,9 @@ from benchmarks.__main__ import main
 from benchmarks.measure import session, watching
 from benchmarks.request.selection import EFFORTS
 from benchmarks.worker import disturbances
-from tests.pipeline import MODELS, SHORT
+from tests.pipeline import OURS, SHORT
 
-ASKED = ("--models-dir", str(MODELS), "--models", "tiny", "--stacks", "null-a")
+ASKED = (*OURS, "--models", "tiny", "--stacks", "null-a")
 MORE = ("--phases", "forward", "--effort", "release", "--no-telemetry")
 
 
@@ -53,7 +53,7 @@ def every(folder: Path) -> list[int]:
         code = forked(["run", *ASKED, *MORE, *out], kill_at=len(codes))
         if code != -signal.SIGKILL:
             return [*codes, code]
-        codes.append(forked(["run", "--resume", *out]))
+        codes.append(forked(["run", "--resume", *OURS, *out]))
 
 
 def _left_alone(record: disturbances.Record, normal: disturbances.Normal) -> dict[str, float]:

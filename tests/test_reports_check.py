@@ -19,7 +19,7 @@ from reports.baselines import CHECKS, accept, mark, marks
 from reports.check import Check, fence, gate, measure_again
 from reports.load import LoadError, NoRunError
 from reports.store import read
-from tests.pipeline import ROOT, TINY
+from tests.pipeline import OURS, ROOT, TINY
 from tests.report_series import CASE_A, CASE_B, RATIO, environment, failed, run, store
 
 Capture = pytest.CaptureFixture[str]
@@ -238,13 +238,14 @@ def test_only_the_command_of_a_run_is_repeated(
     store(tmp_path, run(1), run(2, b_s=SLOW))
     assert main(["check", "--out", str(tmp_path)]) == Exit.LOCKED
     assert marks(tmp_path) == {run(2).run_id: "flagged"}
-    ((python, *words),) = seen
+    ((python, _, *words),) = seen
     assert python == sys.executable
-    made = list(run(2).command[1:])
+    start, flags = run(2).command[1:4], run(2).command[4:]
+    made = [*start, *map("=".join, zip(flags[::2], flags[1::2], strict=True))]
     assert words[: len(made)] == made
-    rest = words[len(made) :]
-    assert (rest[0], set(rest[1].split(","))) == ("--only", {CASE_A, CASE_B})
-    assert rest[2:] == ["--out", str(tmp_path), "--json"]
+    only, *rest = words[len(made) :]
+    assert set(only.removeprefix("--only=").split(",")) == {CASE_A, CASE_B}
+    assert rest == [f"--out={tmp_path}", "--json"]
 
 
 def test_the_command_line_tells_text_data_and_code_apart(tmp_path: Path, capsys: Capture) -> None:
@@ -279,7 +280,7 @@ def program(folder: Path, *words: str, slow: float = 1.0) -> subprocess.Complete
 @pytest.mark.slow
 def test_the_whole_gate_with_real_runs(tmp_path: Path) -> None:
     measure = ("benchmarks", "run", *TINY, "--phases", "forward")
-    gate_ = ("reports", "check", "--json")
+    gate_ = ("reports", "check", "--json", *OURS)
     for _ in range(2):
         assert program(tmp_path, *measure).returncode == 0
     unchanged = program(tmp_path, *gate_)

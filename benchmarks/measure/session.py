@@ -21,7 +21,7 @@ from benchmarks.measure.summary import assemble
 from benchmarks.proof.sides import UsageError
 from benchmarks.request import discovery, options, plan
 from benchmarks.request.plan import Plan
-from benchmarks.request.selection import SelectionError
+from benchmarks.request.selection import Selection, SelectionError
 from benchmarks.results import journal
 from benchmarks.results.ledger import Ledger
 from benchmarks.results.records import Run, Tuned, from_json, to_json
@@ -84,7 +84,14 @@ class Prepared:
         words = ["python", "-m", "benchmarks", "run", "--resume", self.folder.name]
         if self.folder.parent != Path("results"):
             words += ["--out", str(self.folder.parent)]
-        return shlex.join(words)
+        chosen = self.plan.selection
+        again = Selection(
+            models_dir=chosen.models_dir,
+            data_dir=chosen.data_dir,
+            variants=chosen.variants,
+            env=chosen.env,
+        )
+        return shlex.join([*words, *options.as_command(again)])
 
 
 @dataclass(kw_only=True)
@@ -185,7 +192,7 @@ def opened(prepared: Prepared, listener: Listener, *, held: bool = False) -> Ite
         if not prepared.entries:
             session.record(
                 "run",
-                selection=options.to_stored(prepared.plan.selection),
+                selection=options.to_stored(options.unnamed(prepared.plan.selection)),
                 cases=prepared.plan.case_ids(),
                 header=to_json(prepared.header),
             )
@@ -226,14 +233,14 @@ def prepare(made: Plan, out: Path) -> Prepared:
     Raises:
         JournalError: the folder cannot be written.
     """
-    started = datetime.now(UTC)
+    started, written = datetime.now(UTC), options.unnamed(made.selection)
     folder = journal.create_run(out, journal.new_run_id(started))
     header = Run(
         run_id=folder.name,
         started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         seconds=0.0,
         exit=0,
-        command=("python", "-m", "benchmarks", "run", *options.as_command(made.selection)),
+        command=("python", "-m", "benchmarks", "run", *options.as_command(written)),
         environment=environment.describe(threads=environment.usable_cores()),
         effort=made.selection.effort,
         seed=made.selection.seed,
@@ -242,11 +249,14 @@ def prepare(made: Plan, out: Path) -> Prepared:
     return Prepared(plan=made, folder=folder, header=header, entries=[])
 
 
-def reopen(out: Path, run_id: str) -> Prepared:
+def reopen(out: Path, run_id: str, given: Selection) -> Prepared:
     """Take up a run where its journal ends; ``latest`` is the newest that has a journal.
 
+    What is run and read is what ``given`` says, and never what the journal does.
+
     Raises:
-        SelectionError: there is no such run, or it was made on another machine.
+        SelectionError: there is no such run, it was made on another machine, or something that it
+            needs is not given.
     """
     folder, entries, begun = _begun(out, run_id)
     spent = max((e["seconds"] for e in entries if e["kind"] == "end"), default=0.0)
@@ -256,20 +266,22 @@ def reopen(out: Path, run_id: str) -> Prepared:
         raise SelectionError(
             f"{folder.name} was made on another machine: launches would not compare"
         )
-    return Prepared(plan=_stored_plan(begun), folder=folder, header=header, entries=entries)
+    made = _stored_plan(begun, given)
+    return Prepared(plan=made, folder=folder, header=header, entries=entries)
 
 
-def stored_plan(out: Path, run_id: str) -> plan.Plan:
-    """The plan of a run that may be resumed.
+def stored_plan(out: Path, run_id: str, given: Selection) -> plan.Plan:
+    """The plan of a run that may be resumed; ``given`` as in ``reopen``.
 
     Raises:
-        SelectionError: there is no such run.
+        SelectionError: there is no such run, or something that it needs is not given.
     """
-    return _stored_plan(_begun(out, run_id)[2])
+    return _stored_plan(_begun(out, run_id)[2], given)
 
 
-def _stored_plan(begun: dict[str, Any]) -> plan.Plan:
-    return plan.make(options.from_stored(begun["selection"])).only(begun["cases"])
+def _stored_plan(begun: dict[str, Any], given: Selection) -> plan.Plan:
+    chosen = options.renewed(options.from_stored(begun["selection"]), given)
+    return plan.make(chosen).only(begun["cases"])
 
 
 def _begun(out: Path, run_id: str) -> tuple[Path, list[dict[str, Any]], dict[str, Any]]:

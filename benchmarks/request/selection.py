@@ -123,6 +123,7 @@ class Selection:
     profile: bool = False
     telemetry: bool = True
     equalize: bool = False
+    env: tuple[str, ...] = ()
 
     def variant(self, stack: Stack) -> Variant:
         """What the stack's label stands for; nothing special where it has none."""
