@@ -285,7 +285,10 @@ _PROOF = {
     f: k
     for f, k in options.SELECTION.items()
     if f
-    in {"--models", "--stacks", "--precision", "--seed", "--timeout", "--equalize", "--models-dir"}
+    in {
+        *("--models", "--stacks", "--precision", "--seed", "--timeout", "--equalize"),
+        *("--models-dir", "--env"),
+    }
 }
 _SELFTEST = {
     f: k

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from benchmarks.machine import environment, locks
+from benchmarks.machine import environment, locks, variables
 from benchmarks.measure import progress
 from benchmarks.measure import session as sessions
 from benchmarks.measure.run import carry_out
@@ -89,6 +89,7 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
         # A clock reading is not a property of the machine, and would make every run differ.
         machine_info.get("cpu", {}).pop(reading, None)
     machine_info["fingerprint"] = environment.describe()["fingerprint"]
+    machine_info["variables"] = variables.recorded()
 
 
 def _planned(config: pytest.Config) -> plan.Plan:

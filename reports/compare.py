@@ -19,7 +19,7 @@ from benchmarks.results.statistics import MIN_MARGIN, launch_log_ratio
 from benchmarks.results.statistics import margin as margin_over
 from reports.history import version_changes
 from reports.load import LoadError, number, sound
-from reports.store import canary_s, fingerprint, ratio_key, versions
+from reports.store import canary_s, fingerprint, ratio_key, variables, versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,7 +146,7 @@ def shift_json(found: Shift) -> dict[str, Any]:
 
 
 def refusal(a: Run, b: Run) -> str | None:
-    """Why two runs are not of one machine, or ``None``."""
+    """Why two runs are not of one machine and one set of variables, or ``None``."""
     if fingerprint(a) and fingerprint(a) == fingerprint(b):
         return None
     differing = [
@@ -155,6 +155,12 @@ def refusal(a: Run, b: Run) -> str | None:
         if a.environment.get(name) != b.environment.get(name)
     ]
     prints = f"machine {fingerprint(a) or 'unknown'} against {fingerprint(b) or 'unknown'}"
+    before, after = variables(a), variables(b)
+    differing += [
+        f"{name} {before.get(name, 'not set')} against {after.get(name, 'not set')}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
     return "; ".join([prints, *differing])
 
 

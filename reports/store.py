@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from benchmarks.results.records import Case, Launch, Run, Verdict
 
 INDEX = ".history.ndjson"
-FORMAT = 2  # of a line; the next number makes every line anew
+FORMAT = 3  # of a line; the next number makes every line anew
 BATCH = 200  # so that an interrupt keeps what was read
 
 _SEAL = b',"sum":"%08x"}'
@@ -133,8 +133,20 @@ def canary_s(launch: Launch) -> float | None:
 
 
 def fingerprint(run: Run) -> str:
-    """What tells the machine of a run from others; empty where it was not recorded."""
-    return str(run.environment.get("fingerprint") or "")
+    """What tells the machine of a run from others, and the variables that its workers got.
+
+    Empty where the machine was not recorded. Runs with other variables are not compared.
+    """
+    machine, found = str(run.environment.get("fingerprint") or ""), variables(run)
+    if not machine or not found:
+        return machine
+    return f"{machine}-{zlib.crc32(json.dumps(sorted(found.items())).encode()):08x}"
+
+
+def variables(run: Run) -> dict[str, str]:
+    """The variables of a run that may change a number."""
+    found = run.environment.get("variables")
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
 
 def is_confirmation(run: Run) -> bool:

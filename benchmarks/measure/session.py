@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from benchmarks.machine import environment, locks
+from benchmarks.machine import environment, locks, variables
 from benchmarks.machine.environment import ROOT
 from benchmarks.measure.summary import assemble
 from benchmarks.proof.sides import UsageError
@@ -241,7 +241,8 @@ def prepare(made: Plan, out: Path) -> Prepared:
         seconds=0.0,
         exit=0,
         command=("python", "-m", "benchmarks", "run", *options.as_command(written)),
-        environment=environment.describe(threads=environment.usable_cores()),
+        environment=environment.describe(threads=environment.usable_cores())
+        | {"variables": variables.recorded(made.selection.env)},
         effort=made.selection.effort,
         seed=made.selection.seed,
         aa_floor={},
@@ -267,6 +268,10 @@ def reopen(out: Path, run_id: str, given: Selection) -> Prepared:
             f"{folder.name} was made on another machine: launches would not compare"
         )
     made = _stored_plan(begun, given)
+    then, now = header.environment.get("variables"), variables.recorded(given.env)
+    if changed := variables.differing(now if then is None else then, now):
+        told = "; ".join(f"{name} {before}, now {after}" for name, before, after in changed)
+        raise SelectionError(f"{folder.name} was made with other variables: {told}")
     return Prepared(plan=made, folder=folder, header=header, entries=entries)
 
 

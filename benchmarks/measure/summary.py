@@ -13,7 +13,7 @@ from benchmarks.measure.watching import perturbation
 from benchmarks.proof import costs
 from benchmarks.request.plan import Group, Plan
 from benchmarks.results import statistics
-from benchmarks.results.fairness import fairness, tuned
+from benchmarks.results.fairness import fairness, tuned, variables
 from benchmarks.results.ledger import Ledger
 from benchmarks.results.records import (
     COLD,
@@ -42,6 +42,7 @@ def assemble(plan: Plan, ledger: Ledger, header: Run, *, interrupted: bool = Fal
         for matchup in group.matchups
     )
     checks = fairness(_by_stack(ledger.settings)) + tuned(plan.selection.tuned)
+    checks += variables(header.environment.get("variables") or {})
     environment = header.environment | {"fairness": checks}
     code = Exit.INTERRUPTED if interrupted else exit_code(matchups)
     return replace(

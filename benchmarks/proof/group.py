@@ -147,7 +147,7 @@ def opened(stacks: Sequence[Stack], selection: Selection) -> Iterator[Sides]:
         for s in stacks
     }
     pythons = {selection.engine(s): selection.variant(s).python for s in stacks}
-    with sides(engines, selection.timeout_s, pythons) as every:
+    with sides(engines, selection.timeout_s, pythons, selection.env) as every:
         yield every
 
 
@@ -326,7 +326,10 @@ def check_stacks(
     for first in range(0, len(group.stacks) if proven.references else 0, AT_ONCE):
         stacks = group.stacks[first : first + AT_ONCE]
         # The kernel ends a worker with the thread that spawned it, so this thread spawns them all.
-        workers = [WorkerProcess(s, python=selection.variant(s).python) for s in stacks]
+        workers = [
+            WorkerProcess(s, python=selection.variant(s).python, passed=selection.env)
+            for s in stacks
+        ]
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
             asked = [
                 pool.submit(_checked, group, selection, threads, proven, s, w)

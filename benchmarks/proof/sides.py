@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,12 +42,15 @@ class Sides:
         folder: Path,
         timeout_s: float,
         pythons: Mapping[str, str | None] | None = None,
+        passed: Sequence[str] = (),
     ) -> None:
         self.folder, self.timeout_s = folder, timeout_s
         self.frameworks = {name: stack.framework for name, stack in stacks.items()}
         # The kernel ends a worker with the thread that spawned it, so this thread spawns them all.
         self.workers = {
-            name: WorkerProcess(stack, python=(pythons or {}).get(name), program=WORKER)
+            name: WorkerProcess(
+                stack, python=(pythons or {}).get(name), program=WORKER, passed=passed
+            )
             for name, stack in stacks.items()
         }
 
@@ -120,10 +123,11 @@ def sides(
     stacks: Mapping[str, Stack],
     timeout_s: float,
     pythons: Mapping[str, str | None] | None = None,
+    passed: Sequence[str] = (),
 ) -> Iterator[Sides]:
-    """The workers, for as long as it lasts."""
+    """The workers, for as long as it lasts; ``passed`` as in ``WorkerProcess``."""
     with tempfile.TemporaryDirectory(prefix="twinbench-proof-") as folder:
-        every = Sides(stacks, Path(folder), timeout_s, pythons)
+        every = Sides(stacks, Path(folder), timeout_s, pythons, passed)
         try:
             yield every
         finally:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from benchmarks import frameworks
+from benchmarks.machine import variables
 from benchmarks.machine.environment import framework_status
 from benchmarks.results.records import Stack
 from benchmarks.tasks.stored import CANONICAL
@@ -220,6 +221,7 @@ def _status_in(python: str, requires: tuple[str, ...]) -> str | None:
     try:
         done = subprocess.run(
             [python, "-I", "-c", program, *names],
+            env=variables.passed_on(),
             capture_output=True,
             check=True,
             text=True,

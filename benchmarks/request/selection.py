@@ -157,6 +157,9 @@ def check(selection: Selection) -> None:
     if selection.precision == "tf32" and selection.device == "cpu":
         raise SelectionError("tf32 is a format of NVIDIA's tensor cores: it needs --device cuda")
     _check_numbers(selection)
+    for name in selection.env:
+        if not name.isidentifier():
+            raise SelectionError(f"--env {name!r}: write the name of a variable, its value is read")
     if selection.models_dir and not selection.models_dir.is_dir():
         raise SelectionError(f"--models-dir {selection.models_dir}: there is no such folder")
     if selection.shard and not 1 <= selection.shard[0] <= selection.shard[1]:

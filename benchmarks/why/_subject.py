@@ -130,7 +130,8 @@ def prepared(
 
 @contextmanager
 def _worker(of: Subject, stack: Stack, more: Mapping[str, str] | None) -> Iterator[WorkerProcess]:
-    worker = WorkerProcess(stack, python=of.selection.variant(stack).python, more=more)
+    python = of.selection.variant(stack).python
+    worker = WorkerProcess(stack, python=python, more=more, passed=of.selection.env)
     try:
         yield worker
     finally:

@@ -58,7 +58,7 @@ def _ask(
     """What each framework reached, and why one did not answer."""
     found, reasons = list[Mapping[str, Any]](), list[str]()
     for stack in stacks:
-        worker = WorkerProcess(stack)
+        worker = WorkerProcess(stack, passed=chosen.env)
         try:
             found.append(
                 worker.ask(
