@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import frameworks, terminal
-from benchmarks.machine import environment, locks
+from benchmarks.machine import environment, locks, names
 from benchmarks.measure import progress, session
 from benchmarks.measure.calibration import detection, floor, side
 from benchmarks.measure.run import carry_out
@@ -121,7 +121,7 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
         for model, found in proofs.items()
         for adapter in found.adapters
     ]
-    text = json.dumps(rows, allow_nan=False)
+    text = json.dumps(names.hidden(rows, options.words(chosen)), allow_nan=False)
     journal.store(asked.out / "verify.json", text + "\n")
     if asked.json:
         print(text)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from benchmarks.machine import environment, locks, variables
+from benchmarks.machine import environment, locks, names, variables
 from benchmarks.machine.environment import ROOT
 from benchmarks.measure.summary import assemble
 from benchmarks.proof.sides import UsageError
@@ -132,11 +132,12 @@ class Session:
         self.listener.begin(self)
 
     def record(self, kind: str, **data: Any) -> None:
-        """Put an event on disk, then into the ledger, then tell who listens.
+        """Put an event on disk, without anybody's names; then into the ledger, then tell it.
 
         Raises:
             JournalError: it could not be written.
         """
+        data = names.hidden(data, options.words(self.asked.selection))
         self.log.append(kind, **data)
         self.ledger.add({"kind": kind, **data})
         self.listener.told(Event(kind, data), self)
@@ -242,7 +243,7 @@ def prepare(made: Plan, out: Path) -> Prepared:
         exit=0,
         command=("python", "-m", "benchmarks", "run", *options.as_command(written)),
         environment=environment.describe(threads=environment.usable_cores())
-        | {"variables": variables.recorded(made.selection.env)},
+        | {"variables": names.hidden(variables.recorded(made.selection.env))},
         effort=made.selection.effort,
         seed=made.selection.seed,
         aa_floor={},
@@ -268,7 +269,8 @@ def reopen(out: Path, run_id: str, given: Selection) -> Prepared:
             f"{folder.name} was made on another machine: launches would not compare"
         )
     made = _stored_plan(begun, given)
-    then, now = header.environment.get("variables"), variables.recorded(given.env)
+    then = header.environment.get("variables")
+    now = names.hidden(variables.recorded(given.env))
     if changed := variables.differing(now if then is None else then, now):
         told = "; ".join(f"{name} {before}, now {after}" for name, before, after in changed)
         raise SelectionError(f"{folder.name} was made with other variables: {told}")

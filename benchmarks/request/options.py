@@ -221,6 +221,18 @@ def unnamed(chosen: Selection) -> Selection:
     )
 
 
+def words(chosen: Selection) -> dict[str, str]:
+    """The word for each path that a selection names, as ``unnamed`` has it; by absolute path."""
+    found = {}
+    for path, word in ((chosen.models_dir, "MODELS_DIR"), (chosen.data_dir, "DATA_DIR")):
+        if path:
+            found |= {str(path.absolute()): word, str(path.resolve()): word}
+    for python in (v.python for v in chosen.variants if v.python and "/" in v.python):
+        folder = Path(python).absolute().parent  # ``bin`` of an environment
+        found[str(folder.parent if folder.name == "bin" else folder)] = "PYTHON"
+    return {path: word for path, word in found.items() if path.count("/") > 1}
+
+
 def as_command(chosen: Selection) -> tuple[str, ...]:
     """The arguments that make a selection again, defaults left out."""
     words: list[str] = []

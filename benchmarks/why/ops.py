@@ -10,6 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import names
+from benchmarks.request import options
 from benchmarks.request.selection import SelectionError
 from benchmarks.results import journal
 from benchmarks.results.records import Exit
@@ -76,7 +78,8 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
 
 def _keep(subject: Subject, told: dict[str, Any], out: Path) -> None:
     kept = folder_of(subject, out) / "ops.json"
-    journal.store(kept, json.dumps(told, allow_nan=False) + "\n")
+    written = names.hidden(told, options.words(subject.selection))
+    journal.store(kept, json.dumps(written, allow_nan=False) + "\n")
 
 
 def _show(console: Console, profiles: list[_profile.Profile], found: list[dict[str, Any]]) -> None:

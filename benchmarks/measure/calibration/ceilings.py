@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import environment
+from benchmarks.machine import environment, names
+from benchmarks.request import options
 from benchmarks.request.plan import Plan
 from benchmarks.request.selection import Selection
 from benchmarks.results import journal
@@ -48,6 +49,7 @@ def settle(made: Plan, out: Path, threads: int) -> dict[str, Any]:
         return _unknown("; ".join(reasons) or "no framework could measure it")
     ceiling = {name: max(each[name] for each in found) for name in FIGURES}
     told = ceiling | {"reason": "; ".join(reasons) or None}
+    told = names.hidden(told, options.words(chosen))
     journal.store(path, json.dumps(told, indent=1) + "\n")
     return told
 
