@@ -199,7 +199,7 @@ def listing(asked: argparse.Namespace, console: Console) -> int:
     """Show what there is, and what would be skipped here and why."""
     found = {
         "models": {
-            n: discovery.task(n, asked.models_dir).title
+            n: OWN if discovery.users(n, asked.models_dir) else discovery.task(n).title
             for n in discovery.names("models", asked.models_dir)
         },
         "phases": {
@@ -280,6 +280,8 @@ def _table(*columns: str) -> Table:
     return table
 
 
+OWN = "of your own"
+"""What is listed of a model whose folder is not imported to be listed."""
 _DIRS = {flag: options.SELECTION[flag] for flag in ("--models-dir", "--data-dir")}
 _PROOF = {
     f: k
@@ -341,7 +343,8 @@ COMMANDS: dict[
     "pair": (
         pair,
         (pairs.FLAGS, pairs.TIMED, {"--out": options.PLACE["--out"]}),
-        "prove a PyTorch module and a Keras model identical and time them, or name where they part",
+        "prove a PyTorch module and a Keras model identical and time them, or name where they part;"
+        " this runs both files",
     ),
     "new": (
         new,

@@ -124,7 +124,7 @@ def test_list_shows_everything_there_is(capsys: Capture) -> None:
     assert shown.err == ""
     found = json.loads(shown.out)
     assert tuple(found["models"]) == discovery.names("models", MODELS)
-    assert found["models"]["tiny"] == "Tiny"
+    assert found["models"]["tiny"] == "of your own"  # its folder is not imported
     assert tuple(found["phases"]) == discovery.names("phases")
     assert tuple(found["stacks"]) == tuple(map(str, discovery.stacks()))
     assert tuple(found["devices"]) == DEVICES
@@ -132,15 +132,11 @@ def test_list_shows_everything_there_is(capsys: Capture) -> None:
 
 
 def test_names_are_listed_as_they_are(capsys: Capture, tmp_path: Path) -> None:
-    folder = tmp_path / "odd"
+    folder = tmp_path / "[red]x[nope] :smile:"
     folder.mkdir()
-    (folder / "__init__.py").write_text(
-        "from dataclasses import replace\n"
-        "from tests.models.tiny import TASK\n"
-        "TASK = replace(TASK, title='[red]x[/nope] :smile:')\n"
-    )
+    (folder / "__init__.py").touch()
     assert main(["list", "--models-dir", str(tmp_path)]) == 0
-    assert "[red]x[/nope] :smile:" in capsys.readouterr().err
+    assert folder.name in capsys.readouterr().err
 
 
 def test_list_says_what_would_be_skipped_and_why(

@@ -21,7 +21,7 @@ from benchmarks.measure.stopping import TARGET, Wide, widest
 from benchmarks.measure.workers import Context
 from benchmarks.proof.group import Handoff, handoffs, proof
 from benchmarks.request.plan import Group, Plan
-from benchmarks.results.records import Matchup, MatchupResult, Stack, to_json
+from benchmarks.results.records import Failure, Matchup, MatchupResult, Stack, Status, to_json
 from benchmarks.worker.process import WorkerError
 from profilers import gpu_state
 
@@ -68,6 +68,8 @@ def measure(session: Session, profiler: Profiler | None = None) -> None:
             gate=Gate(gpu=gpu if plan.selection.device == "cuda" else None),
         )
         for group in plan.groups:
+            for data in _broken(session, group):
+                session.record("failure", **data)
             able = _able(plan, group)
             if any(_wanted(session, able, index) for index in range(effort.launches)):
                 session.record("proving", model=group.model)
@@ -141,15 +143,31 @@ def _wanted(session: Session, group: Group, index: int) -> dict[Matchup, tuple[S
 
 def _unproven(group: Group, error: WorkerError) -> Iterator[dict[str, Any]]:
     """A proof that could not run costs every case of its model, but refutes nothing."""
+    reason = f"the proof could not run: {error.reason}"
+    return _every_case(group, error.status, reason, error.failure)
+
+
+def _broken(session: Session, group: Group) -> list[dict[str, Any]]:
+    """A model that cannot be had costs every case of it, once."""
+    error = session.plan.broken.get(group.model)
+    if error is None:
+        return []
+    every = _every_case(group, error.status, str(error), Failure())
+    return [one for one in every if (one["matchup"], one["stack"]) not in session.ledger.failures]
+
+
+def _every_case(
+    group: Group, status: Status, reason: str, failure: Failure
+) -> Iterator[dict[str, Any]]:
     for matchup in group.matchups:
         for stack in group.stacks:
             yield {
                 "matchup": matchup.id,
                 "stack": str(stack),
                 "launch": None,
-                "status": error.status,
-                "reason": f"the proof could not run: {error.reason}",
-                "failure": to_json(error.failure),
+                "status": status,
+                "reason": reason,
+                "failure": to_json(failure),
             }
 
 

@@ -218,9 +218,10 @@ def require_able(made: Plan) -> Plan:
     Raises:
         NothingRunsError: none of its stacks can run here; the text says why.
     """
-    lacking = {str(s): made.lacking(g.model, s) for g in made.groups for s in g.stacks}
-    if not lacking or not all(lacking.values()):
+    every = [(str(s), made.lacking(g.model, s)) for g in made.groups for s in g.stacks]
+    if not every or not all(reason for _, reason in every):
         return made
+    lacking = dict(every)
     reasons = dict.fromkeys(lacking.values())
     if len(reasons) == 1:
         raise NothingRunsError(f"nothing can run here: {next(iter(reasons))}")

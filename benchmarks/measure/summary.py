@@ -218,8 +218,9 @@ def _status(
     *,
     interrupted: bool,
 ) -> tuple[Status, str | None]:
+    failed = ledger.failures.get((matchup.id, stack))
     lacking = plan.lacking(matchup.model, Stack.parse(stack))
-    if lacking:
+    if lacking and not failed:
         return "unsupported", lacking
     if parity and parity.status == "failed":
         return "parity_failed", parity.reason
@@ -230,7 +231,6 @@ def _status(
             f"as timed, its {first.quantity} differs from the float64 reference by"
             f" {first.error:.1e}, more than rounding allows ({first.bound:.1e})"
         )
-    failed = ledger.failures.get((matchup.id, stack))
     if failed:
         return failed["status"], failed["reason"]
     cold = matchup.phase == COLD

@@ -18,7 +18,7 @@ from benchmarks.proof.outcome import Asked, Proof
 from benchmarks.proof.sides import Sides, sides
 from benchmarks.request.plan import Group, Plan
 from benchmarks.request.selection import Selection
-from benchmarks.results.records import Finding, Parity, Stack, TimedCheck
+from benchmarks.results.records import Failure, Finding, Parity, Stack, TimedCheck
 from benchmarks.tasks.task import Published, Task
 from benchmarks.worker import briefing, checks, sources
 from benchmarks.worker.process import WorkerError, WorkerProcess
@@ -296,6 +296,8 @@ def verified(made: Plan, threads: int) -> Iterator[tuple[str, Parity | WorkerErr
     The workers of one proof make the next, until one fails. A stack that fails where it is checked
     costs its own check alone.
     """
+    for model, error in made.broken.items():
+        yield model, WorkerError(error.status, str(error), Failure()), {}
     with ExitStack() as stack:
         there: dict[tuple[Stack, ...], Sides] = {}
         for group in made.groups:
