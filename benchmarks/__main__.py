@@ -343,8 +343,7 @@ COMMANDS: dict[
     "pair": (
         pair,
         (pairs.FLAGS, pairs.TIMED, {"--out": options.PLACE["--out"]}),
-        "prove a PyTorch module and a Keras model identical and time them, or name where they part;"
-        " this runs both files",
+        "run two files: prove a PyTorch module and a Keras model identical and time them",
     ),
     "new": (
         new,

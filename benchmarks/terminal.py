@@ -12,8 +12,9 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 from benchmarks.machine import locks
-from benchmarks.measure import session
+from benchmarks.measure import progress, session
 from benchmarks.request.selection import SelectionError
+from benchmarks.results import unexpected
 from benchmarks.results.records import Exit
 from benchmarks.worker.process import WorkerError
 
@@ -69,8 +70,11 @@ def ending() -> Iterator[Ending]:
         made.code = _told(str(error), Exit.USAGE)
     except KeyboardInterrupt:
         made.code = Exit.INTERRUPTED
+    except Exception as error:
+        print(unexpected.told(error), file=sys.stderr)  # noqa: T201 - as below
+        made.code = unexpected.CODE
 
 
 def _told(text: str, code: Exit) -> Exit:
-    print(f"twinbench: {text}", file=sys.stderr)  # noqa: T201 - a command line speaks here
+    print(f"twinbench: {progress.plain(text)}", file=sys.stderr)  # noqa: T201 - a command line speaks here
     return code

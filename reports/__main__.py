@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.results import unexpected
 from benchmarks.results.records import Exit
 from reports import text
 from reports.load import LoadError, NoRunError, find, latest
@@ -48,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.USAGE
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
+    except Exception as error:
+        print(unexpected.told(error), file=sys.stderr)
+        return unexpected.CODE
 
 
 def _add_build(commands: _Commands) -> None:

@@ -22,7 +22,7 @@ from reports.__main__ import main as reports
 from reports.load import LoadError
 from tests.pipeline import MODELS, ROOT, TINY, Pipeline
 from tests.report_series import run, store
-from tests.test_replay import OUTSIDE
+from tests.test_replay import own
 
 SLOW = 0.024
 
@@ -89,7 +89,7 @@ def test_what_a_journal_names_is_not_collected(trap: Path, tmp_path: Path, flag:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "benchmarks", *words],
         cwd=ROOT,
-        env=OUTSIDE,
+        env=own(tmp_path),
         check=False,
         capture_output=True,
         text=True,

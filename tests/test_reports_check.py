@@ -269,7 +269,8 @@ def program(folder: Path, *words: str, slow: float = 1.0) -> subprocess.Complete
     return subprocess.run(
         [sys.executable, "-m", *words, "--out", str(folder / "results")],
         cwd=ROOT,
-        env=os.environ | {"TWINBENCH_NULL": json.dumps({"slow": slow}), "TMPDIR": str(folder)},
+        env=os.environ
+        | {"TWINBENCH_NULL": json.dumps({"slow": slow}), "TWINBENCH_LOCKS": str(folder)},
         capture_output=True,
         text=True,
         timeout=120,

@@ -6,14 +6,13 @@ The parent imports no framework and blocks while workers run.
 from __future__ import annotations
 
 import math
-import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import scratch
 from benchmarks.measure.launch import Checks, Launch
 from benchmarks.measure.rounds import Gate
 from benchmarks.measure.session import Session
@@ -57,14 +56,14 @@ def measure(session: Session, profiler: Profiler | None = None) -> None:
     purse = Purse(plan.selection.budget_s, session.header.seconds, session.began)
     found: dict[str, Handoffs] = {}
     with (
-        tempfile.TemporaryDirectory(prefix="twinbench-cache-") as cache,
+        scratch.folder("cache") as cache,
         gpu_state.Watch() as gpu,
     ):
         context = Context(
             selection=plan.selection,
             effort=effort,
             threads=session.threads,
-            cache=Path(cache),
+            cache=cache,
             gate=Gate(gpu=gpu if plan.selection.device == "cuda" else None),
         )
         for group in plan.groups:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from benchmarks.machine import environment, locks, names, variables
+from benchmarks.machine import environment, locks, names, scratch, variables
 from benchmarks.machine.environment import ROOT
 from benchmarks.measure.summary import assemble
 from benchmarks.proof.sides import UsageError
@@ -24,7 +24,7 @@ from benchmarks.request.plan import Plan
 from benchmarks.request.selection import Selection, SelectionError
 from benchmarks.results import journal
 from benchmarks.results.ledger import Ledger
-from benchmarks.results.records import Run, Tuned, from_json, to_json
+from benchmarks.results.records import RecordError, Run, Tuned, from_json, to_json
 from benchmarks.tasks.data import idx, sets
 from benchmarks.tasks.task import TaskError
 
@@ -262,14 +262,18 @@ def reopen(out: Path, run_id: str, given: Selection) -> Prepared:
             needs is not given.
     """
     folder, entries, begun = _begun(out, run_id)
-    spent = max((e["seconds"] for e in entries if e["kind"] == "end"), default=0.0)
-    header = replace(from_json(Run, begun["header"]), seconds=spent)
+    with _of_a_run(folder):
+        spent = max((float(e["seconds"]) for e in entries if e["kind"] == "end"), default=0.0)
+        header = replace(from_json(Run, begun["header"]), seconds=spent)
+        fingerprint = header.environment["fingerprint"]
     here = environment.describe(threads=environment.usable_cores())
-    if here["fingerprint"] != header.environment["fingerprint"]:
+    if here["fingerprint"] != fingerprint:
         raise SelectionError(
             f"{folder.name} was made on another machine: launches would not compare"
         )
-    made = _stored_plan(begun, given)
+    made = _stored_plan(folder, begun, given)
+    with _of_a_run(folder):  # whatever else a run is made of: before it goes on
+        assemble(made, Ledger.of(entries), header)
     then = header.environment.get("variables")
     now = names.hidden(variables.recorded(given.env))
     if changed := variables.differing(now if then is None else then, now):
@@ -284,12 +288,34 @@ def stored_plan(out: Path, run_id: str, given: Selection) -> plan.Plan:
     Raises:
         SelectionError: there is no such run, or something that it needs is not given.
     """
-    return _stored_plan(_begun(out, run_id)[2], given)
+    folder, _, begun = _begun(out, run_id)
+    return _stored_plan(folder, begun, given)
 
 
-def _stored_plan(begun: dict[str, Any], given: Selection) -> plan.Plan:
-    chosen = options.renewed(options.from_stored(begun["selection"]), given)
-    return plan.make(chosen).only(begun["cases"])
+def _stored_plan(folder: Path, begun: dict[str, Any], given: Selection) -> plan.Plan:
+    with _of_a_run(folder):
+        chosen = options.renewed(options.from_stored(begun["selection"]), given)
+        return plan.make(chosen).only(begun["cases"])
+
+
+@contextmanager
+def _of_a_run(folder: Path) -> Iterator[None]:
+    """What is read here of a journal is as it was written, or one line says what is not.
+
+    Raises:
+        JournalError: something is missing, or of another kind.
+    """
+    try:
+        yield
+    except RecordError as error:
+        raise journal.JournalError(f"{folder / JOURNAL}: {error}") from error
+    except usage_errors():
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise journal.JournalError(
+            f"{folder / JOURNAL}: not the journal of a run ({what})"
+        ) from error
 
 
 def _begun(out: Path, run_id: str) -> tuple[Path, list[dict[str, Any]], dict[str, Any]]:
@@ -328,7 +354,8 @@ def report(folder: Path) -> Path | None:
 def _device_of(prepared: Prepared) -> Iterator[None]:
     """Hold the device; a new run that cannot have it leaves no empty folder."""
     try:
-        with locks.DeviceLock(prepared.plan.selection.device):
+        with locks.held_by(prepared.plan.selection.device):
+            scratch.sweep()
             yield
     except locks.Locked:
         if not prepared.entries:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from benchmarks.frameworks.description import (
     Assigned,
     Description,
 )
+from benchmarks.machine import scratch
 from benchmarks.results.records import Stack
 from benchmarks.worker.process import WorkerProcess
 
@@ -126,8 +126,8 @@ def sides(
     passed: Sequence[str] = (),
 ) -> Iterator[Sides]:
     """The workers, for as long as it lasts; ``passed`` as in ``WorkerProcess``."""
-    with tempfile.TemporaryDirectory(prefix="twinbench-proof-") as folder:
-        every = Sides(stacks, Path(folder), timeout_s, pythons, passed)
+    with scratch.folder("proof") as folder:
+        every = Sides(stacks, folder, timeout_s, pythons, passed)
         try:
             yield every
         finally:

@@ -45,7 +45,7 @@ class Subject:
 
     def device(self) -> AbstractContextManager[object]:
         """What keeps others off the device while a worker runs."""
-        return nullcontext() if self.held else locks.DeviceLock(self.selection.device)
+        return nullcontext() if self.held else locks.held_by(self.selection.device)
 
 
 def subject(chosen: Selection) -> Subject:

@@ -9,7 +9,6 @@ import select
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import frameworks
-from benchmarks.machine import variables
+from benchmarks.machine import scratch, variables
 from benchmarks.machine.environment import ROOT
 from benchmarks.results.records import Failure, Stack, Status
 from profilers import host
@@ -25,6 +24,8 @@ from profilers import host
 WORKER = "benchmarks.worker"
 GRACE_S = 5.0
 """What a worker gets beyond its own deadline to write its stack, before its group is killed."""
+LOG_BYTES = 1 << 16
+"""What is kept of what a worker writes: the end of it."""
 READ_BYTES = 1 << 16
 TAIL_CHARACTERS = 4000
 
@@ -35,6 +36,49 @@ class WorkerError(Exception):
     def __init__(self, status: Status, reason: str, failure: Failure) -> None:
         super().__init__(reason)
         self.status, self.reason, self.failure = status, reason, failure
+
+
+class Log:
+    """The end of what a process writes, taken in as it is written: no file grows with it."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None  # noqa: S101 - it was started with a pipe
+        self._stream, self._lock = process.stdout, threading.Lock()
+        self._kept, self._open = b"", True
+        os.set_blocking(self._stream.fileno(), False)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def last(self) -> bytes:
+        """At most ``LOG_BYTES`` that it wrote last; all that it has written by now counts."""
+        with self._lock:
+            self._take()
+            return self._kept
+
+    def close(self) -> None:
+        """Take in the rest, of a process that has ended, and no more."""
+        with self._lock:
+            self._take()
+            self._open = False
+
+    def _read(self) -> None:
+        poll = select.poll()
+        poll.register(self._stream.fileno(), select.POLLIN)
+        while self._open:
+            poll.poll()
+            with self._lock:
+                self._take()
+        self._stream.close()
+
+    def _take(self) -> None:
+        """Read all that is there; the lock is held."""
+        while self._open:
+            try:
+                received = os.read(self._stream.fileno(), READ_BYTES)
+            except BlockingIOError:
+                return
+            self._open = bool(received)
+            self._kept = (self._kept + received)[-LOG_BYTES:]
 
 
 class WorkerProcess:
@@ -57,19 +101,21 @@ class WorkerProcess:
     ) -> None:
         self.stack, self._program = stack, program
         self._more, self._passed = dict(more or {}), tuple(passed)
-        self._own = None if cache else tempfile.TemporaryDirectory(prefix="twinbench-cache-")
+        self._own = scratch.Folder("worker")
         self._kills_before = host.oom_kills().value
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
         reading, give = os.pipe()
         take, writing = os.pipe()
         self.spawned = time.perf_counter()
         try:
-            self._process = self._spawn(reading, writing, cache or Path(self._own.name), python)
+            self._process = self._spawn(reading, writing, cache or self._own.path, python)
+        except BaseException:
+            self._own.close()
+            raise
         finally:
             os.close(reading)
             os.close(writing)
+        self._log = Log(self._process)
         self._give, self._take, self._buffer = give, take, b""
-        self._last_words = ""
         self._ending = threading.RLock()  # an interrupt ends it while another thread may, too
 
     def _spawn(
@@ -79,10 +125,12 @@ class WorkerProcess:
         return subprocess.Popen(
             [python or sys.executable, "-m", self._program, str(reading), str(writing)],
             cwd=ROOT,
-            env=environment_of(self.stack, self._more, self._passed) | drawn,
+            env=environment_of(self.stack, self._more, self._passed)
+            | drawn
+            | {"TMPDIR": str(self._own.path)},
             pass_fds=(reading, writing),
             stdin=subprocess.DEVNULL,
-            stdout=self._log,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # an interrupt at the terminal is for the parent
         )
@@ -133,11 +181,9 @@ class WorkerProcess:
             pass
         self._process.wait()
         with self._ending:
-            if not self._log.closed:
-                self._last_words = self._tail()
+            if self._give >= 0:
                 self._log.close()
-                if self._own:
-                    self._own.cleanup()
+                self._own.close()
                 os.close(self._give)
                 os.close(self._take)
                 self._give = self._take = -1
@@ -185,11 +231,7 @@ class WorkerProcess:
         return WorkerError(status, reason, failure)
 
     def _tail(self) -> str:
-        with self._ending:
-            if self._log.closed:
-                return self._last_words
-            size = os.fstat(self._log.fileno()).st_size
-            last = os.pread(self._log.fileno(), READ_BYTES, max(0, size - READ_BYTES))
+        last = self._log.last()
         # One line of faulthandler names every extension module there is, and nothing of use.
         lines = last.decode("utf-8", "replace").splitlines(keepends=True)
         kept = "".join(line for line in lines if not line.startswith("Extension modules: "))

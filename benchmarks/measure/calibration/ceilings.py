@@ -13,7 +13,7 @@ from benchmarks.machine import environment, names
 from benchmarks.request import options
 from benchmarks.request.plan import Plan
 from benchmarks.request.selection import Selection
-from benchmarks.results import journal
+from benchmarks.results import files, journal
 from benchmarks.results.records import Stack
 from benchmarks.worker import briefing
 from benchmarks.worker.process import WorkerError, WorkerProcess
@@ -81,7 +81,7 @@ def _ask(
 def _read(path: Path) -> dict[str, Any] | None:
     """What is stored; a damaged file is as good as none."""
     try:
-        stored = json.loads(path.read_text())
+        stored = files.parse(files.read(path))
         return dict(stored) if all(math.isfinite(stored[name]) for name in FIGURES) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

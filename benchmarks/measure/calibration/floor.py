@@ -22,7 +22,7 @@ from benchmarks.measure.session import NO_FLOOR, Session
 from benchmarks.request import discovery
 from benchmarks.request.plan import Plan
 from benchmarks.request.selection import Selection, Variant
-from benchmarks.results import journal
+from benchmarks.results import files, journal
 from benchmarks.results.records import COLD, Run, Stack, Verdict
 
 STORE = "floors"
@@ -85,10 +85,11 @@ def _quiet(verdicts: Sequence[Verdict]) -> list[Verdict]:
 def lookup(out: Path, chosen: Selection) -> dict[str, Any] | None:
     """The floor that is stored for this machine, its frameworks, and how they are measured."""
     try:
-        found = json.loads(_file(out, chosen).read_text())
+        found = files.parse(files.read(_file(out, chosen)))
     except (OSError, ValueError):  # a damaged file is as good as none: a floor is soon made anew
         return None
-    return found if isinstance(found, dict) and isinstance(found.get("value"), float) else None
+    value = found.get("value") if isinstance(found, dict) else None
+    return found if isinstance(value, float) and 0 <= value < math.inf else None
 
 
 def store(out: Path, chosen: Selection, verdicts: Sequence[Verdict]) -> dict[str, Any]:
