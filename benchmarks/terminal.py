@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 from benchmarks.machine import locks
-from benchmarks.measure import progress, session
+from benchmarks.measure import session
 from benchmarks.request.selection import SelectionError
-from benchmarks.results import unexpected
+from benchmarks.results import unexpected, wording
 from benchmarks.results.records import Exit
 from benchmarks.worker.process import WorkerError
 
@@ -76,5 +76,5 @@ def ending() -> Iterator[Ending]:
 
 
 def _told(text: str, code: Exit) -> Exit:
-    print(f"twinbench: {progress.plain(text)}", file=sys.stderr)  # noqa: T201 - a command line speaks here
+    print(f"twinbench: {wording.plain(text)}", file=sys.stderr)  # noqa: T201 - a command line speaks here
     return code

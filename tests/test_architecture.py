@@ -38,7 +38,7 @@ REPORTS_MAY_IMPORT = (
     "benchmarks.results.statistics",
     "benchmarks.frameworks.about",
 )
-MAX_SOURCE_LINES = 32_790
+MAX_SOURCE_LINES = 33_800
 """Lines of all sources together: what is added must be worth what it costs to read."""
 PRINTING = {
     "benchmarks/why/_command.py": 1,  # the one document of --json

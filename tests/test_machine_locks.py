@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import stat
 import subprocess
@@ -77,7 +78,7 @@ def test_the_place_is_one_for_all_users(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv(locks.VARIABLE)
     path = DeviceLock("cpu").path
     assert path == Path("/var/tmp/twinbench-cpu.lock")  # noqa: S108 - no file is made
-    monkeypatch.setattr(locks.os, "getuid", lambda: 12345)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
     assert DeviceLock("cpu").path == path
 
 
@@ -93,7 +94,7 @@ def test_a_lock_may_be_asked_for_by_others_and_of_others_is_not_written_to(
     path = place / "twinbench-cpu.lock"
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     path.write_text("99999999")
-    monkeypatch.setattr(locks.os, "getuid", lambda: 12345)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
     with held_by("cpu"):
         assert path.read_text() == "99999999"
         with pytest.raises(Locked, match="by another process"), held_by("cpu"):
@@ -194,7 +195,7 @@ def test_py_spy_alone_is_let_in_and_shut_out_again(monkeypatch: pytest.MonkeyPat
             asked.append(tuple(int(getattr(a, "value", a)) for a in arguments))  # type: ignore[call-overload]
             return 0
 
-    monkeypatch.setattr(pyspy.ctypes, "CDLL", lambda _name: Library)
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: Library)
     pyspy.allow(4242)
     pyspy.allow(0)
     assert asked == [(pyspy.PR_SET_PTRACER, 4242, 0, 0, 0), (pyspy.PR_SET_PTRACER, 0, 0, 0, 0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -103,6 +104,6 @@ def test_programs_of_other_users_are_not_named(monkeypatch: pytest.MonkeyPatch) 
     before = neighbours.Snapshot.take()
     listed = {process.pid: name for process, (name, _) in before.spent_s.items()}
     assert psutil.Process().name() in listed.values()
-    monkeypatch.setattr(neighbours.os, "getuid", lambda: 12345)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
     other = {name for name, _ in neighbours.Snapshot.take().spent_s.values()}
     assert other == {neighbours.FOREIGN}

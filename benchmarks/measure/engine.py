@@ -67,8 +67,8 @@ def measure(session: Session, profiler: Profiler | None = None) -> None:
             gate=Gate(gpu=gpu if plan.selection.device == "cuda" else None),
         )
         for group in plan.groups:
-            for data in _broken(session, group):
-                session.record("failure", **data)
+            for lost in _broken(session, group):
+                session.record("failure", **lost)
             able = _able(plan, group)
             if any(_wanted(session, able, index) for index in range(effort.launches)):
                 session.record("proving", model=group.model)

@@ -223,7 +223,7 @@ def unnamed(chosen: Selection) -> Selection:
 
 def words(chosen: Selection) -> dict[str, str]:
     """The word for each path that a selection names, as ``unnamed`` has it; by absolute path."""
-    found = {}
+    found = dict[str, str]()
     for path, word in ((chosen.models_dir, "MODELS_DIR"), (chosen.data_dir, "DATA_DIR")):
         if path:
             found |= {str(path.absolute()): word, str(path.resolve()): word}

@@ -107,13 +107,14 @@ def main(name: str, models_dir: str, writing: str) -> None:
     """Import a model and tell its TASK."""
     from benchmarks.request import discovery
     from benchmarks.tasks import plain
+    from benchmarks.tasks.task import TaskError
 
     signal.alarm(2 * round(PATIENCE_S))  # a parent that was killed ends it no more
     told: dict[str, Any]
     try:
         told = {"task": plain.of(discovery.imported(name, Path(models_dir)))}
     except (discovery.BadModelError, ValueError) as error:
-        plainly = isinstance(error, discovery.BadModelError | plain.TaskError)
+        plainly = isinstance(error, discovery.BadModelError | TaskError)
         told = {"reason": str(error) if plainly else f"{type(error).__name__}: {error}"}
     except Exception as error:
         told = {"reason": f"{type(error).__name__}: {error}"}

@@ -60,16 +60,12 @@ def task(data: Any) -> Task:
     """
     try:
         made = _read(data)
-        sound = isinstance(made, Task) and all(
-            isinstance(o.optimizer, Optimizer) for o in made.steps
-        )
-        if sound:
+        if isinstance(made, Task) and all(isinstance(o.optimizer, Optimizer) for o in made.steps):
             check(made)
+            return made
     except (TypeError, ValueError, LookupError, AttributeError) as error:
         raise ValueError(f"not a task: {error}") from error
-    if not sound:
-        raise ValueError(f"not a task: {type(made).__name__}")
-    return made
+    raise ValueError(f"not a task: {type(made).__name__}")
 
 
 def _read(data: Any) -> Any:

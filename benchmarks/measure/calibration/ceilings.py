@@ -49,9 +49,9 @@ def settle(made: Plan, out: Path, threads: int) -> dict[str, Any]:
         return _unknown("; ".join(reasons) or "no framework could measure it")
     ceiling = {name: max(each[name] for each in found) for name in FIGURES}
     told = ceiling | {"reason": "; ".join(reasons) or None}
-    told = names.hidden(told, options.words(chosen))
-    journal.store(path, json.dumps(told, indent=1) + "\n")
-    return told
+    hidden: dict[str, Any] = names.hidden(told, options.words(chosen))
+    journal.store(path, json.dumps(hidden, indent=1) + "\n")
+    return hidden
 
 
 def _ask(
