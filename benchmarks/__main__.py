@@ -25,7 +25,8 @@ from benchmarks.proof.group import verified
 from benchmarks.request import discovery, options, plan
 from benchmarks.request.selection import DEVICES
 from benchmarks.results import journal, wording
-from benchmarks.results.records import Exit, Parity, Run, Stack, to_json
+from benchmarks.results.codec import to_json
+from benchmarks.results.records import Exit, Parity, Run, Stack
 from benchmarks.tasks.data import sets
 from benchmarks.tasks.stored import CANONICAL
 from benchmarks.why._run import PROFILER
@@ -188,9 +189,9 @@ def selftest(asked: argparse.Namespace, console: Console) -> int:
         asked.out, made.selection, [v for r in runs for v in floor.against_itself(r)]
     )
     console.print(detection.table(found))
-    console.print(f"A/A floor: {settled['how']}", soft_wrap=True)
+    console.print(f"A/A floor: {settled.how}", soft_wrap=True)
     if asked.json:
-        print(json.dumps(to_json(found) | {"floor": settled}, allow_nan=False))
+        print(json.dumps(to_json(found) | {"floor": to_json(settled)}, allow_nan=False))
     broken = [r.exit for r in runs if r.exit]
     return Exit.PARITY if found.called else broken[0] if broken else Exit.OK
 
@@ -232,7 +233,7 @@ def _missing(stack: Stack) -> str | None:
 
 def doctor(asked: argparse.Namespace, console: Console) -> int:
     """Show the machine, what is unequal or noisy here, and how to mend it."""
-    machine = environment.describe(threads=environment.usable_cores())
+    machine = to_json(environment.describe(threads=environment.usable_cores()))
     noise, watchable = environment.noise(), inventory.take()
     if asked.json:
         print(

@@ -88,7 +88,7 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
     for reading in ("hz_actual", "hz_actual_friendly"):
         # A clock reading is not a property of the machine, and would make every run differ.
         machine_info.get("cpu", {}).pop(reading, None)
-    machine_info["fingerprint"] = environment.describe()["fingerprint"]
+    machine_info["fingerprint"] = environment.describe().fingerprint
     machine_info["variables"] = variables.recorded()
 
 

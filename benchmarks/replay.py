@@ -14,7 +14,8 @@ from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.results.records import Case, MatchupResult, Run, to_json
+from benchmarks.results.codec import to_json
+from benchmarks.results.records import Case, MatchupResult, Run
 
 
 class ReplayClock:
@@ -73,12 +74,12 @@ def extra_info(run: Run, result: MatchupResult, case: Case) -> dict[str, Any]:
     return {
         "case": case.id,
         "run": run.run_id,
-        "fingerprint": run.environment.get("fingerprint"),
+        "fingerprint": run.environment.fingerprint,
         "parity": parity.status if parity else None,
         "parity_errors": to_json(parity.max_rel_error) if parity else {},
         "verdicts": [to_json(v) for v in result.verdicts if case.stack in {v.a, v.b}],
         "launches": len(case.launches),
         "memory": to_json(case.memory),
         "learned": to_json(case.learned),
-        "versions": run.environment.get("versions"),
+        "versions": run.environment.versions,
     }

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 from unittest import mock
 
-from benchmarks.results import records
+from benchmarks.results import codec, machine, observed, profiles, records
+from profilers import roofline
 
 ROOT = Path(__file__).parent.parent
+RUN_SCHEMA = ROOT / "docs" / "run.schema.json"
 PUBLIC_RUN = ROOT / "results-public" / "cpu-2-cores" / "run.json.gz"
 PROGRAMS = {
     "python -m benchmarks": "benchmarks.__main__",
@@ -111,11 +113,13 @@ def _cell(text: str) -> str:
 
 
 def record_types() -> list[type]:
-    """The record classes in the order of their definition."""
+    """The record classes of each module, in the order of their definition."""
     return [
         kind
-        for kind in vars(records).values()
-        if inspect.isclass(kind) and dataclasses.is_dataclass(kind)
+        for module in (records, machine, observed, roofline, profiles)
+        for kind in vars(module).values()
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind)
+        if kind.__module__ == module.__name__
     ]
 
 
@@ -144,6 +148,8 @@ def _derived(kind: type) -> Iterator[str]:
 
 
 def _default(one: dataclasses.Field[Any]) -> str:
+    if not one.init:
+        return "derived"
     if one.default is not dataclasses.MISSING:
         return f"`{one.default!r}`"
     if one.default_factory is not dataclasses.MISSING:
@@ -167,7 +173,7 @@ def words_of_values() -> str:
 
 def ratios() -> str:
     """The ratios of the stored run as a table: a row per model and pair, a column per phase."""
-    run = records.read_run(json.loads(gzip.decompress(PUBLIC_RUN.read_bytes())))
+    run = codec.decode_run(gzip.decompress(PUBLIC_RUN.read_bytes()))
     verdicts = {
         (result.matchup.model, result.matchup.phase, v.a, v.b): v
         for result in run.matchups
@@ -207,3 +213,7 @@ def fill(page: str) -> str:
         KeyError: the page names a part that does not exist.
     """
     return _MARK.sub(lambda found: PARTS[found.group(1)](), page)
+
+
+if __name__ == "__main__":
+    RUN_SCHEMA.write_text(json.dumps(codec.schema(), indent=1) + "\n")

@@ -87,7 +87,7 @@ def _add_history(commands: _Commands) -> None:
 
 
 def _history(options: argparse.Namespace) -> int:
-    from benchmarks.results.records import to_json
+    from benchmarks.results.codec import to_json
     from reports import tables
     from reports.history import history
     from reports.store import read

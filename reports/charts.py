@@ -12,7 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from reports import text, verdicts
-from reports.load import cold_parts, number, sound, thinned
+from reports.load import cold_parts, sound, thinned
 from reports.palette import LIGHT, look
 from reports.svg import canvas, drawing
 
@@ -94,7 +94,7 @@ def memory(run: Run, key: str = "peak_rss_bytes") -> Figure | None:
         (result.matchup, case.stack): peak
         for result in run.matchups
         for case in result.cases
-        if (peak := number(case.memory.get(key))) is not None
+        if (peak := getattr(case.memory, key)) is not None
     }
     if not peaks:
         return None

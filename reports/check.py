@@ -8,7 +8,6 @@ only in canary loops, for the same reason.
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import os
 import subprocess
@@ -18,7 +17,8 @@ from pathlib import Path
 from statistics import quantiles
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.results.records import Exit, RecordError, Run, read_run, to_json
+from benchmarks.results.codec import RecordError, decode_run, to_json
+from benchmarks.results.records import Exit, Run
 from reports.baselines import LATEST_OK, chosen, latest_ok, mark, marks
 from reports.compare import Comparison, Failure, Shift, compare, pooled, shift_json
 from reports.history import judged
@@ -208,8 +208,8 @@ def measure_again(
         text=True,
     )
     try:
-        return read_run(json.loads(done.stdout))
-    except (ValueError, RecordError) as error:
+        return decode_run(done.stdout.encode())
+    except RecordError as error:
         raise RemeasureError(done.returncode) from error
 
 

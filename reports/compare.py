@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from scipy.special import stdtrit
 
-from benchmarks.results.records import to_json
+from benchmarks.results.codec import to_json
 from benchmarks.results.statistics import MIN_MARGIN, launch_log_ratio
 from benchmarks.results.statistics import margin as margin_over
 from reports.history import version_changes
-from reports.load import LoadError, number, sound
-from reports.store import canary_s, fingerprint, ratio_key, variables, versions
+from reports.load import LoadError, sound
+from reports.store import fingerprint, ratio_key, versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,12 +150,12 @@ def refusal(a: Run, b: Run) -> str | None:
     if fingerprint(a) and fingerprint(a) == fingerprint(b):
         return None
     differing = [
-        f"{name} {a.environment.get(name)} against {b.environment.get(name)}"
+        f"{name} {getattr(a.environment, name)} against {getattr(b.environment, name)}"
         for name in _MACHINE
-        if a.environment.get(name) != b.environment.get(name)
+        if getattr(a.environment, name) != getattr(b.environment, name)
     ]
     prints = f"machine {fingerprint(a) or 'unknown'} against {fingerprint(b) or 'unknown'}"
-    before, after = variables(a), variables(b)
+    before, after = a.environment.variables, b.environment.variables
     differing += [
         f"{name} {before.get(name, 'not set')} against {after.get(name, 'not set')}"
         for name in sorted(before.keys() | after.keys())
@@ -200,7 +200,8 @@ def case_logs(case: Case, *, normalised: bool) -> Logs:
     Empty where canary loops are asked and a launch has none.
     """
     launches = [launch for launch in case.launches if launch.samples_s]
-    loops = [canary_s(launch) if normalised else 1.0 for launch in launches]
+    canaries = [one.interference.canary_s if one.interference else None for one in launches]
+    loops = canaries if normalised else [1.0] * len(launches)
     return tuple(
         math.log(median(launch.samples_s) / loop)
         for launch, loop in zip(launches, loops, strict=True)
@@ -282,5 +283,5 @@ def _valid(case: Case) -> bool:
 
 def _margin(a: Run, b: Run) -> float:
     """2 %, or the larger A/A floor of the two runs."""
-    floors = [number(run.aa_floor.get("value")) for run in (a, b)]
+    floors = [run.aa_floor.value for run in (a, b)]
     return max([MIN_MARGIN, *(margin_over(f) for f in floors if f is not None and f >= 0)])

@@ -117,7 +117,7 @@ def _style() -> str:
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    floor = run.aa_floor.get("value")
+    floor = run.aa_floor.value
     return {
         "validity": (*verdicts.validity(run), *machine.fairness_words(run)),
         "withheld": verdicts.withheld(run),
@@ -125,8 +125,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "versions": machine.versions(run),
         "main_versions": machine.main_versions(run),
         "gpu_reason": machine.gpu_reason(run),
-        "fairness": machine.checks(run, "fairness"),
-        "noise": machine.checks(run, "noise"),
+        "fairness": run.environment.fairness,
         "failures": sections.failures(run),
         "proofs": sections.proofs(run),
         "cases": sections.cases(run),
@@ -148,7 +147,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "ceiling": machine.ceiling(run),
         "watching": machine.watching(run),
         "telemetry_cost": telemetry.cost(run),
-        "floor_how": str(run.aa_floor.get("how") or ""),
+        "floor_how": run.aa_floor.how,
         "max_figures": MAX_FIGURES,
     }
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from benchmarks.results import files
-from benchmarks.results.records import Case, MatchupResult, RecordError, Run, read_run
+from benchmarks.results.codec import RecordError, decode, decode_run, known_schema
+from benchmarks.results.records import Case, MatchupResult, Run
 
+Part = TypeVar("Part")
 NAMES = ("run.json", "run.json.gz")
 
 
@@ -32,15 +35,28 @@ def load_run(path: Path) -> Run:
     """
     file = _run_file(path)
     try:
-        data = files.parse(files.read(file))
-    except OSError as error:
-        raise LoadError(f"{file}: {error.strerror or error}: not a run") from error
-    except ValueError as error:  # also bad UTF-8, and integers of thousands of digits
-        raise LoadError(f"{file}: truncated or not JSON ({error})") from error
-    try:
-        return read_run(data)
+        return decode_run(_read_bytes(file))
     except RecordError as error:
         raise LoadError(f"{file}: {error}") from error
+
+
+def load(kind: type[Part], file: Path) -> Part:
+    """The fields of a run that ``kind`` names, which are alike in every schema.
+
+    Raises:
+        LoadError: as ``load_run``, but what is not named is not checked.
+    """
+    data = _read_bytes(file)
+    try:
+        known_schema(data)
+        return decode(kind, data)
+    except RecordError as error:
+        raise LoadError(f"{file}: {error}") from error
+
+
+def times(samples_s: Iterable[float]) -> tuple[float, ...]:
+    """The samples without those that are no times (infinite, zero or negative)."""
+    return tuple(s for s in samples_s if math.isfinite(s) and s > 0)
 
 
 def latest(out: Path) -> Path:
@@ -66,14 +82,8 @@ def find(run: str, out: Path) -> Path:
 
 
 def sound(case: Case) -> Case:
-    """The case without samples that are no times (NaN, infinite, zero or negative)."""
-    launches = (
-        replace(
-            launch,
-            samples_s=tuple(s for s in launch.samples_s if math.isfinite(s) and s > 0),
-        )
-        for launch in case.launches
-    )
+    """The case without samples that are no times."""
+    launches = (replace(launch, samples_s=times(launch.samples_s)) for launch in case.launches)
     return replace(case, launches=tuple(launches))
 
 
@@ -103,9 +113,12 @@ COLUMNS = (
 def _row(result: MatchupResult, case: Case) -> dict[str, Any]:
     matchup = result.matchup
     case = sound(case)
-    summary = case.summary()
-    flops, middle = number(case.flops_per_iteration), summary["median_s"]
-    return summary | {
+    flops, middle = case.flops_per_iteration, case.median_s
+    return {
+        "median_s": middle,
+        "iqr_s": case.iqr_s,
+        "min_s": case.min_s,
+        "throughput_per_s": case.throughput_per_s,
         "case": case.id,
         "matchup": matchup.id,
         "model": matchup.model,
@@ -120,8 +133,8 @@ def _row(result: MatchupResult, case: Case) -> dict[str, Any]:
         "reason": case.reason,
         "flops_per_iteration": flops,
         "flops_per_s": flops / middle if flops is not None and middle else None,
-        "peak_rss_bytes": number(case.memory.get("peak_rss_bytes")),
-        "device_peak_bytes": number(case.memory.get("device_peak_bytes")),
+        "peak_rss_bytes": case.memory.peak_rss_bytes,
+        "device_peak_bytes": case.memory.device_peak_bytes,
         "launches": len(case.launches),
         "samples": len(case.samples_s),
     }
@@ -162,3 +175,13 @@ def _run_file(path: Path) -> Path:
         if (path / name).is_file():
             return path / name
     raise LoadError(f"{path}: holds no {' or '.join(NAMES)}; the run may not have finished")
+
+
+def _read_bytes(file: Path) -> bytes:
+    try:
+        data = files.read(file)
+    except OSError as error:
+        raise LoadError(f"{file}: {error.strerror or error}: not a run") from error
+    if files.weight(data) > files.MAX_WEIGHT:
+        raise LoadError(f"{file}: it would take too much memory: not a run")
+    return data

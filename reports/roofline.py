@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from benchmarks.results.machine import Ceiling
 from reports import text
-from reports.load import number
 from reports.palette import LIGHT, look
 from reports.sections import Cell, Column, Table, stack_cell
 from reports.svg import canvas, drawing
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from benchmarks.results.records import Case, Matchup, Run
+    from profilers.roofline import Place
 
 BOUNDS = {
     "compute": "compute",
@@ -41,23 +42,21 @@ def table(run: Run) -> Table | None:
     return Table(caption="Roofline", columns=columns, rows=rows) if rows else None
 
 
-def _row(matchup: Matchup, case: Case, place: dict[str, Any]) -> tuple[Cell, ...]:
-    get = {key: number(place.get(key)) for key in place if key != "bound"}
-    bound = str(place.get("bound"))
+def _row(matchup: Matchup, case: Case, place: Place) -> tuple[Cell, ...]:
     return (
         Cell(matchup.model, matchup.model),
         Cell(matchup.phase, matchup.phase),
         stack_cell(case.stack),
-        Cell(text.quantity(get.get("intensity"), ""), get.get("intensity")),
-        Cell(text.quantity(get.get("flops_per_s"), "FLOP/s"), get.get("flops_per_s")),
-        Cell(text.share(get.get("of_compute")), get.get("of_compute")),
-        Cell(text.quantity(get.get("bytes_per_s"), "B/s"), get.get("bytes_per_s")),
-        Cell(text.share(get.get("of_memory")), get.get("of_memory")),
-        Cell(BOUNDS.get(bound, bound), bound),
+        Cell(text.quantity(place.intensity, ""), place.intensity),
+        Cell(text.quantity(place.flops_per_s, "FLOP/s"), place.flops_per_s),
+        Cell(text.share(place.of_compute), place.of_compute),
+        Cell(text.quantity(place.bytes_per_s, "B/s"), place.bytes_per_s),
+        Cell(text.share(place.of_memory), place.of_memory),
+        Cell(BOUNDS[place.bound], place.bound),
     )
 
 
-def _placed(run: Run) -> Iterator[tuple[Matchup, Case, dict[str, Any]]]:
+def _placed(run: Run) -> Iterator[tuple[Matchup, Case, Place]]:
     for result in run.matchups:
         for case in result.cases:
             if case.roofline:
@@ -66,12 +65,12 @@ def _placed(run: Run) -> Iterator[tuple[Matchup, Case, dict[str, Any]]]:
 
 def chart(run: Run) -> Figure | None:
     """FLOP/s over FLOP per byte, both logarithmic, under the two roofs that were measured."""
-    ceiling = run.environment.get("ceiling") or {}
-    peak, bandwidth = (number(ceiling.get(key)) for key in ("flops_per_s", "bytes_per_s"))
+    ceiling = run.environment.ceiling or Ceiling()
+    peak, bandwidth = ceiling.flops_per_s, ceiling.bytes_per_s
     placed = list(_placed(run))
     if not placed or not peak or not bandwidth:
         return None
-    xs = [place["intensity"] for _, _, place in placed]
+    xs = [place.intensity for _, _, place in placed]
     low, high = min(*xs, peak / bandwidth) / 2, max(*xs, peak / bandwidth) * 2
     with drawing():
         figure = canvas(1120, 460)
@@ -83,8 +82,8 @@ def chart(run: Run) -> Figure | None:
         for stack in dict.fromkeys(case.stack for _, case, _ in placed):
             drawn, own = look(stack), [p for _, case, p in placed if case.stack == stack]
             ax.plot(
-                [p["intensity"] for p in own],
-                [p["flops_per_s"] for p in own],
+                [p.intensity for p in own],
+                [p.flops_per_s for p in own],
                 drawn.marker,
                 color=drawn.color,
                 markerfacecolor="none" if drawn.hollow else drawn.color,
@@ -101,7 +100,7 @@ def chart(run: Run) -> Figure | None:
         ax.xaxis.set_major_formatter(lambda value, _: text.quantity(value, ""))
         ax.yaxis.set_major_formatter(lambda value, _: text.quantity(value, "FLOP/s"))
         ax.minorticks_off()
-        ax.set_ylim(min(place["flops_per_s"] for _, _, place in placed) / 2, peak * 2)
+        ax.set_ylim(min(place.flops_per_s for _, _, place in placed) / 2, peak * 2)
         ax.set_xlabel("FLOP per byte that must be moved")
         ax.set_ylabel("FLOP/s")
         ax.grid()

@@ -140,7 +140,7 @@ def memory(run: Run, key: str, caption: str) -> Table | None:
         case.stack
         for result in run.matchups
         for case in result.cases
-        if number(case.memory.get(key)) is not None
+        if getattr(case.memory, key) is not None
     )
     columns = (
         Column("model", "Model"),
@@ -150,7 +150,7 @@ def memory(run: Run, key: str, caption: str) -> Table | None:
     )
     rows = []
     for result in run.matchups:
-        peaks = {case.stack: number(case.memory.get(key)) for case in result.cases}
+        peaks = {case.stack: getattr(case.memory, key) for case in result.cases}
         if any(peak is not None for peak in peaks.values()):
             cells = (Cell(text.size(peaks.get(stack)), peaks.get(stack)) for stack in stacks)
             rows.append((*matchup_cells(result.matchup), *cells))
@@ -176,7 +176,7 @@ def learned(run: Run) -> Table | None:
         for case in result.cases:
             if case.learned:
                 model, _, where = matchup_cells(result.matchup)
-                cost = _time(sound(case).summary()["median_s"])
+                cost = _time(sound(case).median_s)
                 rows.append((model, where, stack_cell(case.stack), cost, *_learned(case.learned)))
     return _table("What an epoch taught", columns, rows)
 
@@ -220,10 +220,8 @@ def sample_limit(run: Run) -> int:
 def device_memory_reasons(run: Run) -> tuple[str, ...]:
     """Why the device's allocator has no peak, where it has none; each reason once."""
     memories = [case.memory for result in run.matchups for case in result.cases]
-    reasons = [
-        m.get("device_reason") for m in memories if number(m.get("device_peak_bytes")) is None
-    ]
-    return tuple(dict.fromkeys(str(reason) for reason in reasons if reason))
+    reasons = [m.device_reason for m in memories if m.device_peak_bytes is None]
+    return tuple(dict.fromkeys(reason for reason in reasons if reason))
 
 
 def stack_cell(stack: str) -> Cell:
@@ -287,8 +285,8 @@ def _learned(epochs: Iterable[Learned]) -> tuple[Cell, ...]:
     return losses[0], rates[0], losses[1], rates[1], recomputed, samples
 
 
-def _middle(values: Iterable[float]) -> float | None:
-    finite = [value for value in values if math.isfinite(value)]
+def _middle(values: Iterable[float | None]) -> float | None:
+    finite = [value for value in values if value is not None and math.isfinite(value)]
     return median(finite) if finite else None
 
 
@@ -300,6 +298,5 @@ def _step_s(run: Run, like: Matchup, stack: str) -> float | None:
         if m.phase == "train_step" and (m.model, m.batch, m.precision, m.device, m.policy) == key:
             for case in result.cases:
                 if case.stack == stack and case.status == "ok":
-                    value: float | None = sound(case).summary()["median_s"]
-                    return value
+                    return sound(case).median_s
     return None

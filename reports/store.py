@@ -11,31 +11,50 @@ import math
 import os
 import zlib
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import frameworks
 from benchmarks.results import files
-from benchmarks.results.records import from_json
+from benchmarks.results.codec import RecordError, compact, decode
 from benchmarks.results.statistics import estimate
 from reports.files import append, write
-from reports.load import NAMES, LoadError, NoRunError, load_run, number, sound
+from reports.load import NAMES, LoadError, NoRunError, load, times
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from benchmarks.results.records import Case, Launch, Run, Verdict
+    from benchmarks.results.records import Run
 
 INDEX = ".history.ndjson"
-FORMAT = 3  # of a line; the next number makes every line anew
+FORMAT = 4  # of a line; the next number makes every line anew
 BATCH = 200  # so that an interrupt keeps what was read
 
 _SEAL = b',"sum":"%08x"}'
 _SEAL_BYTES = len(_SEAL % 0)
-_Record = dict[str, Any]
-_Stamp = list[int]  # modified, in nanoseconds, and size in bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseLine:
+    """A case in a run's line: its median, and per launch the median and the canary's loop."""
+
+    status: str
+    reason: str | None
+    median_s: float | None
+    launches_s: tuple[float, ...]
+    canary_s: tuple[float, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatioLine:
+    """A verdict in a run's line."""
+
+    verdict: str
+    reason: str | None
+    ratio: float | None
+    ci95: tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +62,7 @@ class Entry:
     """A run in one line.
 
     ``confirmation`` marks the re-run of a few cases (``--only``): no point of a history.
-    ``cases`` by id: status, reason, median_s, and per launch launches_s and canary_s.
-    ``ratios`` by ``MATCHUP STACK_A STACK_B``: verdict, reason, ratio and ci95.
+    ``cases`` are by id, ``ratios`` by ``MATCHUP STACK_A STACK_B``.
     """
 
     folder: str
@@ -55,8 +73,70 @@ class Entry:
     confirmation: bool
     commit: str | None
     versions: dict[str, str]
-    cases: dict[str, dict[str, Any]]
-    ratios: dict[str, dict[str, Any]]
+    cases: dict[str, CaseLine]
+    ratios: dict[str, RatioLine]
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of the cache; ``stamp`` is when its file was modified, in ns, and its size."""
+
+    format: int
+    stamp: tuple[int, int]
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class _Canary:
+    canary_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Launch:
+    samples_s: tuple[float, ...]
+    interference: _Canary | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    id: str
+    status: str
+    reason: str | None = None
+    launches: tuple[_Launch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verdict(RatioLine):
+    a: str
+    b: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    id: str
+    cases: tuple[_Case, ...]
+    verdicts: tuple[_Verdict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    fingerprint: str = ""
+    variables: dict[str, str] = field(default_factory=dict)
+    commit: str | None = None
+    versions: dict[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What a history needs of run.json, alike in every schema; the rest is not decoded."""
+
+    schema: int
+    run_id: str
+    started: str
+    exit: int
+    command: tuple[str, ...]
+    environment: _Machine
+    matchups: tuple[_Result, ...]
 
 
 class Stored(NamedTuple):
@@ -85,27 +165,26 @@ def read(out: Path) -> Stored:
         NoRunError: there is no folder or no run.
     """
     known, lines = _cached(out / INDEX)
-    kept, skipped, fresh = list[_Record](), list[str](), list[_Record]()
+    kept, skipped, fresh = list[_Line](), list[str](), list[_Line]()
     for folder, file, stamp in _run_files(out):
-        record = known.get(folder)
-        if record is None or record["stamp"] != stamp:
+        line = known.get(folder)
+        if line is None or line.stamp != stamp:
             try:
-                entry = asdict(_entry(folder, load_run(file)))
+                line = _Line(FORMAT, stamp, _entry(folder, load(_Run, file)))
             except LoadError as error:
                 skipped.append(f"skipped: {error}")
                 continue
-            record = {"format": FORMAT, "stamp": stamp, "entry": entry}
-            fresh.append(record)
-        kept.append(record)
+            fresh.append(line)
+        kept.append(line)
         if len(fresh) == BATCH:
             lines += _keep(out / INDEX, fresh)
     lines += _keep(out / INDEX, fresh)
     if lines > 2 * len(kept) + BATCH:  # most of it is about runs that are gone or were replaced
         with suppress(OSError):
-            write(out / INDEX, b"".join(_sealed(record) + b"\n" for record in kept))
+            write(out / INDEX, b"".join(_sealed(line) + b"\n" for line in kept))
     if not kept and not skipped:
         raise NoRunError(f"no run below {out}: start one with 'python -m benchmarks run'")
-    entries = (Entry(**record["entry"]) for record in kept)
+    entries = (line.entry for line in kept)
     return Stored(tuple(sorted(entries, key=lambda e: (e.started, e.folder))), tuple(skipped))
 
 
@@ -122,14 +201,6 @@ def point(entry: Entry, key: str) -> Point | None:
         return _case_point(entry.cases[key]) if key in entry.cases else None
     except ValueError as error:  # times too far apart for a number
         return Point(None, reason=str(error))
-    except (KeyError, TypeError, AttributeError):
-        return Point(None, reason=f"the line of {entry.run_id} in {INDEX} is not what it should be")
-
-
-def canary_s(launch: Launch) -> float | None:
-    """Seconds that a fixed loop took near this launch, or ``None`` where none was timed."""
-    found = number((launch.interference or {}).get("canary_s"))
-    return found if found and found > 0 else None
 
 
 def fingerprint(run: Run) -> str:
@@ -137,91 +208,79 @@ def fingerprint(run: Run) -> str:
 
     Empty where the machine was not recorded. Runs with other variables are not compared.
     """
-    machine, found = str(run.environment.get("fingerprint") or ""), variables(run)
+    return _fingerprint(run.environment.fingerprint, run.environment.variables)
+
+
+def _fingerprint(machine: str, found: Mapping[str, str]) -> str:
     if not machine or not found:
         return machine
     return f"{machine}-{zlib.crc32(json.dumps(sorted(found.items())).encode()):08x}"
 
 
-def variables(run: Run) -> dict[str, str]:
-    """The variables of a run that may change a number."""
-    found = run.environment.get("variables")
-    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
-
-
-def is_confirmation(run: Run) -> bool:
+def is_confirmation(run: Run | _Run) -> bool:
     """Whether only some cases of another run were made again."""
     return "--only" in run.command
 
 
-def versions(run: Run) -> dict[str, str]:
+def versions(run: Run | _Run) -> dict[str, str]:
     """The versions whose changes a history marks."""
-    found = run.environment.get("versions")
-    found = found if isinstance(found, dict) else {}
+    found = run.environment.versions
     marked = (*frameworks.packages(), "numpy", "twinbench")
-    return {name: str(found[name]) for name in marked if found.get(name)}
+    return {name: version for name in marked if (version := found.get(name))}
 
 
-def _case_point(case: dict[str, Any]) -> Point:
-    middle = number(case["median_s"])
-    if case["status"] != "ok" or not middle:
-        return Point(None, reason=f"{case['status']}: {case['reason'] or 'no valid time'}")
-    launches, canaries = case["launches_s"], case["canary_s"]
-    ci95 = estimate([math.log(s) for s in launches]).ci95
-    if canaries is None:
-        return Point(middle, ci95)
-    loops = [math.log(s / c) for s, c in zip(launches, canaries, strict=True)]
-    return Point(middle, ci95, estimate(loops).ratio)
+def _case_point(case: CaseLine) -> Point:
+    if case.status != "ok" or not case.median_s:
+        return Point(None, reason=f"{case.status}: {case.reason or 'no valid time'}")
+    ci95 = estimate([math.log(s) for s in case.launches_s]).ci95
+    if case.canary_s is None:
+        return Point(case.median_s, ci95)
+    loops = [math.log(s / c) for s, c in zip(case.launches_s, case.canary_s, strict=True)]
+    return Point(case.median_s, ci95, estimate(loops).ratio)
 
 
-def _ratio_point(verdict: dict[str, Any]) -> Point:
-    ratio = number(verdict["ratio"])
-    if verdict["verdict"] == "not comparable" or ratio is None or ratio <= 0:
-        return Point(None, reason=verdict["reason"] or "no reason was recorded")
-    low, high = (number(end) for end in verdict["ci95"] or (None, None))
-    return Point(ratio, (low, high) if low and high else None)
+def _ratio_point(verdict: RatioLine) -> Point:
+    if verdict.verdict == "not comparable" or verdict.ratio is None or verdict.ratio <= 0:
+        return Point(None, reason=verdict.reason or "no reason was recorded")
+    return Point(verdict.ratio, verdict.ci95)
 
 
-def _entry(folder: str, run: Run) -> Entry:
-    commit = run.environment.get("commit")
+def _entry(folder: str, run: _Run) -> Entry:
     return Entry(
         folder=folder,
         run_id=run.run_id,
         started=run.started,
-        fingerprint=fingerprint(run),
+        fingerprint=_fingerprint(run.environment.fingerprint, run.environment.variables),
         exit=run.exit,
         confirmation=is_confirmation(run),
-        commit=str(commit) if commit else None,
+        commit=run.environment.commit,
         versions=versions(run),
-        cases={case.id: _case(sound(case)) for r in run.matchups for case in r.cases},
+        cases={case.id: _case(case) for r in run.matchups for case in r.cases},
         ratios={
-            ratio_key(r.matchup.id, v.a, v.b): _verdict(v) for r in run.matchups for v in r.verdicts
+            ratio_key(r.id, v.a, v.b): RatioLine(
+                verdict=v.verdict, reason=v.reason, ratio=v.ratio, ci95=v.ci95
+            )
+            for r in run.matchups
+            for v in r.verdicts
         },
     )
 
 
-def _case(case: Case) -> dict[str, Any]:
-    launches = [launch for launch in case.launches if launch.samples_s]
-    canaries = [canary_s(launch) for launch in launches]
-    return {
-        "status": case.status,
-        "reason": case.reason,
-        "median_s": case.summary()["median_s"],
-        "launches_s": [median(launch.samples_s) for launch in launches],
-        "canary_s": canaries if canaries and None not in canaries else None,
-    }
+def _case(case: _Case) -> CaseLine:
+    """Samples that are no times are left out, as everywhere."""
+    timed = [(s, launch) for launch in case.launches if (s := times(launch.samples_s))]
+    canaries = [one.interference.canary_s if one.interference else None for _, one in timed]
+    known = tuple(c for c in canaries if c and c > 0)
+    return CaseLine(
+        status=case.status,
+        reason=case.reason,
+        median_s=median([s for samples, _ in timed for s in samples]) if timed else None,
+        launches_s=tuple(median(samples) for samples, _ in timed),
+        canary_s=known if known and len(known) == len(timed) else None,
+    )
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "verdict": verdict.verdict,
-        "reason": verdict.reason,
-        "ratio": number(verdict.ratio),
-        "ci95": [number(end) for end in verdict.ci95] if verdict.ci95 else None,
-    }
-
-
-def _run_files(out: Path) -> Iterator[tuple[str, Path, _Stamp]]:
+def _run_files(out: Path) -> Iterator[tuple[str, Path, tuple[int, int]]]:
     """Folder, file and stamp of every run; a folder without one is a run that goes on."""
     try:
         folders = sorted(e.name for e in os.scandir(out) if e.is_dir(follow_symlinks=False))
@@ -232,11 +291,11 @@ def _run_files(out: Path) -> Iterator[tuple[str, Path, _Stamp]]:
             file = out / folder / name
             with suppress(OSError):
                 found = file.stat()
-                yield folder, file, [found.st_mtime_ns, found.st_size]
+                yield folder, file, (found.st_mtime_ns, found.st_size)
                 break
 
 
-def _cached(index: Path) -> tuple[dict[str, _Record], int]:
+def _cached(index: Path) -> tuple[dict[str, _Line], int]:
     """The last good line of each folder, and how many lines there are."""
     try:
         content = files.read(index)
@@ -245,11 +304,11 @@ def _cached(index: Path) -> tuple[dict[str, _Record], int]:
     if files.weight(content) > files.MAX_WEIGHT:
         return {}, 0
     lines = content.split(b"\n")
-    good = filter(None, (_unsealed(line) for line in lines if line))
-    return {record["entry"]["folder"]: record for record in good}, len(lines) - lines.count(b"")
+    good = (_unsealed(line) for line in lines if line)
+    return {line.entry.folder: line for line in good if line}, len(lines) - lines.count(b"")
 
 
-def _keep(index: Path, fresh: list[_Record]) -> int:
+def _keep(index: Path, fresh: list[_Line]) -> int:
     """Add the lines of ``fresh``, which is empty then; returns how many they were."""
     count = len(fresh)
     if fresh:
@@ -259,19 +318,18 @@ def _keep(index: Path, fresh: list[_Record]) -> int:
     return count
 
 
-def _sealed(record: _Record) -> bytes:
-    body = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
+def _sealed(line: _Line) -> bytes:
+    body = compact(line)
     return body[:-1] + _SEAL % zlib.crc32(body)
 
 
-def _unsealed(line: bytes) -> _Record | None:
-    """The record of a line, or ``None`` where the line is not as this version writes it."""
+def _unsealed(line: bytes) -> _Line | None:
+    """What was written, or ``None`` where the line is damaged or of another format."""
     body = line[:-_SEAL_BYTES] + b"}"
     if body[:-1] + _SEAL % zlib.crc32(body) != line:
         return None
     try:
-        record: _Record = files.parse(body)
-        from_json(Entry, record["entry"])
-    except (ValueError, KeyError, TypeError):
-        return None  # sealed, yet not by us
-    return record if record.get("format") == FORMAT else None
+        found = decode(_Line, body)
+    except RecordError:
+        return None
+    return found if found.format == FORMAT else None

@@ -1,18 +1,17 @@
 """What each case took of the machine while it repeated its work, as tables, words and a picture.
 
-The dictionaries come from run.json and may hold anything; a figure that is none is a dash, and the
-reasons stand once below the table.
+A figure that is none is a dash, and the reasons stand once below the table.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.results.observed import Measured, Watched
 from reports import text
 from reports.charts import WIDTH, labels
-from reports.load import number
 from reports.palette import LIGHT, look
 from reports.sections import Cell, Column, Table, stack_cell
 from reports.svg import canvas, drawing
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
     from benchmarks.results.records import Case, MatchupResult, Run
 
+Phase = Mapping[str, float | Measured]
+"""The seconds of a phase and what each metric came to."""
 STEADY = "steady"
 MOST_DRAWN = 20
 """Matchups in the picture of a run; the page has one for each."""
@@ -87,13 +88,13 @@ def table(result: MatchupResult) -> Table | None:
     columns += [Column("events", "Clock events")] if allocator else []
     rows = []
     for case, steady in watched:
-        seconds = number(steady.get("seconds"))
+        seconds = _seconds(steady)
         cells = [stack_cell(case.stack), Cell(text.duration(seconds), seconds)]
         for figure in shown:
             value = _value(steady, figure)
             cells.append(Cell(_written(figure, value, steady), value))
         if allocator:
-            peak = number(case.memory.get("device_peak_bytes"))
+            peak = case.memory.device_peak_bytes
             cells += [Cell(text.size(peak), peak), Cell(_events(steady))]
         rows.append(tuple(cells))
     return Table(
@@ -105,36 +106,31 @@ def missing(result: MatchupResult) -> tuple[str, ...]:
     """Why figures are not there, each reason once with what it is about."""
     found: dict[str, list[str]] = {}
     for case in result.cases:
-        told = case.telemetry
-        if told and told.get("reason"):
-            found.setdefault(str(told["reason"]), []).append(case.stack)
-        device = (told or {}).get("device")
-        if isinstance(device, Mapping) and device.get("reason"):
-            found.setdefault(str(device["reason"]), []).append("gpu")
+        told = case.telemetry or Watched()
+        if told.reason:
+            found.setdefault(told.reason, []).append(case.stack)
+        if told.device and told.device.reason:
+            found.setdefault(told.device.reason, []).append("gpu")
         for name, figure in phase(case).items():
-            if isinstance(figure, Mapping) and figure.get("reason"):
-                found.setdefault(str(figure["reason"]), []).append(str(name))
+            if isinstance(figure, Measured) and figure.reason:
+                found.setdefault(figure.reason, []).append(name)
     return tuple(f"{', '.join(dict.fromkeys(of))}: {why}" for why, of in found.items())
 
 
-def phase(case: Case, name: str = STEADY) -> Mapping[str, Any]:
+def phase(case: Case, name: str = STEADY) -> Phase:
     """The summaries of a phase; empty where the case was not watched."""
-    phases = (case.telemetry or {}).get("phases")
-    found = phases.get(name) if isinstance(phases, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
+    return case.telemetry.phases.get(name, {}) if case.telemetry else {}
 
 
 def cost(run: Run) -> str:
     """What watching cost over the run; empty where nothing was watched."""
-    share, ci95 = number(run.telemetry.get("share")), run.telemetry.get("ci95")
-    if share is None:
+    told = run.telemetry
+    if told.share is None:
         return ""
-    ends = [number(end) for end in ci95] if isinstance(ci95, list | tuple) else []
-    low, high = ends if len(ends) == len(("low", "high")) else (None, None)
-    interval = f" [{_percent(low)} to {_percent(high)}]" if low is not None and high else ""
-    resolved = "" if run.telemetry.get("resolved") else ", too wide to be told from nothing"
-    pairs = text.plural(int(number(run.telemetry.get("pairs")) or 0), "pair")
-    return f"{_percent(share)} of the median step{interval} over {pairs}{resolved}"
+    interval = " [{} to {}]".format(*map(_percent, told.ci95)) if told.ci95 else ""
+    resolved = "" if told.resolved else ", too wide to be told from nothing"
+    pairs = text.plural(told.pairs, "pair")
+    return f"{_percent(told.share)} of the median step{interval} over {pairs}{resolved}"
 
 
 def over_time(results: Sequence[MatchupResult]) -> Figure | None:
@@ -165,33 +161,41 @@ def picture(run: Run) -> Figure | None:
     return over_time(watched[:MOST_DRAWN])
 
 
-def _value(steady: Mapping[str, Any], figure: Shown) -> float | None:
-    told = steady.get(figure.metric)
-    if not isinstance(told, Mapping):
-        return None
-    value = number(told.get(figure.part or ("value" if "value" in told else "mean")))
-    seconds = number(told.get("seconds", steady.get("seconds")))
-    if value is None or not figure.per_second:
-        return value
+def _told(steady: Phase, metric: str) -> Measured:
+    told = steady.get(metric)
+    return told if isinstance(told, Measured) else Measured()
+
+
+def _seconds(steady: Phase) -> float | None:
+    seconds = steady.get("seconds")
+    return seconds if isinstance(seconds, float) else None
+
+
+def _value(steady: Phase, figure: Shown) -> float | None:
+    told = _told(steady, figure.metric)
+    whole = told.mean if told.value is None else told.value
+    value = getattr(told, figure.part) if figure.part else whole
+    if not isinstance(value, float) or not figure.per_second:
+        return value if isinstance(value, float) else None
+    seconds = told.seconds or _seconds(steady)
     return value / seconds if seconds else None
 
 
-def _written(figure: Shown, value: float | None, steady: Mapping[str, Any]) -> str:
+def _written(figure: Shown, value: float | None, steady: Phase) -> str:
     """The value, with its own window where that is shorter than the row's: a sum depends on it."""
     if value is None:
         return text.ABSENT
-    seconds = number(steady[figure.metric].get("seconds"))
+    seconds = _told(steady, figure.metric).seconds
     return figure.write(value) + (f" in {text.duration(seconds)}" if seconds else "")
 
 
-def _events(steady: Mapping[str, Any]) -> str:
-    told = steady.get("gpu.clock_events")
-    names = told.get("value") if isinstance(told, Mapping) else None
-    return ", ".join(map(str, names)) if isinstance(names, list) and names else text.ABSENT
+def _events(steady: Phase) -> str:
+    names = _told(steady, "gpu.clock_events").value
+    return ", ".join(names) if isinstance(names, tuple) and names else text.ABSENT
 
 
-def _percent(share: float | None) -> str:
-    return text.ABSENT if share is None else f"{100 * share:+.2f} %"
+def _percent(share: float) -> str:
+    return f"{100 * share:+.2f} %"
 
 
 _Course = Mapping[str, list[float]]
@@ -201,13 +205,10 @@ def _courses(result: MatchupResult) -> list[tuple[str, _Course]]:
     """Stack and series of the cases that have one, with NaN for what was not read."""
     found: list[tuple[str, _Course]] = []
     for case in result.cases:
-        series = (case.telemetry or {}).get("series")
-        if not isinstance(series, Mapping):
-            continue
+        series = case.telemetry.series if case.telemetry else {}
         course = {
-            str(name): [math.nan if (v := number(x)) is None else v for x in values]
+            name: [math.nan if value is None else value for value in values]
             for name, values in series.items()
-            if isinstance(values, list)
         }
         length = len(course.get("at_s", ()))
         if length > 1 and all(len(values) == length for values in course.values()):

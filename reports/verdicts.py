@@ -224,10 +224,9 @@ def validity(run: Run) -> tuple[str, ...]:
 def disturbances(run: Run) -> tuple[str, ...]:
     """How many rounds were taken again for what happened beside them, and who never went away."""
     told = run.interference
-    rounds, repeated = told.get("rounds"), told.get("repeated")
-    if not rounds or not isinstance(repeated, int):
+    if not told.rounds:
         return ()
-    parts = [f"{repeated} of {rounds} rounds taken again for a disturbance"]
+    parts = [f"{told.repeated} of {told.rounds} rounds taken again for a disturbance"]
     busy = sum(v.busy for result in run.matchups for v in result.verdicts)
     return (*parts, f"{busy} verdicts withheld from a busy machine") if busy else tuple(parts)
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.results.profiles import StepProfile
 from reports import text
-from reports.load import number
 from reports.palette import look
 from reports.sections import Cell, Column, Table, stack_cell
 from reports.svg import canvas, drawing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from matplotlib.figure import Figure
 
-    from benchmarks.results.records import MatchupResult, Run
+    from benchmarks.results.profiles import Explained, Part, ProfiledStack, Reason
+    from benchmarks.results.records import Matchup, MatchupResult, Run
 
 SHOWN = 16
 """Lines of a comparison that the page shows, the largest differences; run.json has the rest."""
@@ -43,7 +43,7 @@ def explanations(run: Run) -> tuple[Explanation, ...]:
     return tuple(
         _explanation(result, pair)
         for result in run.matchups
-        for pair in (result.profile or {}).get("explained", ())
+        for pair in (result.profile or StepProfile()).explained
     )
 
 
@@ -51,17 +51,14 @@ def remarks(run: Run) -> tuple[str, ...]:
     """Why a profile that was asked for is not there, and what to know before believing another."""
     told = []
     for result in run.matchups:
-        profile = result.profile or {}
-        if profile.get("reason"):
-            told.append(f"{result.matchup.id}: {profile['reason']}")
+        profile = result.profile or StepProfile()
+        if profile.reason:
+            told.append(f"{result.matchup.id}: {profile.reason}")
+        told += [f"{result.matchup.id}, {stack}: {why}" for stack, why in profile.failed.items()]
         told += [
-            f"{result.matchup.id}, {stack}: {why}"
-            for stack, why in (profile.get("failed") or {}).items()
-        ]
-        told += [
-            f"{result.matchup.id}, {profiled['stack']}: {note}"
-            for profiled in profile.get("stacks") or ()
-            for note in profiled.get("notes") or ()
+            f"{result.matchup.id}, {profiled.stack}: {note}"
+            for profiled in profile.stacks
+            for note in profiled.notes
         ]
     return tuple(told)
 
@@ -81,78 +78,68 @@ def stacks(run: Run) -> Table | None:
         Column("syncs", "Host syncs", numeric=True),
     )
     rows = tuple(
-        _stack_row(result, told)
+        _stack_row(result.matchup, result.profile, told)
         for result in run.matchups
-        for told in (result.profile or {}).get("stacks", ())
+        if result.profile
+        for told in result.profile.stacks
     )
     return Table(caption="Steps as profiled", columns=columns, rows=rows) if rows else None
 
 
-def _stack_row(result: MatchupResult, told: Mapping[str, Any]) -> tuple[Cell, ...]:
-    wall = number(told.get("wall_s")) or 0.0
-    rows = (result.profile or {}).get("rows", ())
-    own = [row for row in rows if row["stack"] == told["stack"]]
-    loading = sum(row["self_s"] for row in own if row["category"] == LOADING)
-    shares = [
-        value / wall if value is not None and wall else None
-        for value in (number(told.get("busy_s")), number(told.get("overhead_s")), loading)
-    ]
-    counts = [number(told.get(key)) for key in ("launches", "syncs")]
+def _stack_row(matchup: Matchup, profile: StepProfile, told: ProfiledStack) -> tuple[Cell, ...]:
+    own = [row for row in profile.rows if row.stack == told.stack]
+    loading = sum(row.self_s for row in own if row.category == LOADING)
+    parts_s = (told.busy_s, told.overhead_s, loading)
+    shares = [value / told.wall_s if told.wall_s else None for value in parts_s]
     return (
-        Cell(result.matchup.model, result.matchup.model),
-        Cell(result.matchup.phase, result.matchup.phase),
-        stack_cell(str(told["stack"])),
-        *(Cell(text.duration(number(told.get(k))), told.get(k)) for k in ("wall_s", "timed_s")),
+        Cell(matchup.model, matchup.model),
+        Cell(matchup.phase, matchup.phase),
+        stack_cell(told.stack),
+        *(Cell(text.duration(s), s) for s in (told.wall_s, told.timed_s)),
         *(Cell(text.share(share), share) for share in shares),
-        *(Cell(text.ABSENT if n is None else f"{n:g}", n) for n in counts),
+        *(Cell(text.ABSENT if n is None else f"{n:g}", n) for n in (told.launches, told.syncs)),
     )
 
 
-def _explanation(result: MatchupResult, pair: Mapping[str, Any]) -> Explanation:
-    a, b = str(pair["a"]), str(pair["b"])
+def _explanation(result: MatchupResult, pair: Explained) -> Explanation:
     matchup = result.matchup
     return Explanation(
         matchup=matchup.id,
-        title=f"{matchup.model} {matchup.phase}: {b} takes"
-        f" {text.duration(number(pair['gap_s']))} more than {a}, as profiled",
-        sentences=(
-            *([str(pair["doubt"])] if pair.get("doubt") else []),
-            *map(_sentence, pair["sentences"]),
-        ),
-        categories=_table(pair, "categories", "Phase and category"),
-        layers=_table(pair, "layers", "Phase and layer") if pair["layers"] else None,
+        title=f"{matchup.model} {matchup.phase}: {pair.b} takes"
+        f" {text.duration(pair.gap_s)} more than {pair.a}, as profiled",
+        sentences=(*([pair.doubt] if pair.doubt else []), *map(_sentence, pair.sentences)),
+        categories=_table(pair, pair.categories, "Phase and category"),
+        layers=_table(pair, pair.layers, "Phase and layer") if pair.layers else None,
     )
 
 
-def _sentence(told: Mapping[str, Any]) -> str:
-    trial = told.get("experiment")
-    return f"{told['text']} Try: {trial['text']}." if trial else str(told["text"])
+def _sentence(told: Reason) -> str:
+    return f"{told.text} Try: {told.experiment.text}." if told.experiment else told.text
 
 
-def _table(pair: Mapping[str, Any], kind: str, heading: str) -> Table:
+def _table(pair: Explained, lines: Sequence[Part], heading: str) -> Table:
     columns = (
         Column("key", heading),
-        Column("a", str(pair["a"]), numeric=True),
-        Column("b", str(pair["b"]), numeric=True),
+        Column("a", pair.a, numeric=True),
+        Column("b", pair.b, numeric=True),
         Column("delta", "Difference", numeric=True),
         Column("range", "by recording", numeric=True),
         Column("share", "Share of the gap", numeric=True),
         Column("cumulative", "So far", numeric=True),
     )
-    lines = list(pair[kind])
-    largest = sorted(lines, key=lambda line: -abs(line["delta_s"]))[:SHOWN]
+    largest = sorted(lines, key=lambda line: -abs(line.delta_s))[:SHOWN]
     rows = tuple(
         (
-            Cell(str(line["key"]), str(line["key"])),
-            *(Cell(text.duration(line[k]), line[k]) for k in ("a_s", "b_s")),
-            Cell(_signed(line["delta_s"]), line["delta_s"]),
-            _range(line.get("range_s")),
-            *(Cell(text.share(number(line[k])), number(line[k])) for k in ("share", "cumulative")),
+            Cell(line.key, line.key),
+            *(Cell(text.duration(s), s) for s in (line.a_s, line.b_s)),
+            Cell(_signed(line.delta_s), line.delta_s),
+            _range(line.range_s),
+            *(Cell(text.share(s), s) for s in (line.share, line.cumulative)),
         )
         for line in lines
         if line in largest
     )
-    return Table(caption=f"{heading} of {pair['a']} and {pair['b']}", columns=columns, rows=rows)
+    return Table(caption=f"{heading} of {pair.a} and {pair.b}", columns=columns, rows=rows)
 
 
 def _range(range_s: Sequence[float] | None) -> Cell:
@@ -204,11 +191,10 @@ def _panel(ax: Any, title: str, bars: Mapping[str, Mapping[str, float]]) -> None
 def _by_category(result: MatchupResult) -> tuple[str, dict[str, dict[str, float]]] | None:
     """Seconds by category and stack, from the first pairs that name each stack."""
     sums: dict[str, dict[str, float]] = {}
-    for pair in (result.profile or {}).get("explained", ()):
-        for side in ("a", "b"):
-            stack = str(pair[side])
+    for pair in (result.profile or StepProfile()).explained:
+        for stack, side in ((pair.a, "a_s"), (pair.b, "b_s")):
             if stack not in sums:
-                sums[stack] = _sums(pair["categories"], side)
+                sums[stack] = _sums(pair.categories, side)
     if not sums:
         return None
     totals: dict[str, float] = {}
@@ -221,10 +207,9 @@ def _by_category(result: MatchupResult) -> tuple[str, dict[str, dict[str, float]
     return f"{result.matchup.model}  {result.matchup.phase}", bars
 
 
-def _sums(lines: Any, side: str) -> dict[str, float]:
+def _sums(lines: Iterable[Part], side: str) -> dict[str, float]:
     sums: dict[str, float] = {}
     for line in lines:
-        category = str(line["key"]).rpartition(" · ")[2]
-        value = number(line[f"{side}_s"]) or 0.0
-        sums[category] = sums.get(category, 0.0) + (value if math.isfinite(value) else 0.0)
+        category = line.key.rpartition(" · ")[2]
+        sums[category] = sums.get(category, 0.0) + getattr(line, side)
     return sums

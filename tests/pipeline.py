@@ -21,12 +21,14 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.measure import session, watching, workers
 from benchmarks.measure.calibration import ceilings, floor
-from benchmarks.measure.session import NO_FLOOR, Session
+from benchmarks.measure.session import Session
 from benchmarks.proof import group, sides
 from benchmarks.request import plan
 from benchmarks.request.selection import EFFORTS, Effort
 from benchmarks.results import journal
-from benchmarks.results.records import Case, MatchupResult, Run, read_run
+from benchmarks.results.codec import read_run
+from benchmarks.results.machine import Ceiling, Floor
+from benchmarks.results.records import Case, MatchupResult, Run
 from benchmarks.worker import disturbances
 from benchmarks.worker.process import WorkerProcess
 
@@ -178,14 +180,14 @@ def _no_report(folder: Path) -> Path:
     return folder / "report.html"
 
 
-def _no_floor(session: Session) -> dict[str, Any]:
+def _no_floor(session: Session) -> Floor:
     del session
-    return dict(NO_FLOOR)
+    return Floor()
 
 
-def _no_ceiling(made: plan.Plan, out: Path, threads: int) -> dict[str, Any]:
+def _no_ceiling(made: plan.Plan, out: Path, threads: int) -> Ceiling:
     del made, out, threads
-    return {"flops_per_s": None, "bytes_per_s": None, "reason": "not measured"}
+    return Ceiling(reason="not measured")
 
 
 def _group(pid: int) -> int | None:

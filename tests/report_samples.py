@@ -6,12 +6,15 @@ whatever shows them.
 
 from __future__ import annotations
 
-import json
 import math
 import random
+from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
+from benchmarks.results.codec import encode
+from benchmarks.results.machine import Check, Environment, Floor
+from benchmarks.results.observed import Memory
 from benchmarks.results.records import (
     Case,
     ColdStart,
@@ -27,7 +30,6 @@ from benchmarks.results.records import (
     TimedCheck,
     Verdict,
     VerdictWord,
-    to_json,
 )
 
 if TYPE_CHECKING:
@@ -124,11 +126,9 @@ def case(
         "launches": launches(rng, middle_s),
         "flops_per_iteration": middle_s * 4e10,
         "items_per_iteration": matchup.batch,
-        "memory": {
-            "peak_rss_bytes": int((0.6 + rng.random()) * 2**30),
-            "device_peak_bytes": None,
-            "device_reason": "the device is the CPU",
-        },
+        "memory": Memory(
+            peak_rss_bytes=int((0.6 + rng.random()) * 2**30), device_reason="the device is the CPU"
+        ),
         "settings": {"threads": 2, "tf32": False},
     }
     if matchup.phase == "epoch":
@@ -173,7 +173,9 @@ def cold_start(model: str, rng: random.Random) -> MatchupResult:
         totals = tuple(
             Launch(index=s.launch, samples_s=(s.total_s,)) for s in starts if s.cache == "empty"
         )
-        cases.append(case(matchup, stack, rng, 1.0, launches=totals, cold_starts=starts, memory={}))
+        cases.append(
+            case(matchup, stack, rng, 1.0, launches=totals, cold_starts=starts, memory=Memory())
+        )
     return result(matchup, tuple(cases))
 
 
@@ -229,28 +231,26 @@ def failures(rng: random.Random) -> tuple[MatchupResult, ...]:
     return tuple(made)
 
 
-def environment() -> dict[str, object]:
+def environment() -> Environment:
     """A small machine without a GPU."""
-    return {
-        "fingerprint": "3f9c2a",
-        "cpu": "AMD EPYC 7B13",
-        "cores": 2,
-        "memory_bytes": 16 * 2**30,
-        "gpu": None,
-        "gpu_reason": "no NVIDIA driver",
-        "os": "Linux 6.8",
-        "python": "3.11.9",
-        "versions": {"keras": "3.15.1", "torch": "2.15.0", "tensorflow": "2.21.0", "numpy": "2.4"},
-        "threads": 2,
-        "fairness": [
-            {"check": "threads", "state": "equal", "detail": "2 intra-op, 1 inter-op"},
-            {"check": "TF32", "state": "equal", "detail": "off for all"},
-            {"check": "memory layout", "state": "unequal", "detail": "NCHW against NHWC"},
-            {"check": "allocator", "state": "unknown", "detail": "not readable"},
-            {"check": "libraries", "state": "info", "detail": "oneDNN in both"},
-        ],
-        "noise": [{"check": "turbo", "state": "unknown", "detail": "not readable"}],
-    }
+    return Environment(
+        fingerprint="3f9c2a",
+        cpu="AMD EPYC 7B13",
+        cores=2,
+        memory_bytes=16 * 2**30,
+        gpu_reason="no NVIDIA driver",
+        os="Linux 6.8",
+        python="3.11.9",
+        versions={"keras": "3.15.1", "torch": "2.15.0", "tensorflow": "2.21.0", "numpy": "2.4"},
+        threads=2,
+        fairness=(
+            Check(check="threads", state="equal", detail="2 intra-op, 1 inter-op"),
+            Check(check="TF32", state="equal", detail="off for all"),
+            Check(check="memory layout", state="unequal", detail="NCHW against NHWC"),
+            Check(check="allocator", state="unknown", detail="not readable"),
+            Check(check="libraries", state="info", detail="oneDNN in both"),
+        ),
+    )
 
 
 def run(results: tuple[MatchupResult, ...], **changes: object) -> Run:
@@ -271,7 +271,7 @@ def run(results: tuple[MatchupResult, ...], **changes: object) -> Run:
             "quick",
         ),
         "environment": environment(),
-        "aa_floor": {"value": 0.013, "how": "3 launches of torch-eager against itself"},
+        "aa_floor": Floor(value=0.013, how="3 launches of torch-eager against itself"),
         "matchups": results,
     }
     return Run(**(fields | changes))  # type: ignore[arg-type]  # free-form on purpose: a test builder
@@ -322,12 +322,13 @@ def hostile_run() -> Run:
         )
         proof = parity(reason=word, notes=(word,), weights_sha256=word)
         results.append(result(matchup, (*cases, failed), proof))
-    env = environment() | {
-        "cpu": HOSTILE[0],
-        "os": HOSTILE[4],
-        "versions": {HOSTILE[0]: HOSTILE[9]},
-    }
-    env["fairness"] = [{"check": word, "state": word, "detail": word} for word in HOSTILE]
+    env = replace(
+        environment(),
+        cpu=HOSTILE[0],
+        os=HOSTILE[4],
+        versions={HOSTILE[0]: HOSTILE[9]},
+        fairness=tuple(Check(check=word, state="unknown", detail=word) for word in HOSTILE),
+    )
     return run(tuple(results), run_id=HOSTILE[0], command=HOSTILE, environment=env)
 
 
@@ -354,5 +355,5 @@ def large_run(cases: int = 200, samples: int = 400) -> Run:
 def write(folder: Path, record: Run) -> Path:
     """Write ``run.json`` as a run does; returns the run folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "run.json").write_text(json.dumps(to_json(record)), encoding="utf-8")
+    (folder / "run.json").write_bytes(encode(record))
     return folder

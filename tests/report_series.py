@@ -6,9 +6,11 @@ import math
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.results import statistics
+from benchmarks.results.machine import Environment
+from benchmarks.results.observed import Interference
 from benchmarks.results.records import Case, Launch, Matchup, MatchupResult, Run, Status
 from tests import report_samples as samples
 
@@ -35,7 +37,7 @@ def case(
             Launch(
                 index=index,
                 samples_s=tuple(base * math.exp(rng.gauss(0, NOISE)) for _ in range(5)),
-                interference=None if canary_s is None else {"canary_s": canary_s},
+                interference=None if canary_s is None else Interference(canary_s=canary_s),
             )
         )
     return Case(id=MATCHUP.case_id(stack), stack=stack, status="ok", launches=tuple(launches))
@@ -77,9 +79,9 @@ def failed(made: Run, stack: str = B, status: Status = "crash") -> Run:
     return replace(made, matchups=(result(*cases),), exit=3)
 
 
-def environment(**changes: object) -> dict[str, object]:
+def environment(**changes: Any) -> Environment:
     """That of the samples, changed."""
-    return samples.environment() | changes
+    return replace(samples.environment(), **changes)
 
 
 def store(out: Path, *runs: Run) -> Path:

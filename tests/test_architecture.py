@@ -32,13 +32,18 @@ SHARED = {"torch": ("keras_torch",)}
 DOOR = ("profilers/__main__.py", "benchmarks.why")
 """`python -m profilers` hands over to the folder of its commands."""
 REPORTS_MAY_IMPORT = (
+    "benchmarks.results.codec",
     "benchmarks.results.files",
+    "benchmarks.results.machine",
+    "benchmarks.results.observed",
+    "benchmarks.results.profiles",
     "benchmarks.results.unexpected",
     "benchmarks.results.records",
     "benchmarks.results.statistics",
     "benchmarks.frameworks.about",
+    "profilers.roofline",
 )
-MAX_SOURCE_LINES = 33_800
+MAX_SOURCE_LINES = 34_240
 """Lines of all sources together: what is added must be worth what it costs to read."""
 PRINTING = {
     "benchmarks/why/_command.py": 1,  # the one document of --json

@@ -22,8 +22,8 @@ from benchmarks.measure.calibration import ceilings, floor
 from benchmarks.request import options
 from benchmarks.request.selection import Selection
 from benchmarks.results import files, journal, unexpected
+from benchmarks.results.codec import to_json
 from benchmarks.results.journal import Journal
-from benchmarks.results.records import to_json
 from benchmarks.tasks import stored
 from benchmarks.tasks.data import idx
 from benchmarks.tasks.task import TaskError

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.measure import session
 from benchmarks.measure.calibration import detection, floor
 from benchmarks.request import options, plan
 from benchmarks.request.selection import Selection
-from benchmarks.results.records import Exit, Stack, Verdict, read_run
+from benchmarks.results.codec import read_run
+from benchmarks.results.machine import Floor
+from benchmarks.results.records import Exit, Stack, Verdict
 from tests.pipeline import MODELS, Pipeline
 
 SETTLE = floor.settle
@@ -47,9 +48,9 @@ def test_a_busy_comparison_is_not_counted_among_those_of_the_floor(tmp_path: Pat
     chosen = Selection()
     verdicts = [_verdict(1.01), _verdict(1.02), _verdict(9.0, busy=True)]
     kept = floor.store(tmp_path, chosen, verdicts)
-    assert kept["comparisons"] == 2
-    assert "95th percentile of 2 comparisons" in kept["how"]
-    assert kept["value"] < 0.03
+    assert kept.comparisons == 2
+    assert "95th percentile of 2 comparisons" in kept.how
+    assert kept.value == pytest.approx(0.02, abs=0.01)
     assert floor.lookup(tmp_path, chosen) == kept
 
 
@@ -129,11 +130,11 @@ def test_a_run_measures_a_small_floor_once_and_judges_by_it(
     done = pipeline.run("--phases", "forward")
     assert "first, the A/A floor: " in capsys.readouterr().err
     (own,) = (pipeline.out / floor.FOLDER).glob("*-*/run.json")
-    assert done.run.aa_floor["value"] == pytest.approx(
+    assert done.run.aa_floor.value == pytest.approx(
         floor.estimate(floor.against_itself(read_run(json.loads(own.read_text()))))
     )
     (verdict,) = done.matchup("forward").verdicts
-    assert verdict.margin == max(0.02, done.run.aa_floor["value"])
+    assert verdict.margin == max(0.02, done.run.aa_floor.value or 0)
     again = pipeline.run("--phases", "forward")
     assert "first, " not in capsys.readouterr().err
     assert again.run.aa_floor == done.run.aa_floor
@@ -150,7 +151,7 @@ def test_a_damaged_floor_is_measured_anew(pipeline: Pipeline) -> None:
 
 
 def test_without_a_comparison_there_is_no_floor(pipeline: Pipeline) -> None:
-    assert floor.store(pipeline.out, Selection(), []) == session.NO_FLOOR
+    assert floor.store(pipeline.out, Selection(), []) == Floor()
     assert not (pipeline.out / floor.STORE).exists()
 
 

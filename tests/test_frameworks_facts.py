@@ -77,10 +77,11 @@ def test_the_page_has_its_colours_and_its_shape() -> None:
 
 
 def test_a_run_records_its_version_and_reports_show_it_first() -> None:
-    versions = environment.describe()["versions"]
+    versions = environment.describe().versions
     assert versions["mxnet"] == metadata.version("pytest")
     run = samples.run(())
-    run = replace(run, environment=run.environment | {"versions": {"scipy": "1", "mxnet": "2"}})
+    here = replace(run.environment, versions={"scipy": "1", "mxnet": "2"})
+    run = replace(run, environment=here)
     assert [name for name, _ in machine.versions(run)][:2] == ["mxnet", "scipy"]
     assert ("mxnet", "2") in machine.main_versions(run)
     assert "scipy" not in dict(machine.main_versions(run))

@@ -74,7 +74,7 @@ def test_nothing_that_a_run_writes_names_anybody(pipeline: Pipeline, home: Path)
     failures = [c.failure for m in done.run.matchups for c in m.cases if c.failure]
     assert "MODELS_DIR/in_proof" in failures[0].stderr
     assert any("MODELS_DIR/in_timing" in failure.stack for failure in failures)
-    assert done.run.environment["variables"]["XLA_FLAGS"] == "--xla_dump_to=~/dumps"
+    assert done.run.environment.variables["XLA_FLAGS"] == "--xla_dump_to=~/dumps"
     build(done.folder)
     assert (done.folder / "report.html").is_file()
     assert main(["verify", *words, "--stacks", "null-a,null-b", "--out", str(pipeline.out)]) == 3

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from benchmarks.machine.environment import framework_status
-from benchmarks.results.records import Parity, from_json
+from benchmarks.results.codec import from_json
+from benchmarks.results.records import Parity
 from benchmarks.tasks.optimizers import Own
 from benchmarks.tasks.task import LossPart, Objective, Task, TaskError, check, constant, draw, noise
 from tests.objectives.tiny_gan import TASK

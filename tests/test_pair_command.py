@@ -14,12 +14,12 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.machine.environment import framework_status
 from benchmarks.measure.calibration import floor
-from benchmarks.measure.session import NO_FLOOR
 from benchmarks.pair import folder
 from benchmarks.pair.files import Pair
 from benchmarks.request import discovery
 from benchmarks.request.selection import EFFORTS
-from benchmarks.results.records import read_run
+from benchmarks.results.codec import read_run
+from benchmarks.results.machine import Floor
 from benchmarks.tasks import stored, weights
 from benchmarks.tasks.task import TaskError
 from tests.pipeline import ROOT, SHORT
@@ -177,7 +177,7 @@ def test_a_pair_is_timed_and_its_report_named(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(EFFORTS, "quick", SHORT["quick"])
-    monkeypatch.setattr(floor, "settle", lambda _session: dict(NO_FLOOR))  # has tests of its own
+    monkeypatch.setattr(floor, "settle", lambda _session: Floor())  # has tests of its own
     words = (
         f"{PAIRS}/regression_torch.py:model",
         f"{PAIRS}/regression_keras.py:same",

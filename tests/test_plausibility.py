@@ -13,12 +13,14 @@ from benchmarks.measure import plausibility
 from benchmarks.measure.calibration import ceilings
 from benchmarks.request import plan
 from benchmarks.request.selection import Selection
+from benchmarks.results.machine import Ceiling
 from benchmarks.results.records import Case, Exit, Launch
 from tests.conftest import FakeClock
 from tests.pipeline import MODELS, Pipeline
 
 SETTLE = ceilings.settle
-CEILING = {"flops_per_s": 1e11, "bytes_per_s": 1e10}
+PEAK = 1e11
+CEILING = Ceiling(flops_per_s=PEAK, bytes_per_s=1e10)
 CHOSEN = Selection(models=("tiny",), models_dir=MODELS, stacks=("null-a", "null-b"))
 
 
@@ -63,20 +65,19 @@ def test_a_clock_that_does_not_wait_for_the_device_is_found_out(clock: FakeClock
 
 
 @pytest.mark.parametrize(
-    ("flops", "seconds", "ceiling", "found"),
+    ("flops", "seconds", "most", "found"),
     [
-        (1e9, 0.01, CEILING, False),
-        (1e9, 1e9 / 2.6e11, CEILING, False),  # a convolution may save multiplications
-        (1e9, 1e9 / 2.8e11, CEILING, True),
+        (1e9, 0.01, PEAK, False),
+        (1e9, 1e9 / 2.6e11, PEAK, False),  # a convolution may save multiplications
+        (1e9, 1e9 / 2.8e11, PEAK, True),
         (1e9, 1e-9, None, False),
-        (1e9, 1e-9, {"flops_per_s": None}, False),
-        (None, 1e-9, CEILING, False),
+        (None, 1e-9, PEAK, False),
     ],
 )
 def test_a_time_is_held_against_the_ceiling(
-    flops: float | None, seconds: float, ceiling: dict[str, float] | None, *, found: bool
+    flops: float | None, seconds: float, most: float | None, *, found: bool
 ) -> None:
-    assert bool(obstacle(flops, seconds, ceiling)) == found
+    assert bool(obstacle(flops, seconds, most)) == found
 
 
 def test_a_case_beyond_the_ceiling_is_an_error_with_its_figures() -> None:
@@ -103,12 +104,12 @@ def test_the_ceiling_is_measured_once_per_machine_and_kept(
     Pipeline(monkeypatch, tmp_path)
     made = plan.make(CHOSEN)
     first = SETTLE(made, tmp_path, 1)
-    assert first["flops_per_s"] > 1e6
-    assert first["bytes_per_s"] > 1e6
+    assert (first.flops_per_s or 0) > 1e6
+    assert (first.bytes_per_s or 0) > 1e6
     assert SETTLE(made, tmp_path, 1) == first
     (file,) = (tmp_path / ceilings.STORE).iterdir()
     file.write_text("{")
-    assert SETTLE(made, tmp_path, 1)["flops_per_s"] != first["flops_per_s"]
+    assert SETTLE(made, tmp_path, 1).flops_per_s != first.flops_per_s
 
 
 def test_a_batch_that_costs_less_than_a_smaller_one_is_doubted() -> None:
@@ -135,8 +136,8 @@ def test_a_framework_that_cannot_be_measured_has_no_say(
     Pipeline(monkeypatch, tmp_path)
     monkeypatch.setattr(ceilings, "SIZES", {"cpu": -1})
     told = SETTLE(plan.make(CHOSEN), tmp_path, 1)
-    assert told["flops_per_s"] is None
-    assert told["reason"].startswith("null-a: ValueError")
+    assert told.flops_per_s is None
+    assert str(told.reason).startswith("null-a: ValueError")
     assert not (tmp_path / ceilings.STORE).exists()
 
 
@@ -144,9 +145,9 @@ def test_a_run_keeps_its_ceiling_and_withholds_what_is_beyond_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pipeline = Pipeline(monkeypatch, tmp_path)
-    low = {"flops_per_s": 1e-3, "bytes_per_s": 1.0, "reason": None}
+    low = Ceiling(flops_per_s=1e-3, bytes_per_s=1.0)
     monkeypatch.setattr(ceilings, "settle", lambda _made, _out, _threads: low)
     done = pipeline.run("--phases", "forward")
-    assert done.run.environment["ceiling"] == low
+    assert done.run.environment.ceiling == low
     assert done.code == 3
     assert str(done.case("forward", "null-a").reason).startswith("implausible: ")

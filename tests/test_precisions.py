@@ -22,7 +22,8 @@ from benchmarks.proof import costs, group, outcome, prove
 from benchmarks.proof import precision as bounds
 from benchmarks.request import discovery, plan
 from benchmarks.request.selection import Selection, SelectionError
-from benchmarks.results.records import LayerWork, Parity, Stack, from_json
+from benchmarks.results.codec import from_json
+from benchmarks.results.records import LayerWork, Parity, Stack
 from benchmarks.tasks import weights
 from benchmarks.tasks.task import draw
 from benchmarks.worker import checks, shortage, sources

@@ -16,6 +16,8 @@ from benchmarks.request import plan
 from benchmarks.request.selection import Selection
 from benchmarks.results import wording
 from benchmarks.results.ledger import Ledger
+from benchmarks.results.machine import Environment
+from benchmarks.results.observed import Perturbation
 from benchmarks.results.records import (
     Case,
     Launch,
@@ -75,7 +77,7 @@ def _run(*results: MatchupResult, run_id: str = "20261121T081500Z-3f2a") -> Run:
         seconds=1.0,
         exit=0,
         command=(),
-        environment={},
+        environment=Environment(),
         matchups=results,
     )
 
@@ -318,11 +320,11 @@ def test_the_rows_of_the_proofs_keep_their_names_in_80_columns() -> None:
 
 
 def test_what_watching_cost_stands_below_the_table() -> None:
-    told = {"share": 0.0021, "ci95": [-0.001, 0.004], "pairs": 24, "resolved": True}
+    told = Perturbation(share=0.0021, ci95=(-0.001, 0.004), pairs=24, resolved=True)
     words = "telemetry: watching cost +0.21 % of the median step [-0.10 % to +0.40 %], 24 pairs"
     assert wording.watching_cost(told) == words
     assert str(progress.summary(replace(_run(), telemetry=told)).caption) == words
-    few = {"share": 0.0, "ci95": None, "pairs": 2, "resolved": False}
+    few = Perturbation(share=0.0, pairs=2)
     assert wording.watching_cost(few).endswith("2 pairs, too few or too noisy to tell from nothing")
     assert progress.summary(_run()).caption is None
 
@@ -333,4 +335,4 @@ def test_what_was_taken_again_stands_below_the_table_and_why() -> None:
         " taken: 1 of 80 turns"
     )
     assert str(progress.summary(replace(_run(), interference=TOLD)).caption) == words
-    assert progress.summary(replace(_run(), interference=TOLD | {"repeated": 0})).caption is None
+    assert progress.summary(replace(_run(), interference=replace(TOLD, repeated=0))).caption is None

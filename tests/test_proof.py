@@ -20,7 +20,8 @@ from benchmarks.proof.match import Match, Prints, ambiguous, match
 from benchmarks.proof.sides import Sides, UsageError
 from benchmarks.request import plan
 from benchmarks.request.selection import Selection
-from benchmarks.results.records import LayerWork, Parity, Stack, TimedCheck, from_json, to_json
+from benchmarks.results.codec import from_json, to_json
+from benchmarks.results.records import LayerWork, Parity, Stack, TimedCheck
 from benchmarks.tasks import weights
 from benchmarks.tasks.task import LossPart, Published, Size, Task, classes, features, image
 from benchmarks.worker import checks
@@ -450,7 +451,8 @@ def test_a_failed_proof_leaves_nothing_to_time_with(tmp_path: Path) -> None:
 def test_the_largest_error_after_training_is_that_of_either_optimizer() -> None:
     parity, _ = _parity(_canned(_trace(), _off(_trace(), "after/sgd/first.kernel")))
     errors = parity.max_rel_error
-    assert errors["after_steps"] == errors["after_steps_sgd"] > errors["after_steps_task"] == 0.0
+    assert errors["after_steps"] == errors["after_steps_sgd"]
+    assert errors["after_steps_sgd"] != errors["after_steps_task"] == 0.0
 
 
 @pytest.mark.parametrize("traces", [1, 2])
@@ -551,7 +553,7 @@ def test_outputs_that_part_at_the_timed_size_alone_are_refused() -> None:
     as_timed = {"torch": output, "tensorflow": _off(output, "output/output", 1e-12)}
     parity, found = _parity(_canned(_trace(), _trace(), as_timed=as_timed), task)
     assert parity.status == "proven"
-    assert 0 < parity.max_rel_error["output_as_timed"] <= 1e-9
+    assert 0 < (parity.max_rel_error["output_as_timed"] or 0) <= 1e-9
     assert found.references
     as_timed["tensorflow"] = _off(output, "output/output")
     parity, found = _parity(_canned(_trace(), _trace(), as_timed=as_timed), task)
@@ -687,7 +689,7 @@ def test_updates_may_err_by_the_rounding_of_the_weights_they_changed(tmp_path: P
     made, step = weights.generate(KEYS, 0), 1e-3
     rounded = {f"update/{n}": (made[n] * (1 + step)).astype(np.float32) - made[n] for n in NAMES}
     check = _timed(tmp_path, _updates(step), rounded)["update"]
-    assert check.error > 1e-6
+    assert (check.error or 0) > 1e-6
     assert check.ok
     assert not _timed(tmp_path, _updates(step), _updates(1.01 * step))["update"].ok
 

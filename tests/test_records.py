@@ -1,17 +1,20 @@
 """Records survive the disk unchanged, ids never change, and a bad record names its bad field."""
 
 import dataclasses
+import gzip
 import json
 import math
-from collections.abc import Iterator
 from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
-from benchmarks.results import records
+from benchmarks.results import machine, observed, profiles, records
+from benchmarks.results.codec import RecordError, decode_run, encode, from_json, read_run, schema
+from benchmarks.results.machine import Environment
 from benchmarks.results.records import (
     SCHEMA,
     Case,
@@ -26,42 +29,36 @@ from benchmarks.results.records import (
     Matchup,
     MatchupResult,
     Parity,
-    RecordError,
     Run,
     Stack,
     TimedCheck,
-    Tuned,
     Verdict,
-    from_json,
-    read_run,
-    to_json,
 )
+from docs.generated import PUBLIC_RUN, RUN_SCHEMA
+from tests.pipeline import Pipeline
 
 KINDS = tuple(
     kind
-    for kind in vars(records).values()
+    for module in (records, machine, observed, profiles)
+    for kind in vars(module).values()
     if isinstance(kind, type) and dataclasses.is_dataclass(kind)
 )
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 NUMBERS = st.floats(min_value=-1e100, max_value=1e100)
 TEXT = st.text(max_size=4)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | NUMBERS | TEXT,
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT, inner, max_size=2),
-    max_leaves=3,
-)
 KNOWN = {
     str: TEXT,
     float: NUMBERS,
-    dict[str, Any]: st.dictionaries(TEXT, JSON, max_size=2),
-    dict[str, float]: st.dictionaries(TEXT, NUMBERS, max_size=2),
     tuple[float, float]: st.tuples(NUMBERS, NUMBERS),
 }
 
 
 def any_of(kind: type) -> st.SearchStrategy[Any]:
     """Records of a kind, every field filled at random."""
-    return st.builds(kind, **{name: value(hint) for name, hint in get_type_hints(kind).items()})
+    hints = get_type_hints(kind)
+    return st.builds(
+        kind, **{f.name: value(hints[f.name]) for f in dataclasses.fields(kind) if f.init}
+    )
 
 
 def value(hint: Any) -> st.SearchStrategy[Any]:
@@ -71,6 +68,8 @@ def value(hint: Any) -> st.SearchStrategy[Any]:
         return KNOWN[hint]
     if hint in KINDS:
         return any_of(hint)
+    if get_origin(hint) is dict:
+        return st.dictionaries(TEXT, value(options[1]), max_size=2)
     if get_origin(hint) is tuple:
         return st.lists(value(options[0]), max_size=1 if options[0] in KINDS else 3).map(tuple)
     if get_origin(hint) is UnionType:
@@ -79,7 +78,7 @@ def value(hint: Any) -> st.SearchStrategy[Any]:
 
 
 def through_disk(record: Any) -> Any:
-    return json.loads(json.dumps(to_json(record), allow_nan=False))
+    return json.loads(encode(record))
 
 
 RUN = Run(
@@ -88,7 +87,7 @@ RUN = Run(
     seconds=61.5,
     exit=0,
     command=("run", "--models", "mlp"),
-    environment={"cores": 2},
+    environment=Environment(cores=2),
     matchups=(
         MatchupResult(
             matchup=Matchup(model="mlp", phase="forward", batch=8),
@@ -158,19 +157,28 @@ RUN = Run(
 )
 
 
-def parts(record: Any) -> Iterator[Any]:
-    """Every record within a record, itself included."""
-    if dataclasses.is_dataclass(record):
-        yield record
-        for field in dataclasses.fields(record):
-            yield from parts(getattr(record, field.name))
-    elif isinstance(record, tuple):
-        for item in record:
-            yield from parts(item)
+def least(kind: type) -> Any:
+    """A record of a kind with no more than its required fields."""
+    hints = get_type_hints(kind)
+    required = [f.name for f in dataclasses.fields(kind) if f.init and _required(f)]
+    return kind(**{name: _least(hints[name]) for name in required})
 
 
-TUNED = Tuned(model="mlp", stack="torch-eager", ratio=1.2, ci95=(1.1, 1.3))
-EXAMPLES = {type(part): part for part in (*parts(RUN), Stack("torch", "eager"), TUNED)}
+def _least(hint: Any) -> Any:
+    options = get_args(hint)
+    if hint in KINDS:
+        return least(hint)
+    if type(None) in options:
+        return None
+    if get_origin(hint) is Literal:
+        return options[0]
+    if get_origin(hint) is tuple:
+        return () if ... in options else tuple(map(_least, options))
+    return {str: "x", int: 1, float: 1.0, bool: False}[hint]
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is field.default_factory is dataclasses.MISSING
 
 
 @EVERY_KIND
@@ -186,21 +194,14 @@ def test_a_run_survives_the_disk() -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_what_is_no_number_is_null_on_disk_and_nan_again(bad: float) -> None:
-    launch = Launch(index=0, samples_s=(bad, 1.0), warmup_s=(bad,))
-    data = through_disk(launch)
-    assert data["samples_s"] == [None, 1.0]
-    back = from_json(Launch, data)
-    assert math.isnan(back.samples_s[0])
-    assert back.samples_s[1] == 1.0
-    assert math.isnan(back.warmup_s[0])
-    check = TimedCheck(stack="s", quantity="loss", error=bad, bound=1.0)
-    assert math.isnan(from_json(TimedCheck, through_disk(check)).error)
-
-
-def test_a_derived_figure_that_is_no_number_is_null_too() -> None:
-    start = ColdStart(launch=0, cache="warm", import_s=math.nan, build_s=1.0, first_step_s=1.0)
-    assert through_disk(start)["total_s"] is None
+def test_what_is_no_number_is_null_once_stored_and_no_check_that_holds(bad: float) -> None:
+    stored = through_disk(TimedCheck(stack="s", quantity="loss", error=bad, bound=1.0))
+    assert stored["error"] is None
+    back = from_json(TimedCheck, stored)
+    assert (back.error, back.ok) == (None, False)
+    assert from_json(
+        Parity, {"status": "failed", "max_rel_error": {"loss": None}}
+    ).largest_error == (math.inf)
 
 
 def test_an_absent_figure_stays_none() -> None:
@@ -216,26 +217,18 @@ def test_a_number_without_a_fraction_is_a_float_still() -> None:
 
 @EVERY_KIND
 def test_a_newer_minor_field_does_no_harm(kind: type) -> None:
-    record = EXAMPLES[kind]
+    record = least(kind)
     assert from_json(kind, through_disk(record) | {"newer": {"deep": [1]}}) == record
 
 
 @EVERY_KIND
 def test_a_missing_field_is_named(kind: type) -> None:
-    whole = through_disk(EXAMPLES[kind])
-    required = [
-        field.name
-        for field in dataclasses.fields(kind)
-        if field.default is field.default_factory is dataclasses.MISSING
-    ]
-    assert required or kind is Failure
-    for name in required:
-        if name == "matchup":  # its fields stand in the object itself
-            continue
+    whole = through_disk(least(kind))
+    for name in (f.name for f in dataclasses.fields(kind) if _required(f)):
         rest = {key: inner for key, inner in whole.items() if key != name}
         with pytest.raises(RecordError) as caught:
             from_json(kind, rest)
-        assert str(caught.value) == f"{kind.__name__}: field {name!r} is missing"
+        assert str(caught.value) == f"Object missing required field `{name}`"
 
 
 def test_a_missing_field_says_where() -> None:
@@ -243,25 +236,22 @@ def test_a_missing_field_says_where() -> None:
     del data["matchups"][0]["cases"][0]["launches"][0]["samples_s"]
     with pytest.raises(RecordError) as caught:
         read_run(data)
-    where = "Run.matchups[0].cases[0].launches[0]"
-    assert str(caught.value) == f"{where}: field 'samples_s' is missing"
-    del data["matchups"][0]["model"]
-    with pytest.raises(RecordError, match="field 'model' is missing"):
-        read_run(data)
+    where = "matchups[0].cases[0].launches[0]"
+    assert str(caught.value) == f"{where}: Object missing required field `samples_s`"
 
 
 @pytest.mark.parametrize(
     ("field", "bad", "said"),
     [
-        ("seconds", "61.5", "Run.seconds: expected float, found str"),
-        ("seconds", True, "Run.seconds: expected float, found bool"),
-        ("exit", 0.0, "Run.exit: expected int, found float"),
-        ("exit", False, "Run.exit: expected int, found bool"),
-        ("run_id", None, "Run.run_id: expected str, found NoneType"),
-        ("command", "run", "Run.command: expected a list, found str"),
-        ("command", ["run", 1], "Run.command[1]: expected str, found int"),
-        ("environment", [], "Run.environment: expected dict, found list"),
-        ("matchups", [7], "Run.matchups[0]: expected an object, found int"),
+        ("seconds", "61.5", "seconds: Expected `float`, got `str`"),
+        ("seconds", True, "seconds: Expected `float`, got `bool`"),
+        ("exit", 0.5, "exit: Expected `int`, got `float`"),
+        ("exit", False, "exit: Expected `int`, got `bool`"),
+        ("run_id", None, "run_id: Expected `str`, got `null`"),
+        ("command", "run", "command: Expected `array`, got `str`"),
+        ("command", ["run", 1], "command[1]: Expected `str`, got `int`"),
+        ("environment", [], "environment: Expected `object`, got `array`"),
+        ("matchups", [7], "matchups[0]: Expected `object`, got `int`"),
     ],
 )
 def test_a_wrong_type_is_named(field: str, bad: object, said: str) -> None:
@@ -273,7 +263,7 @@ def test_a_wrong_type_is_named(field: str, bad: object, said: str) -> None:
 def test_a_word_that_is_none_is_refused_with_those_there_are() -> None:
     with pytest.raises(RecordError) as caught:
         from_json(Parity, {"status": "maybe"})
-    assert str(caught.value) == "Parity.status: 'maybe' is not one of proven, failed, partial"
+    assert str(caught.value) == "status: Invalid enum value 'maybe'"
 
 
 @pytest.mark.parametrize("schema", [SCHEMA + 1, 999])
@@ -337,24 +327,65 @@ def test_a_case_writes_what_its_samples_come_to() -> None:
         ),
     )
     figures = {"median_s": 3.0, "iqr_s": 2.0, "min_s": 1.0, "throughput_per_s": 2.0}
-    assert case.summary() == figures
     assert through_disk(case).items() >= figures.items()
+    edited = through_disk(case) | {"median_s": 9.0}
+    assert from_json(Case, edited) == case  # figures follow from samples, whatever a file says
 
 
 def test_what_samples_cannot_say_is_none() -> None:
-    assert set(Case(id="c", stack="s", status="ok").summary().values()) == {None}
+    none = Case(id="c", stack="s", status="ok")
+    assert (none.median_s, none.iqr_s, none.min_s, none.throughput_per_s) == (None,) * 4
     once = Case(id="c", stack="s", status="ok", launches=(Launch(index=0, samples_s=(2.0,)),))
-    assert once.summary() == {
-        "median_s": 2.0,
-        "iqr_s": None,
-        "min_s": 2.0,
-        "throughput_per_s": None,
-    }
+    assert (once.median_s, once.iqr_s, once.min_s, once.throughput_per_s) == (2.0, None, 2.0, None)
 
 
 def test_derived_figures_stand_beside_the_fields() -> None:
     data = through_disk(RUN)["matchups"][0]
-    assert data["model"] == "mlp"
+    assert data["matchup"]["model"] == "mlp"
+    assert data["id"] == "mlp.forward.b8.float32.cpu"
     assert data["cases"][0]["cold_starts"][0]["total_s"] == 7.0
     assert data["parity"]["timed"][0]["ok"] is True
     assert TimedCheck(stack="s", quantity="q", error=math.nan, bound=1.0).ok is False
+
+
+def test_the_stored_schema_is_that_of_the_records_and_real_runs_keep_it(pipeline: Pipeline) -> None:
+    """docs/run.schema.json is written by ``python -m docs.generated``."""
+    stored = json.loads(RUN_SCHEMA.read_text())
+    assert stored == schema()
+    validator = Draft202012Validator(stored)
+    pipeline.run("--phases", "forward,epoch,cold_start", "--profile")
+    real = json.loads((pipeline.out / "latest" / "run.json").read_text())
+    validator.validate(real)
+    validator.validate(json.loads(encode(decode_run(gzip.decompress(PUBLIC_RUN.read_bytes())))))
+    del real["matchups"][0]["cases"][0]["launches"][0]["samples_s"]
+    assert not validator.is_valid(real)
+
+
+def test_the_public_run_of_schema_1_is_upgraded() -> None:
+    content = gzip.decompress(PUBLIC_RUN.read_bytes())
+    assert json.loads(content)["schema"] == 1
+    run = decode_run(content)
+    assert run.schema == SCHEMA
+    assert decode_run(encode(run)) == run
+    assert run.environment.ceiling is not None
+    assert run.matchups[0].cases[0].telemetry is not None
+    assert run.matchups[0].profile is not None
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "truncated or not JSON"),
+        (b"[" * 100_000, "Expected `object`, got `array`"),
+        (b'{"schema":2,"x":' + b"[" * 100_000, "nested too deeply"),
+        (b'{"schema":1,"matchups":[{"cases":' + b"[" * 100_000, "nested too deeply"),
+        (b'{"schema":2,"run_id":"\xff"}', "utf-8"),
+        (b'{"schema":2,"seconds":1e400}', "Number out of range"),
+        (b'{"schema":NaN}', "truncated or not JSON"),
+    ],
+)
+def test_damaged_content_is_refused_in_one_line(content: bytes, said: str) -> None:
+    with pytest.raises(RecordError) as caught:
+        decode_run(content)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from benchmarks.machine.environment import ROOT
-from benchmarks.results.records import Exit, read_run
+from benchmarks.results.codec import read_run
+from benchmarks.results.records import Exit
 from tests.pipeline import until
 
 REGRESSED = 1
@@ -78,7 +79,7 @@ def test_the_store_holds_exactly_what_was_measured(saved: Path) -> None:
         assert found["stats"]["data"] == list(case.samples_s)
         assert found["group"] == "tiny.forward.b4.float32.cpu"
         info = found["extra_info"]
-        assert info["fingerprint"] == run.environment["fingerprint"]
+        assert info["fingerprint"] == run.environment.fingerprint
         assert info["memory"]["peak_rss_bytes"] > 0
         assert info["verdicts"][0]["ratio"] == pytest.approx(result.verdicts[0].ratio)
         assert info["parity"] == "partial"

@@ -10,6 +10,7 @@ import matplotlib as mpl
 import pytest
 
 from benchmarks import frameworks
+from benchmarks.results.observed import Memory
 from benchmarks.results.records import Launch
 from reports import charts, forest, palette, svg
 from tests import report_samples as samples
@@ -96,9 +97,9 @@ def test_figures_without_data_are_not_drawn() -> None:
 
 def test_device_memory_is_drawn_where_it_was_measured() -> None:
     result = samples.healthy_run(("mlp",), ("forward",)).matchups[0]
-    peaks: list[object] = [3 * 2**30, 2**30, None, "lots"]
+    peaks = [3 * 2**30, 2**30, None, None]
     cases = tuple(
-        dataclasses.replace(case, memory={"device_peak_bytes": peak})
+        dataclasses.replace(case, memory=Memory(device_peak_bytes=peak))
         for case, peak in zip(result.cases, peaks, strict=True)
     )
     run = samples.run((dataclasses.replace(result, cases=cases),))

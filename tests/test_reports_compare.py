@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from scipy.stats import ttest_ind
 
+from benchmarks.results.machine import Environment, Floor
 from benchmarks.results.records import Matchup, Run
 from reports.__main__ import main
 from reports.compare import Shift, compare, shift
@@ -87,10 +88,10 @@ def test_an_unchanged_run_has_no_movers() -> None:
 
 
 def test_the_margin_is_the_larger_floor_or_what_is_asked() -> None:
-    rough = run(2, aa_floor={"value": 0.04})
+    rough = run(2, aa_floor=Floor(value=0.04))
     assert compare(run(1), rough).margin == pytest.approx(0.04)
     assert compare(run(1), rough, 0.3).margin == 0.3
-    assert compare(run(1), run(2, aa_floor={"value": None})).margin == 0.02
+    assert compare(run(1), run(2, aa_floor=Floor())).margin == 0.02
 
 
 def test_coverage_names_what_is_in_one_run_only() -> None:
@@ -137,7 +138,7 @@ def test_other_machines_are_refused_with_what_differs() -> None:
     assert "machine 3f9c2a against ffff" in str(caught.value)
     assert "cpu AMD EPYC 7B13 against Other; cores 2 against 64" in str(caught.value)
     assert "memory" not in str(caught.value)
-    nameless = run(1, environment={})
+    nameless = run(1, environment=Environment())
     with pytest.raises(LoadError, match="machine unknown against unknown"):
         compare(nameless, nameless)
 

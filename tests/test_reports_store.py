@@ -7,16 +7,16 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.results import records
+from benchmarks.results.codec import decode, encode
 from reports import store as store_module
 from reports.history import history
 from reports.load import NoRunError
-from reports.store import INDEX, point, read
+from reports.store import FORMAT, INDEX, _Line, point, read
 from tests import report_samples as samples
 from tests.pipeline import ROOT
 from tests.report_series import CASE_A, MATCHUP, RATIO, A, B, failed, run, store
@@ -48,7 +48,7 @@ def unread(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> None:
         raise AssertionError(f"{path} was read")
 
-    monkeypatch.setattr(store_module, "load_run", refuse)
+    monkeypatch.setattr(store_module, "load", refuse)
 
 
 def test_runs_come_oldest_first_with_their_figures(tmp_path: Path) -> None:
@@ -86,7 +86,9 @@ def test_a_time_is_normalised_only_where_every_launch_has_a_canary(tmp_path: Pat
     made = run(1)
     (found,) = made.matchups
     case = found.cases[0]
-    bare = replace(case, launches=(replace(case.launches[0], interference={}), *case.launches[1:]))
+    bare = replace(
+        case, launches=(replace(case.launches[0], interference=None), *case.launches[1:])
+    )
     store(tmp_path, replace(made, matchups=(replace(found, cases=(bare, found.cases[1])),)))
     (entry,) = read(tmp_path).entries
     assert [point(entry, c.id).normalised is None for c in found.cases] == [True, False]  # type: ignore[union-attr]
@@ -147,7 +149,7 @@ def test_a_store_that_cannot_be_written_is_still_read(
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (json.dumps(records.to_json(run(9)))[:-100], "truncated"),
+        (encode(run(9)).decode()[:-100], "truncated"),
         ("", "truncated"),
         ("[1, 2]", "not a run"),
         ('{"schema": 99}', "schema 99 is newer"),
@@ -164,11 +166,17 @@ def test_a_file_that_is_no_run_costs_one_line(tmp_path: Path, content: str, reas
         assert reason in line
 
 
-def test_an_older_schema_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_schema_is_read(tmp_path: Path) -> None:
+    older = decode(dict[str, Any], encode(run(2))) | {"schema": 1}
+    for found in older["matchups"]:
+        found.update(found.pop("matchup"))
+    (tmp_path / "older").mkdir()
+    (tmp_path / "older" / "run.json").write_text(json.dumps(older))
     store(tmp_path, run(1))
-    monkeypatch.setattr(records, "SCHEMA", records.SCHEMA + 1)
-    store(tmp_path, run(2, schema=records.SCHEMA))
-    assert ids(tmp_path) == [run(1).run_id, run(2).run_id]
+    one, two = read(tmp_path).entries
+    assert (one.run_id, two.run_id) == (run(1).run_id, run(2).run_id)
+    assert two.ratios.keys() == one.ratios.keys()
+    assert point(two, RATIO) == point(read(store(tmp_path / "new", run(2))).entries[0], RATIO)
 
 
 def test_a_compressed_run_is_read(tmp_path: Path) -> None:
@@ -218,10 +226,10 @@ def test_writers_at_the_same_time_lose_nothing(
 
 
 @pytest.mark.slow
-def test_ten_thousand_runs_are_read_in_seconds(
+def test_two_thousand_known_runs_are_read_without_opening_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of 24 cases each, which is 30 MB of lines; the run files themselves are never opened."""
+    """Of 24 cases each."""
     (entry,) = read(store(tmp_path, run(1))).entries
     case, ratio = entry.cases[CASE_A], entry.ratios[RATIO]
     full = replace(
@@ -230,20 +238,19 @@ def test_ten_thousand_runs_are_read_in_seconds(
         ratios={f"model{i}.{RATIO}": ratio for i in range(23)} | {RATIO: ratio},
     )
     lines = []
-    for number in range(10_000):
+    for number in range(2_000):
         made = replace(full, folder=f"run{number:05}", run_id=f"run{number:05}")
         folder = tmp_path / made.folder
         folder.mkdir()
         (folder / "run.json").touch()
-        stamp = [(folder / "run.json").stat().st_mtime_ns, 0]
-        record = {"format": store_module.FORMAT, "stamp": stamp, "entry": asdict(made)}
-        lines.append(store_module._sealed(record) + b"\n")
+        stamp = ((folder / "run.json").stat().st_mtime_ns, 0)
+        lines.append(store_module._sealed(_Line(FORMAT, stamp, made)) + b"\n")
     with (tmp_path / INDEX).open("ab") as file:
         file.writelines(lines)
     unread(monkeypatch)
-    started = time.perf_counter()
+    started = time.process_time()
     entries, skipped = read(tmp_path)
     shown = history(entries, (MATCHUP.id, A, B))
-    seconds = time.perf_counter() - started
-    assert (len(entries), skipped, len(shown.rows)) == (10_001, (), 10_001)
-    assert seconds < 20, seconds  # 3 s on a busy core of a virtual machine
+    seconds = time.process_time() - started
+    assert (len(entries), skipped, len(shown.rows)) == (2_001, (), 2_001)
+    assert seconds < 10, seconds  # of this process alone, so that a busy machine changes little

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.results.codec import from_json
+from benchmarks.results.observed import Memory, Perturbation, Watched
 from benchmarks.results.records import Matchup, MatchupResult
 from reports import build, html, telemetry
 from reports.svg import png
@@ -51,10 +53,14 @@ def told(*, gpu: bool = False, **changes: Any) -> dict[str, Any]:
 def result(*found: dict[str, Any] | None, **changes: Any) -> MatchupResult:
     rng = random.Random(1)  # noqa: S311 - plausible times
     cases = tuple(
-        samples.case(MATCHUP, stack, rng, 0.01, telemetry=each, **changes)
+        samples.case(MATCHUP, stack, rng, 0.01, telemetry=_record(each), **changes)
         for stack, each in zip(samples.STACKS, found, strict=False)
     )
     return samples.result(MATCHUP, cases)
+
+
+def _record(found: dict[str, Any] | None) -> Watched | None:
+    return None if found is None else from_json(Watched, found)
 
 
 def words(table: Any) -> dict[str, list[str]]:
@@ -79,7 +85,7 @@ def test_a_panel_has_a_row_per_case_with_rates_per_second() -> None:
 
 
 def test_on_a_gpu_the_allocators_peak_stands_beside_nvmls_figure() -> None:
-    memory = {"peak_rss_bytes": 1, "device_peak_bytes": 3 * 2**29}
+    memory = Memory(peak_rss_bytes=1, device_peak_bytes=3 * 2**29)
     found = words(telemetry.table(result(told(gpu=True), told(), memory=memory)))
     assert found["Kernel resident"] == ["87 %", "\N{EN DASH}"]
     assert found["Device memory (NVML)"][0] == "2.00 GiB"
@@ -127,24 +133,19 @@ def test_the_picture_has_a_panel_for_each_figure_that_was_read() -> None:
 
 def test_the_cost_of_watching_is_told_with_its_interval() -> None:
     run = samples.run(
-        (), telemetry={"share": 0.0012, "ci95": [-0.001, 0.003], "pairs": 24, "resolved": True}
+        (), telemetry=Perturbation(share=0.0012, ci95=(-0.001, 0.003), pairs=24, resolved=True)
     )
     assert telemetry.cost(run) == "+0.12 % of the median step [-0.10 % to +0.30 %] over 24 pairs"
-    unresolved = samples.run(
-        (), telemetry={"share": 0.0, "ci95": None, "pairs": 2, "resolved": False}
-    )
+    unresolved = samples.run((), telemetry=Perturbation(share=0.0, pairs=2))
     assert telemetry.cost(unresolved).endswith("over 2 pairs, too wide to be told from nothing")
     assert telemetry.cost(samples.run(())) == ""
 
 
 ODD: tuple[Any, ...] = (
     {},
-    {"phases": 5, "series": 7, "device": 9},
-    {"phases": {"steady": []}, "series": {"at_s": 3}},
-    {"phases": {"steady": {"seconds": "x", "cpu.cores_used": {"value": "much"}}}},
     {"phases": {"steady": {"seconds": 0, "cpu.voluntary_switches": {"value": 5}}}},
     {"phases": {"steady": {"cpu.cores_used": 5, "gpu.clock_events": {"value": 3}}}},
-    {"series": {"at_s": [0, 1], "cpu.cores_used": ["</script>", None]}},
+    {"phases": {"steady": {"gpu.clock_events": {"value": ["</script>", "<img src=x>"]}}}},
     {"series": {"at_s": [0, 1], "cpu.cores_used": [1]}},
     {"reason": "</script><img src=x onerror=alert(1)>"},
     {"phases": {"steady": {"</script>": {"reason": "<img src=x>"}}}},
@@ -153,7 +154,7 @@ ODD: tuple[Any, ...] = (
 
 @pytest.mark.parametrize("odd", ODD)
 def test_whatever_a_file_holds_the_page_is_whole(odd: dict[str, Any]) -> None:
-    page = html.render(samples.run((result(odd, told()),), telemetry={"share": "x", "ci95": 4}))
+    page = html.render(samples.run((result(odd, told()),)))
     assert "<img src=x" not in page
     assert page.rstrip().endswith("</html>")
 
@@ -161,7 +162,7 @@ def test_whatever_a_file_holds_the_page_is_whole(odd: dict[str, Any]) -> None:
 def test_page_and_picture_are_built(tmp_path: Path) -> None:
     run = samples.run(
         (result(told(), told(gpu=True)),),
-        telemetry={"share": 0.001, "ci95": [0, 0.002], "pairs": 9, "resolved": True},
+        telemetry=Perturbation(share=0.001, ci95=(0.0, 0.002), pairs=9, resolved=True),
     )
     folder = samples.write(tmp_path / "run", run)
     build.build(folder)

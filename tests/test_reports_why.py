@@ -3,64 +3,94 @@
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.results.records import Run, from_json, to_json
+from benchmarks.results.codec import from_json, to_json
+from benchmarks.results.machine import Ceiling
+from benchmarks.results.profiles import (
+    Experiment,
+    Explained,
+    Part,
+    ProfiledStack,
+    Reason,
+    StackRow,
+    StepProfile,
+)
+from benchmarks.results.records import Run
+from profilers.roofline import Place
 from reports import html, roofline, text, why
 from tests import report_samples
 
-PLACE = {
-    "flops_per_s": 2e11,
-    "bytes_per_s": 1e10,
-    "intensity": 20.0,
-    "of_compute": 0.5,
-    "of_memory": 0.25,
-    "of_roof": 0.5,
-    "bound": "compute",
-}
+PLACE = Place(
+    flops_per_s=2e11,
+    bytes_per_s=1e10,
+    intensity=20.0,
+    of_compute=0.5,
+    of_memory=0.25,
+    of_roof=0.5,
+    bound="compute",
+)
 
 
-def line(key: str, a_s: float, b_s: float, share: float) -> dict[str, Any]:
+def part(key: str, a_s: float, b_s: float, share: float) -> Part:
     """A line of a comparison."""
-    return {"key": key, "a_s": a_s, "b_s": b_s, "delta_s": b_s - a_s, "share": share,
-            "cumulative": share, "layers": []}  # fmt: skip
+    return Part(key=key, a_s=a_s, b_s=b_s, delta_s=b_s - a_s, share=share, cumulative=share)
 
 
-PROFILE: dict[str, Any] = {
-    "explained": [
-        {
-            "a": "tensorflow-graph",
-            "b": "torch-eager",
-            "gap_s": 0.002,
-            "categories": [
-                line("forward · pool", 0.0001, 0.0019, 0.9),
-                line("framework overhead", 0.0001, 0.0003, 0.1),
-            ],
-            "layers": [],
-            "sentences": [
-                {
-                    "text": "90 % of the gap is pool in the forward pass (<pool1>).",
-                    "key": "forward · pool",
-                    "experiment": {"stack": "x", "text": "torch-eager channels-last"},
-                }
-            ],
-        }
-    ],
-    "failed": {"torch-compile": "crash: the worker died"},
-    "stacks": [
-        {
-            "stack": "torch-eager",
-            "wall_s": 0.004,
-            "timed_s": 0.0035,
-            "busy_s": 0.003,
-            "overhead_s": 0.001,
-            "launches": 12.0,
-            "syncs": None,
-        }
-    ],
-    "rows": [
-        {"stack": "torch-eager", "category": "data loading", "self_s": 0.001},
-        {"stack": "torch-eager", "category": "conv", "self_s": 0.002},
-    ],
-}
+def stack(**changes: Any) -> ProfiledStack:
+    """An eager step of 4 ms."""
+    fields: dict[str, Any] = {
+        "stack": "torch-eager",
+        "timed_s": 0.0035,
+        "steps": 9,
+        "wall_s": 0.004,
+        "median_s": 0.004,
+        "busy_s": 0.003,
+        "overhead_s": 0.001,
+        "on_device": False,
+        "launches": 12.0,
+        "recordings": 3,
+    }
+    return ProfiledStack(**(fields | changes))
+
+
+def row(category: str, self_s: float) -> StackRow:
+    """Operations of an eager step."""
+    return StackRow(
+        stack="torch-eager",
+        op=f"aten::{category}",
+        category=category,
+        phase="forward",
+        layer=None,
+        calls=1.0,
+        self_s=self_s,
+        device_s=None,
+    )
+
+
+PROFILE = StepProfile(
+    model="mlp",
+    phase="forward",
+    explained=(
+        Explained(
+            a="tensorflow-graph",
+            b="torch-eager",
+            gap_s=0.002,
+            categories=(
+                part("forward · pool", 0.0001, 0.0019, 0.9),
+                part("framework overhead", 0.0001, 0.0003, 0.1),
+            ),
+            sentences=(
+                Reason(
+                    text="90 % of the gap is pool in the forward pass (<pool1>).",
+                    key="forward · pool",
+                    experiment=Experiment(stack="x", text="torch-eager channels-last"),
+                ),
+            ),
+        ),
+    ),
+    failed={"torch-compile": "crash: the worker died"},
+    stacks=(stack(),),
+    rows=(row("data loading", 0.001), row("conv", 0.002)),
+)
 
 
 def profiled() -> Run:
@@ -68,7 +98,7 @@ def profiled() -> Run:
     run = report_samples.healthy_run()
     first = run.matchups[0]
     cases = (replace(first.cases[0], roofline=PLACE), *first.cases[1:])
-    environment = run.environment | {"ceiling": {"flops_per_s": 4e11, "bytes_per_s": 4e10}}
+    environment = replace(run.environment, ceiling=Ceiling(flops_per_s=4e11, bytes_per_s=4e10))
     matchups = (replace(first, cases=cases, profile=PROFILE), *run.matchups[1:])
     return replace(run, matchups=matchups, environment=environment)
 
@@ -92,9 +122,9 @@ def test_the_page_explains_names_what_failed_and_escapes() -> None:
 def test_a_doubt_and_the_notes_of_a_profile_are_shown() -> None:
     run = profiled()
     first = run.matchups[0]
-    pair = PROFILE["explained"][0] | {"doubt": "It is the other way round.", "sentences": []}
-    noted = {"stack": "torch-eager", "notes": ["tasks waited for a CPU"]}
-    profile = {"explained": [pair], "stacks": [noted]}
+    pair = replace(PROFILE.explained[0], doubt="It is the other way round.", sentences=())
+    noted = stack(notes=("tasks waited for a CPU",))
+    profile = StepProfile(explained=(pair,), stacks=(noted,))
     run = replace(run, matchups=(replace(first, profile=profile), *run.matchups[1:]))
     page = html.render(run)
     assert "It is the other way round." in page

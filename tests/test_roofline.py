@@ -7,6 +7,7 @@ import pytest
 from benchmarks.measure import plausibility
 from benchmarks.proof import costs
 from benchmarks.request import discovery
+from benchmarks.results.machine import Ceiling
 from benchmarks.results.records import Case, Launch, LayerWork
 from benchmarks.tasks.optimizers import Adam
 from profilers import roofline
@@ -131,9 +132,11 @@ def case(seconds: float) -> Case:
 
 
 def test_a_case_gets_its_place_and_a_missing_figure_leaves_it_out() -> None:
-    ceiling = {"flops_per_s": PEAK, "bytes_per_s": BANDWIDTH}
-    assert (plausibility.judged(case(0.01), ceiling).roofline or {})["bound"] == "compute"
-    assert plausibility.judged(case(0.01), {"flops_per_s": PEAK}).roofline is None
+    ceiling = Ceiling(flops_per_s=PEAK, bytes_per_s=BANDWIDTH)
+    found = plausibility.judged(case(0.01), ceiling).roofline
+    assert found is not None
+    assert found.bound == "compute"
+    assert plausibility.judged(case(0.01), Ceiling(flops_per_s=PEAK)).roofline is None
     assert plausibility.judged(case(0.01), None).roofline is None
     beyond = plausibility.judged(case(0.001), ceiling)
     assert (beyond.status, beyond.roofline) == ("error", None)

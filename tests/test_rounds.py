@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks.measure import rounds
 from benchmarks.measure.rounds import HOPELESS, LONGEST_S, PAUSE_S, Gate
+from benchmarks.results.codec import from_json
+from benchmarks.results.observed import Interference
 from benchmarks.results.records import Case, Launch, Matchup, Stack
 from benchmarks.results.statistics import compare
 from benchmarks.worker import disturbances
@@ -60,10 +62,10 @@ def test_a_disturbed_round_is_repeated_for_all_and_stays_on_record() -> None:
     assert machine.pauses == [PAUSE_S]
     assert taken.causes[1] == {A: {}, B: {"taken": pytest.approx(0.7)}}
     told = rounds.evidence(taken, A, Snapshot.take())
-    assert (told["repeated"], told["rounds"], told["busy"]) == (1, 5, False)
-    assert "who" not in told
-    assert (told["turns"], told["disturbed"]) == (5, {})
-    assert rounds.evidence(taken, B, Snapshot.take())["disturbed"] == {"taken": [1.5]}
+    assert (told.repeated, told.rounds, told.busy) == (1, 5, False)
+    assert told.who == {}
+    assert (told.turns, told.disturbed) == (5, {})
+    assert rounds.evidence(taken, B, Snapshot.take()).disturbed == {"taken": (1.5,)}
 
 
 def test_a_machine_that_stays_busy_ends_the_repeats_and_keeps_every_round() -> None:
@@ -72,8 +74,8 @@ def test_a_machine_that_stays_busy_ends_the_repeats_and_keeps_every_round() -> N
     assert (len(taken.rounds), taken.counted(), taken.busy) == (HOPELESS, [0, 1, 2], True)
     assert machine.pauses == [PAUSE_S, 2 * PAUSE_S]
     told = rounds.evidence(taken, B, Snapshot.take())
-    assert told["busy"] is True
-    assert told["disturbed"] == {"taken": [None, None, None]}  # beside what would they be long?
+    assert told.busy is True
+    assert told.disturbed == {"taken": (None, None, None)}  # beside what would they be long?
 
 
 def test_the_budget_of_repeats_ends_too() -> None:
@@ -93,7 +95,7 @@ def _case(stack: str, busy: set[int], who: dict[str, float]) -> Case:
         Launch(
             index=i,
             samples_s=(1.0 if stack == "a-x" else 1.5 + 0.01 * i,) * 3,
-            interference={"busy": i in busy, "who": who, "causes": {"stolen": 0.2}},
+            interference=Interference(busy=i in busy, who=who, causes={"stolen": 0.2}),
         )
         for i in range(6)
     )
@@ -133,12 +135,12 @@ def test_a_run_repeats_and_keeps_what_was_disturbed(
         assert len(case["turns"]) == QUICK.rounds + 1
         assert case["interference"]["repeated"] == 1
     kept = done.case("forward", "null-a").launches[0].interference
-    assert kept == entry["cases"]["null-a"]["interference"]
+    assert kept == from_json(Interference, entry["cases"]["null-a"]["interference"])
     told = done.run.interference
-    assert told["repeated"] == 1
-    assert told["turns"] == 2 * told["rounds"]
-    assert told["disturbed"]["taken"]["turns"] == 2
-    assert told["disturbed"]["taken"]["times_as_long"] > 0
+    assert told.repeated == 1
+    assert told.turns == 2 * told.rounds
+    assert told.disturbed["taken"].turns == 2
+    assert (told.disturbed["taken"].times_as_long or 0) > 0
 
 
 def test_a_run_on_a_busy_machine_calls_nothing(

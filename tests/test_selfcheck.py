@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from benchmarks.results import journal
+from benchmarks.results.machine import Environment
 from benchmarks.results.records import Case, Launch, Matchup, MatchupResult, Run
 from benchmarks.selfcheck import __main__ as selfcheck
 from benchmarks.selfcheck import neighbour
@@ -107,7 +108,7 @@ def test_copies_are_paired_with_each_other_and_with_the_slower_one() -> None:
         seconds=1.0,
         exit=0,
         command=(),
-        environment={},
+        environment=Environment(),
         matchups=(MatchupResult(matchup=matchup, parity=None, cases=cases),),
     )
     same, slowed = twinbench.pairs(run)

@@ -11,7 +11,10 @@ from benchmarks.measure.summary import assemble, exit_code
 from benchmarks.request import discovery, plan
 from benchmarks.request.plan import Plan
 from benchmarks.request.selection import EFFORTS, Selection
+from benchmarks.results.codec import to_json
 from benchmarks.results.ledger import Ledger
+from benchmarks.results.machine import Environment
+from benchmarks.results.observed import Memory
 from benchmarks.results.records import (
     Case,
     Exit,
@@ -23,7 +26,6 @@ from benchmarks.results.records import (
     Stack,
     Status,
     TimedCheck,
-    to_json,
 )
 from tests.pipeline import MODELS, SHORT
 
@@ -33,7 +35,7 @@ HEADER = Run(
     seconds=0,
     exit=0,
     command=(),
-    environment={"cpu": "x"},
+    environment=Environment(cpu="x"),
 )
 MODEL = "tiny"
 FORWARD = "tiny.forward.b4.float32.cpu"
@@ -281,11 +283,7 @@ def test_memory_is_the_largest_peak_and_absence_keeps_its_reason() -> None:
     memory = {"peak_rss_bytes": 300, "device_peak_bytes": None, "device_reason": "none here"}
     later = _launch(1, null_a=_measured([0.1], memory=memory))
     case = _case(_assembled([_proof(), _both(0), later]), "null-a")
-    assert case.memory == {
-        "peak_rss_bytes": 300,
-        "device_peak_bytes": None,
-        "device_reason": "none here",
-    }
+    assert case.memory == Memory(peak_rss_bytes=300, device_reason="none here")
 
 
 def test_what_was_learned_is_that_of_the_last_epoch_of_each_launch() -> None:
@@ -316,9 +314,9 @@ def test_settings_are_compared_for_the_fairness_list() -> None:
         for stack, threads in (("null-a", 2), ("null-b", 3))
     ]
     run = _assembled([_proof(), *entries, _both(0), _both(1)])
-    states = {row["check"]: row["state"] for row in run.environment["fairness"]}
+    states = {row.check: row.state for row in run.environment.fairness}
     assert states == {"threads": "unequal", "precision": "equal"}
-    assert run.environment["cpu"] == "x"
+    assert run.environment.cpu == "x"
     assert _case(run, "null-b").settings["threads"] == 3
 
 

@@ -9,6 +9,7 @@ from benchmarks.measure.calibration import tuning
 from benchmarks.request import changes, discovery, options, plan
 from benchmarks.request.selection import EFFORTS, Selection, Variant
 from benchmarks.results.fairness import fairness, tuned
+from benchmarks.results.machine import Environment
 from benchmarks.results.records import Case, Exit, Launch, Matchup, MatchupResult, Run, Stack, Tuned
 from benchmarks.worker import briefing
 from tests.pipeline import MODELS, OURS, SHORT, Pipeline
@@ -40,7 +41,7 @@ def timed(**times_s: float) -> Run:
         seconds=0,
         exit=0,
         command=(),
-        environment={},
+        environment=Environment(),
         matchups=(MatchupResult(matchup=matchup, parity=None, cases=cases, verdicts=()),),
     )
 
@@ -109,14 +110,14 @@ def test_what_was_tuned_survives_the_journal_and_is_no_flag() -> None:
 
 def test_the_page_says_what_was_changed_and_what_it_gained() -> None:
     on_one = replace(FOUND, layout=None, threads=1)
-    assert [row["detail"] for row in tuned((FOUND, on_one))] == [
+    assert [row.detail for row in tuned((FOUND, on_one))] == [
         "simple_cnn, torch-eager: channels_last, 1.80x as fast as without [1.70, 1.90]",
         "simple_cnn, torch-eager: 1 thread, 1.80x as fast as without [1.70, 1.90]",
     ]
     apart = {"a-x": {"threads": 1}, "b-y": {"threads": 2}}
-    assert fairness(apart)[0]["state"] == "unequal"
+    assert fairness(apart)[0].state == "unequal"
     best = {stack: told | {"policy": "best"} for stack, told in apart.items()}
-    assert fairness(best)[0]["state"] == "info"
+    assert fairness(best)[0].state == "info"
 
 
 def test_nothing_is_tuned_but_for_the_best_policy() -> None:
@@ -142,8 +143,8 @@ def test_a_best_run_measures_what_helps_and_then_uses_it(
     assert done.matchup("train_step").matchup.id.endswith(".best")
     threads = {c.stack: c.settings["threads"] for c in done.matchup("train_step").cases}
     assert threads == {"null-a": 2, "null-b": 1}
-    (row,) = (r for r in done.run.environment["fairness"] if r["check"] == "tuned")
-    assert row["detail"].startswith("tiny, null-b: 1 thread, ")
+    (row,) = (r for r in done.run.environment.fairness if r.check == "tuned")
+    assert row.detail.startswith("tiny, null-b: 1 thread, ")
     assert len(list((pipeline.out / tuning.FOLDER).glob("*-*/run.json"))) == 1
     resumed = pipeline.call("--resume", *OURS)
     assert {c.stack: c.settings["threads"] for c in resumed.matchup("train_step").cases} == threads

@@ -118,10 +118,10 @@ def test_they_are_stored_shown_and_asked_for_when_a_run_goes_on(
 ) -> None:
     monkeypatch.setenv("OMP_PROC_BIND", "true")
     done = pipeline.run("--phases", "forward")
-    assert done.run.environment["variables"]["OMP_PROC_BIND"] == "true"
-    rows = {row["check"]: row for row in done.run.environment["fairness"]}
-    assert rows["variable OMP_PROC_BIND"]["state"] == "info"
-    assert rows["variable OMP_PROC_BIND"]["detail"].startswith("true")
+    assert done.run.environment.variables["OMP_PROC_BIND"] == "true"
+    rows = {row.check: row for row in done.run.environment.fairness}
+    assert rows["variable OMP_PROC_BIND"].state == "info"
+    assert rows["variable OMP_PROC_BIND"].detail.startswith("true")
     monkeypatch.setenv("OMP_PROC_BIND", "false")
     assert pipeline.call("--resume", *OURS).code == 2
     assert "OMP_PROC_BIND true, now false" in capsys.readouterr().err

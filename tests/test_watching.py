@@ -8,6 +8,7 @@ import json
 import os
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,9 @@ import pytest
 from benchmarks.measure import watching
 from benchmarks.request import options
 from benchmarks.request.selection import EFFORTS, Selection
+from benchmarks.results.codec import to_json
 from benchmarks.results.ledger import Ledger
+from benchmarks.results.observed import Watched
 from benchmarks.results.records import Case, Stack
 from benchmarks.worker.commands import Worker
 from benchmarks.worker.phases._protocol import Work
@@ -167,29 +170,30 @@ def test_a_device_is_kept_as_busy_as_in_a_turn(device: str, together: int) -> No
     assert told["median_s"] >= 0.001
 
 
-def case(pairs: list[list[float]]) -> Case:
-    return Case(id="c", stack="s", status="ok", telemetry={"perturbation": pairs})
+def case(pairs: Sequence[tuple[float, float]]) -> Case:
+    return Case(id="c", stack="s", status="ok", telemetry=Watched(perturbation=tuple(pairs)))
 
 
 def test_the_cost_of_watching_is_the_median_over_pairs() -> None:
-    pairs = [[1.0, 1.0 + 0.001 * i] for i in range(11)]
+    pairs = [(1.0, 1.0 + 0.001 * i) for i in range(11)]
     found = watching.perturbation([case(pairs[:5]), case(pairs[5:])])
-    assert found["pairs"] == 11
-    assert found["share"] == pytest.approx(0.005)
-    low, high = found["ci95"]
-    assert (low, high) == (pytest.approx(0.001), pytest.approx(0.009))
-    assert found["resolved"]
+    assert found.pairs == 11
+    assert found.share == pytest.approx(0.005)
+    assert found.ci95 is not None
+    low, high = found.ci95
+    assert [low, high] == pytest.approx([0.001, 0.009])
+    assert found.resolved
 
 
 def test_a_wide_interval_resolves_nothing_and_few_pairs_give_none() -> None:
-    wide = watching.perturbation([case([[1.0, 1.0 + 0.01 * i] for i in range(11)])])
-    assert not wide["resolved"]
-    few = watching.perturbation([case([[1.0, 1.0]] * 5)])
-    assert (few["share"], few["ci95"], few["resolved"]) == (0.0, None, False)
+    wide = watching.perturbation([case([(1.0, 1.0 + 0.01 * i) for i in range(11)])])
+    assert not wide.resolved
+    few = watching.perturbation([case([(1.0, 1.0)] * 5)])
+    assert (few.share, few.ci95, few.resolved) == (0.0, None, False)
     none = watching.perturbation([Case(id="c", stack="s", status="ok")])
-    assert (none["share"], none["ci95"], none["pairs"]) == (None, None, 0)
-    failed = Case(id="c", stack="s", status="ok", telemetry={"value": None, "reason": "x"})
-    assert watching.perturbation([failed])["pairs"] == 0
+    assert (none.share, none.ci95, none.pairs) == (None, None, 0)
+    failed = Case(id="c", stack="s", status="ok", telemetry=Watched(reason="x"))
+    assert watching.perturbation([failed]).pairs == 0
 
 
 @pytest.mark.parametrize(("count", "rank"), [(5, None), (6, 0), (10, 1), (20, 5), (100, 39)])
@@ -204,13 +208,15 @@ def test_every_case_is_watched_and_its_samples_are_untouched(watched: Pipeline) 
         for stack in ("null-a", "null-b"):
             found = outcome.case(phase, stack)
             assert found.telemetry is not None
-            assert "steady" in found.telemetry["phases"]
+            assert "steady" in found.telemetry.phases
             assert len(found.launches) == 2
     kinds = [e["kind"] for e in outcome.entries if e["kind"] in {"telemetry", "launch"}]
     assert kinds.count("telemetry") == 4
     assert kinds[:2] == ["launch", "launch"]  # the first launch is not watched
-    assert outcome.run.telemetry["pairs"] >= 4
-    assert "samples_s" not in json.dumps([c.telemetry for c in outcome.matchup("forward").cases])
+    assert outcome.run.telemetry.pairs >= 4
+    assert "samples_s" not in json.dumps(
+        to_json([c.telemetry for c in outcome.matchup("forward").cases])
+    )
 
 
 def test_a_sampler_that_fails_costs_no_case(
@@ -224,8 +230,8 @@ def test_a_sampler_that_fails_costs_no_case(
     assert outcome.code == 0
     found = outcome.case("forward", "null-a")
     assert found.status == "ok"
-    assert found.telemetry == {"value": None, "reason": "the sampler ended with 1: broken"}
-    assert outcome.run.telemetry["share"] is None
+    assert found.telemetry == Watched(reason="the sampler ended with 1: broken")
+    assert outcome.run.telemetry.share is None
 
 
 def test_a_run_without_telemetry_has_none(watched: Pipeline) -> None:

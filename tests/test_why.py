@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from benchmarks.machine import locks
-from benchmarks.request.changes import ONE_THREAD
 from benchmarks.request.selection import Selection
+from benchmarks.results.profiles import Change, Experiment
 from benchmarks.results.records import Exit, Stack
 from benchmarks.why import _confirm, _document, _experiments, _profile, _subject
 from benchmarks.why.__main__ import main
@@ -109,13 +109,13 @@ def test_where_the_profiler_turns_the_order_round_nothing_is_explained() -> None
     subject = _subject.subject(asked)
     fast, slow = account(0.010, conv=0.005), account(0.020, conv=0.015)
     (as_timed,) = _document.of(subject, [profile("null-b", slow, 0.018),
-                                         profile("null-a", fast, 0.009)])["explained"]  # fmt: skip
-    assert (as_timed["a"], as_timed["b"], as_timed["doubt"]) == ("null-a", "null-b", None)
-    assert len(as_timed["sentences"]) == 1
+                                         profile("null-a", fast, 0.009)], {}).explained  # fmt: skip
+    assert (as_timed.a, as_timed.b, as_timed.doubt) == ("null-a", "null-b", None)
+    assert len(as_timed.sentences) == 1
     (turned,) = _document.of(subject, [profile("null-a", fast, 0.009),
-                                       profile("null-b", slow, 0.008)])["explained"]  # fmt: skip
-    assert turned["sentences"] == []
-    assert "null-b 8.00 ms, null-a 9.00 ms" in turned["doubt"]
+                                       profile("null-b", slow, 0.008)], {}).explained  # fmt: skip
+    assert turned.sentences == ()
+    assert "null-b 8.00 ms, null-a 9.00 ms" in str(turned.doubt)
 
 
 def test_a_gpu_that_shows_none_of_its_work_is_named(
@@ -165,8 +165,8 @@ def test_the_door_is_in_profilers() -> None:
 def test_an_explanation_names_its_experiment(slow: str, key: str, stack: str) -> None:
     found = _experiments.experiment(Stack.parse(slow), key, images=True, device="cpu")
     assert found is not None
-    assert found["stack"] == stack
-    assert bool(found["variant"]) == ("@" in stack)
+    assert found.stack == stack
+    assert bool(found.variant) == ("@" in stack)
 
 
 def test_what_nobody_knows_a_remedy_for_has_none() -> None:
@@ -181,7 +181,7 @@ def test_no_experiment_is_proposed_that_changes_nothing() -> None:
         found = _experiments.experiment(
             Stack.parse("torch-eager"), key, images=images, device=device
         )
-        return found["stack"] if found else None
+        return found.stack if found else None
 
     assert told("forward · norm", images=True, device="cpu") == "torch-eager@channels_last"
     assert told("forward · norm", images=False, device="cpu") is None
@@ -279,9 +279,8 @@ def test_recordings_that_disagree_explain_nothing() -> None:
                 zip(("null-a", "null-b"), zip(*walls_s, strict=True), strict=True)
             )
         ]
-        (pair,) = _document.of(subject, sides)["explained"]
-        found: str | None = pair["doubt"]
-        return found
+        (pair,) = _document.of(subject, sides, {}).explained
+        return pair.doubt
 
     assert doubt((0.010, 0.012), (0.010, 0.013)) is None
     assert doubt((0.010, 0.014), (0.010, 0.009)) == (
@@ -310,8 +309,10 @@ def test_the_experiment_is_timed_and_its_verdict_told(
     """The null stack with another thread count is as fast as itself: not confirmed."""
     monkeypatch.setenv("TWINBENCH_NULL", json.dumps({"slow": 3.0}))
     monkeypatch.setattr(disturbances, "causes", lambda _record, _normal: {})  # as busy as it likes
-    trial = _experiments.Experiment(
-        stack="null-b@one_thread", text="null-b on one thread", variant=ONE_THREAD
+    trial = Experiment(
+        stack="null-b@one_thread",
+        text="null-b on one thread",
+        variant=Change(label="one_thread", threads=1),
     )
     monkeypatch.setattr(_experiments, "_found", lambda *_, **_more: trial)
     told = ops(tmp_path, capsys, "--confirm")

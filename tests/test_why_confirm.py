@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from benchmarks.measure.calibration import side
-from benchmarks.request.changes import ONE_THREAD
+from benchmarks.results.profiles import Change, Experiment, Explained, StepProfile
 from benchmarks.results.records import Case, Exit, Launch
 from benchmarks.why import _confirm, _experiments, _run
 from benchmarks.why.__main__ import main
 from tests.pipeline import MODELS, OURS, Pipeline
 
-PAIR = {"a": "fast", "b": "slow"}
-TRIAL = {"stack": "changed", "text": "slow, changed"}
+PAIR = Explained(a="fast", b="slow", gap_s=0.2, categories=())
+TRIAL = Experiment(stack="changed", text="slow, changed")
 TINY = ("tiny", "train_step", "--models-dir", str(MODELS), "--stacks", "null-a,null-b")
 
 
@@ -45,33 +45,35 @@ def test_what_the_timings_say_of_a_trial(
     changed_s: float, verdict: str, closes: float, text: str
 ) -> None:
     told = _confirm.judged(timed(fast=0.2, slow=0.4, changed=changed_s), PAIR, TRIAL, margin=0.02)
-    assert (told["verdict"], told["launches"]) == (verdict, 7)
-    assert told["closes"] == pytest.approx(closes)
-    assert told["text"].startswith(text)
+    assert (told.verdict, told.launches) == (verdict, 7)
+    assert told.closes == pytest.approx(closes)
+    assert told.text.startswith(text)
     ending = f"closes {closes:.0%}" if closes >= 0 else f"widens the gap by {-closes:.0%}"
-    assert ending.replace("%", " %") in told["text"]
+    assert ending.replace("%", " %") in told.text
 
 
 def test_where_the_timings_have_no_gap_none_is_closed() -> None:
     told = _confirm.judged(timed(fast=0.4, slow=0.4, changed=0.2), PAIR, TRIAL, margin=0.02)
-    assert told["closes"] is None
-    assert told["text"].endswith("7 launches")
+    assert told.closes is None
+    assert told.text.endswith("7 launches")
 
 
 def test_a_trial_that_failed_gives_its_reason() -> None:
     gone = Case(id="changed", stack="changed", status="error", reason="it fell over")
     told = _confirm.judged((*timed(fast=0.2, slow=0.4), gone), PAIR, TRIAL, margin=0.02)
-    assert (told["ratio"], told["closes"]) == (None, None)
-    assert told["text"].startswith("slow, changed: ")
-    assert "it fell over" in told["text"]
+    assert (told.ratio, told.closes) == (None, None)
+    assert told.text.startswith("slow, changed: ")
+    assert "it fell over" in told.text
 
 
 def test_an_interrupt_ends_the_experiments_and_keeps_the_profile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TWINBENCH_NULL", json.dumps({"slow": 3.0}))
-    trial = _experiments.Experiment(
-        stack="null-b@one_thread", text="null-b on one thread", variant=ONE_THREAD
+    trial = Experiment(
+        stack="null-b@one_thread",
+        text="null-b on one thread",
+        variant=Change(label="one_thread", threads=1),
     )
     monkeypatch.setattr(_experiments, "_found", lambda *_, **_more: trial)
     carried = side._carry_out
@@ -92,8 +94,8 @@ def test_a_run_keeps_what_its_steps_are_made_of_and_makes_it_once(pipeline: Pipe
     first = pipeline.run("--phases", "forward,dataload", "--profile", slow=3.0)
     profile = first.matchup("forward").profile
     assert profile is not None
-    assert {row["stack"] for row in profile["rows"]} == {"null-a", "null-b"}
-    assert profile["explained"][0]["b"] == "null-b"
+    assert {row.stack for row in profile.rows} == {"null-a", "null-b"}
+    assert profile.explained[0].b == "null-b"
     assert first.matchup("dataload").profile is None  # it runs no operations of a model
     again = pipeline.call("--resume", *OURS)
     assert again.matchup("forward").profile == profile
@@ -102,7 +104,7 @@ def test_a_run_keeps_what_its_steps_are_made_of_and_makes_it_once(pipeline: Pipe
 
 def test_a_budget_that_is_spent_leaves_no_time_for_profiles(pipeline: Pipeline) -> None:
     done = pipeline.run("--phases", "forward", "--profile", "--budget", "0.01s")
-    assert done.matchup("forward").profile == {"reason": "the budget was spent"}
+    assert done.matchup("forward").profile == StepProfile(reason="the budget was spent")
 
 
 def test_a_step_that_takes_too_long_is_not_recorded(
@@ -110,4 +112,6 @@ def test_a_step_that_takes_too_long_is_not_recorded(
 ) -> None:
     monkeypatch.setattr(_run, "LONG_S", 1e-6)
     done = pipeline.run("--phases", "forward", "--profile")
-    assert done.matchup("forward").profile == {"reason": "a step of 0 s is too long to record"}
+    assert done.matchup("forward").profile == StepProfile(
+        reason="a step of 0 s is too long to record"
+    )

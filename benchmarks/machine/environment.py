@@ -12,16 +12,17 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psutil
 
 from benchmarks import frameworks
 from benchmarks.machine import variables
+from benchmarks.results.machine import Environment, Gpu
 from profilers import host, neighbours, nvml
 
 Value = TypeVar("Value")
@@ -47,35 +48,30 @@ BUSY_SWAP_BYTES = GIB // 16
 NAMED_PROCESSES = 3
 
 
-def describe(threads: int | None = None) -> dict[str, Any]:
-    """The machine and the software, as ``environment`` in run.json.
-
-    ``cores`` are those this process may use; ``threads`` what the workers were told. What could
-    not be had is ``None``, with the reason under ``reasons`` (``gpu_reason`` for the GPU).
-    """
+def describe(threads: int | None = None) -> Environment:
+    """The machine and the software; ``threads`` are what the workers were told."""
     devices, gpu_reason = nvml.devices()
-    gpus = [_gpu(device) for device in devices]
+    gpus = tuple(_gpu(device) for device in devices)
     cpu, cores, memory_bytes = _cpu(), usable_cores(), psutil.virtual_memory().total
-    readings: dict[str, host.Reading[Any]] = {
-        "governor": host.cpu_governor(),
-        "turbo": host.turbo(),
-        "commit": _commit(),
-    }
-    return {
-        "fingerprint": _fingerprint(cpu, cores, memory_bytes, gpus),
-        "cpu": cpu,
-        "cores": cores,
-        "threads": threads,
-        "memory_bytes": memory_bytes,
-        "gpu": gpus or None,
-        "gpu_reason": gpu_reason,
-        "os": _os(),
-        "kernel": platform.release(),
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "versions": {name: _version(names) for name, names in packages().items()},
-        **{name: reading.value for name, reading in readings.items()},
-        "reasons": {name: reading.reason for name, reading in readings.items() if reading.reason},
-    }
+    governor, turbo, commit = host.cpu_governor(), host.turbo(), _commit()
+    why = {"governor": governor.reason, "turbo": turbo.reason, "commit": commit.reason}
+    return Environment(
+        fingerprint=_fingerprint(cpu, cores, memory_bytes, gpus),
+        cpu=cpu,
+        cores=cores,
+        threads=threads,
+        memory_bytes=memory_bytes,
+        gpu=gpus or None,
+        gpu_reason=gpu_reason,
+        os=_os(),
+        kernel=platform.release(),
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        versions={name: _version(names) for name, names in packages().items()},
+        governor=governor.value,
+        turbo=turbo.value,
+        commit=commit.value,
+        reasons={name: reason for name, reason in why.items() if reason},
+    )
 
 
 def packages() -> dict[str, tuple[str, ...]]:
@@ -98,7 +94,7 @@ def key(of: Iterable[str], *settings: str) -> str:
     ]
     digest = hashlib.sha256(json.dumps([sorted(set(of)), versions]).encode()).hexdigest()[:12]
     more = variables.digest(variables.recorded())
-    return "-".join((describe()["fingerprint"], *settings, digest, *([more] if more else [])))
+    return "-".join((describe().fingerprint, *settings, digest, *([more] if more else [])))
 
 
 def usable_cores(proc: Path = host.PROC, sys: Path = host.SYS) -> int:
@@ -241,23 +237,23 @@ def _affinity() -> int:
     return os.cpu_count() or 1
 
 
-def _fingerprint(cpu: str, cores: int, memory_bytes: int, gpus: list[dict[str, Any]]) -> str:
+def _fingerprint(cpu: str, cores: int, memory_bytes: int, gpus: Sequence[Gpu]) -> str:
     """What keys the history: nothing that changes from one run to the next on one machine."""
-    names = sorted(gpu["name"] for gpu in gpus)
-    drivers = sorted({gpu["driver"] for gpu in gpus if gpu["driver"]})
+    names = sorted(gpu.name for gpu in gpus)
+    drivers = sorted({gpu.driver for gpu in gpus if gpu.driver})
     facts = json.dumps([cpu, cores, round(memory_bytes / GIB), names, drivers])
     return hashlib.sha256(facts.encode()).hexdigest()[:12]
 
 
-def _gpu(device: nvml.Device) -> dict[str, Any]:
+def _gpu(device: nvml.Device) -> Gpu:
     """All but the UUID, which is a serial number, and the index."""
     capability = device.compute_capability
-    return {
-        "name": device.name,
-        "driver": device.driver,
-        "memory_total_bytes": device.memory_total_bytes,
-        "compute_capability": capability and "{}.{}".format(*capability),
-    }
+    return Gpu(
+        name=device.name,
+        driver=device.driver,
+        memory_total_bytes=device.memory_total_bytes,
+        compute_capability="{}.{}".format(*capability) if capability else None,
+    )
 
 
 def _cpu(proc: Path = host.PROC) -> str:

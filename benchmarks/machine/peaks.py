@@ -6,10 +6,9 @@ do the work, or was not waited for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 TRIES = 5
 AGAIN = 3
@@ -82,17 +81,14 @@ def measure(
     )
 
 
-def obstacle(
-    flops: float | None, fastest_s: float, ceiling: Mapping[str, Any] | None
-) -> str | None:
+def obstacle(flops: float | None, fastest_s: float, most: float | None) -> str | None:
     """Why a time cannot be, or ``None``.
 
     Args:
         flops: of one iteration; ``None`` where they are not counted.
         fastest_s: the shortest sample, seconds.
-        ceiling: of this device, ``flops_per_s`` in it; ``None`` where it was not measured.
+        most: FLOP/s that this device reached; ``None`` where it was not measured.
     """
-    most = (ceiling or {}).get("flops_per_s")
     if not flops or not most or flops / fastest_s <= WINOGRAD * SLACK * most:
         return None
     return (

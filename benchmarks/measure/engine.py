@@ -20,7 +20,9 @@ from benchmarks.measure.stopping import TARGET, Wide, widest
 from benchmarks.measure.workers import Context
 from benchmarks.proof.group import Handoff, handoffs, proof
 from benchmarks.request.plan import Group, Plan
-from benchmarks.results.records import Failure, Matchup, MatchupResult, Stack, Status, to_json
+from benchmarks.results.codec import to_json
+from benchmarks.results.profiles import StepProfile
+from benchmarks.results.records import Failure, Matchup, MatchupResult, Stack, Status
 from benchmarks.worker.process import WorkerError
 from profilers import gpu_state
 
@@ -35,11 +37,11 @@ class Profiler:
     """Records what the steps of a matchup are made of, in the phases for which it can.
 
     ``document`` is given the plan, the group, the matchup's result, the threads and what the proof
-    found of each engine; it returns plain data, with a ``reason`` where there is none.
+    found of each engine; it says why where there is none.
     """
 
     phases: Collection[str]
-    document: Callable[[Plan, Group, MatchupResult, int, Mapping[str, Handoff]], dict[str, Any]]
+    document: Callable[[Plan, Group, MatchupResult, int, Mapping[str, Handoff]], StepProfile]
 
 
 def measure(session: Session, profiler: Profiler | None = None) -> None:
@@ -112,11 +114,11 @@ def _profile(
     """What steps are made of, where that was asked: after all turns, and never a sample."""
     for group, result in _unprofiled(session, profiler):
         session.record("profiling", model=group.model, matchup=result.matchup.id)
-        made: dict[str, Any] = {"reason": "the budget was spent"}
+        made = StepProfile(reason="the budget was spent")
         if profiler and purse.allows(group):
             given = _handoffs(session, group, found)
             made = profiler.document(session.plan, group, result, session.threads, given)
-        session.record("profile", matchup=result.matchup.id, profile=made)
+        session.record("profile", matchup=result.matchup.id, profile=to_json(made))
 
 
 def _able(plan: Plan, group: Group) -> Group:

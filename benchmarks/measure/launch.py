@@ -16,7 +16,8 @@ from benchmarks.measure.session import Event
 from benchmarks.measure.workers import Context, Workers
 from benchmarks.proof.group import Handoff, Proven, compare_stack
 from benchmarks.request.plan import Group
-from benchmarks.results.records import COLD, Matchup, Stack, to_json
+from benchmarks.results.codec import to_json
+from benchmarks.results.records import COLD, Matchup, Stack
 from benchmarks.worker import checks, clock
 from profilers import neighbours
 
@@ -151,7 +152,7 @@ class Launch:
             if min(samples) > 0:
                 told = {
                     "samples_s": samples,
-                    "interference": rounds.evidence(taken, stack, since),
+                    "interference": to_json(rounds.evidence(taken, stack, since)),
                 }
                 cases[str(stack)] = ready | done | told | {"turns": taken.turns(stack)}
             else:

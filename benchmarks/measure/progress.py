@@ -5,6 +5,7 @@ Nothing is redrawn while a worker is being timed: on two cores the drawing itsel
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 from rich.console import Console
@@ -16,6 +17,7 @@ from benchmarks.measure.session import Event, Session
 from benchmarks.results.records import COLD, Parity, Run, TimedCheck
 from benchmarks.results.wording import (
     duration,
+    error_words,
     headline,
     plain,
     proof_lines,
@@ -157,13 +159,17 @@ def proof_table(proofs: Mapping[str, Parity]) -> Table:
         worst = (
             max((c for c in p.timed if c.stack == stack), key=_share, default=None) for p in found
         )
-        table.add_row(stack, *(f"{c.error:.0e} of {c.bound:.0e}" if c else "-" for c in worst))
+        table.add_row(stack, *(_of_bound(c) if c else "-" for c in worst))
     return table
 
 
 def _share(check: TimedCheck) -> float:
-    """How much of its bound an error uses up."""
-    return check.error / check.bound
+    """How much of its bound an error uses up; infinity where it is no number."""
+    return math.inf if check.error is None else check.error / check.bound
+
+
+def _of_bound(check: TimedCheck) -> str:
+    return f"{error_words(check.error, 0)} of {check.bound:.0e}"
 
 
 def summary(run: Run) -> Table:
@@ -180,8 +186,7 @@ def summary(run: Run) -> Table:
         table.add_column(_cell(a, f"vs {b}"), justify="right", overflow="fold")
     for result in run.matchups:
         shown = {
-            c.stack: duration(c.summary()["median_s"]) if c.status == "ok" else c.status
-            for c in result.cases
+            c.stack: duration(c.median_s) if c.status == "ok" else c.status for c in result.cases
         }
         words = {(v.a, v.b): short(v) for v in result.verdicts}
         table.add_row(
@@ -189,8 +194,8 @@ def summary(run: Run) -> Table:
             *(_cell(shown.get(s, "")) for s in stacks),
             *(_cell(words.get(pair, "")) for pair in _pairs(run)),
         )
-    below = [repeats(run.interference)] if run.interference.get("repeated") else []
-    below += [watching_cost(run.telemetry)] if run.telemetry.get("share") is not None else []
+    below = [repeats(run.interference)] if run.interference.repeated else []
+    below += [told] if (told := watching_cost(run.telemetry)) else []
     if below:
         table.caption_justify = "left"
         table.caption = _cell(*below)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from benchmarks.results.observed import Interference
 from benchmarks.results.records import Matchup, Stack
 from benchmarks.worker import disturbances
 from benchmarks.worker.disturbances import Normal
@@ -161,26 +162,22 @@ def limit(wanted: int) -> int:
     return wanted + math.ceil(EXTRA * wanted)
 
 
-def evidence(taken: Taken, stack: Stack, since: neighbours.Snapshot) -> dict[str, Any]:
-    """What is told of a stack's turns in a launch; ``who`` is asked only where the machine is busy.
-
-    ``repeated`` counts rounds taken beyond those wanted; ``who`` maps programs to cores.
-    """
+def evidence(taken: Taken, stack: Stack, since: neighbours.Snapshot) -> Interference:
+    """What is told of a stack's turns in a launch."""
     turns = taken.turns(stack)
-    found = disturbances.summary(t["record"] for t in taken.counted_turns(stack)) | {
-        "rounds": len(taken.rounds),
-        "repeated": max(0, len(taken.rounds) - taken.wanted),
-        "busy": taken.busy,
-        "causes": taken.worst(),
-        "turns": len(turns),
-        "disturbed": _times_as_long(turns),
-    }
-    if taken.busy:
-        found["who"] = _busiest(since)
-    return found
+    return Interference(
+        **disturbances.summary(t["record"] for t in taken.counted_turns(stack)),
+        rounds=len(taken.rounds),
+        repeated=max(0, len(taken.rounds) - taken.wanted),
+        busy=taken.busy,
+        causes=taken.worst(),
+        turns=len(turns),
+        disturbed=_times_as_long(turns),
+        who=_busiest(since) if taken.busy else {},
+    )
 
 
-def _times_as_long(turns: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]]:
+def _times_as_long(turns: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float | None, ...]]:
     """By cause, how the time of each disturbed turn stands to the median of those left alone.
 
     Told so that one can see what the gate is worth; no turn was judged by it.
@@ -191,7 +188,7 @@ def _times_as_long(turns: Sequence[Mapping[str, Any]]) -> dict[str, list[float |
     for turn in turns:
         for cause in turn["causes"]:
             found.setdefault(cause, []).append(turn["run_s"] / usual_s if usual_s else None)
-    return found
+    return {cause: tuple(times) for cause, times in found.items()}
 
 
 def _busiest(since: neighbours.Snapshot) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import signal
 import subprocess
@@ -23,17 +22,14 @@ from benchmarks.request import discovery, options, plan
 from benchmarks.request.plan import Plan
 from benchmarks.request.selection import Selection, SelectionError
 from benchmarks.results import journal
+from benchmarks.results.codec import RecordError, encode, from_json, to_json
 from benchmarks.results.ledger import Ledger
-from benchmarks.results.records import RecordError, Run, Tuned, from_json, to_json
+from benchmarks.results.records import Run
 from benchmarks.tasks.data import idx, sets
 from benchmarks.tasks.task import TaskError
 
 JOURNAL = "journal.ndjson"
 SUMMARY = "run.json"
-NO_FLOOR: Mapping[str, Any] = {
-    "value": None,
-    "how": "not measured: the margin of 2 % stands alone",
-}
 
 
 class NothingRunsError(Exception):
@@ -116,8 +112,7 @@ class Session:
     @property
     def plan(self) -> Plan:
         """What is measured: as asked, with what each stack was tuned to."""
-        told = self.ledger.calibrated.get("tuned") or ()
-        tuned = tuple(from_json(Tuned, one) for one in told)
+        tuned = self.ledger.calibrated.tuned or ()
         return replace(self.asked, selection=replace(self.asked.selection, tuned=tuned))
 
     @property
@@ -147,8 +142,8 @@ class Session:
         known = self.ledger.calibrated
         header = replace(
             self.header,
-            aa_floor=dict(known.get("floor") or self.header.aa_floor or NO_FLOOR),
-            environment=self.header.environment | {"ceiling": known.get("ceiling")},
+            aa_floor=known.floor or self.header.aa_floor,
+            environment=replace(self.header.environment, ceiling=known.ceiling),
             seconds=self.seconds,
         )
         return assemble(self.plan, self.ledger, header, interrupted=self.interrupted)
@@ -158,8 +153,7 @@ class Session:
         self.listener.end()
         self.record("end", seconds=self.seconds, interrupted=self.interrupted)
         done = self.run()
-        text = json.dumps(to_json(done), allow_nan=False, indent=1)
-        journal.write_atomic(self.folder / SUMMARY, text + "\n")
+        journal.write_atomic(self.folder / SUMMARY, encode(done))
         journal.point_latest(self.out, self.folder.name)
         return done
 
@@ -243,11 +237,12 @@ def prepare(made: Plan, out: Path) -> Prepared:
         seconds=0.0,
         exit=0,
         command=("python", "-m", "benchmarks", "run", *options.as_command(written)),
-        environment=environment.describe(threads=environment.usable_cores())
-        | {"variables": names.hidden(variables.recorded(made.selection.env))},
+        environment=replace(
+            environment.describe(threads=environment.usable_cores()),
+            variables=names.hidden(variables.recorded(made.selection.env)),
+        ),
         effort=made.selection.effort,
         seed=made.selection.seed,
-        aa_floor={},
     )
     return Prepared(plan=made, folder=folder, header=header, entries=[])
 
@@ -265,18 +260,16 @@ def reopen(out: Path, run_id: str, given: Selection) -> Prepared:
     with _of_a_run(folder):
         spent = max((float(e["seconds"]) for e in entries if e["kind"] == "end"), default=0.0)
         header = replace(from_json(Run, begun["header"]), seconds=spent)
-        fingerprint = header.environment["fingerprint"]
     here = environment.describe(threads=environment.usable_cores())
-    if here["fingerprint"] != fingerprint:
+    if here.fingerprint != header.environment.fingerprint:
         raise SelectionError(
             f"{folder.name} was made on another machine: launches would not compare"
         )
     made = _stored_plan(folder, begun, given)
     with _of_a_run(folder):  # whatever else a run is made of: before it goes on
         assemble(made, Ledger.of(entries), header)
-    then = header.environment.get("variables")
     now = names.hidden(variables.recorded(given.env))
-    if changed := variables.differing(now if then is None else then, now):
+    if changed := variables.differing(header.environment.variables, now):
         told = "; ".join(f"{name} {before}, now {after}" for name, before, after in changed)
         raise SelectionError(f"{folder.name} was made with other variables: {told}")
     return Prepared(plan=made, folder=folder, header=header, entries=entries)

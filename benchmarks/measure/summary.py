@@ -13,8 +13,10 @@ from benchmarks.measure.watching import perturbation
 from benchmarks.proof import costs
 from benchmarks.request.plan import Group, Plan
 from benchmarks.results import statistics
+from benchmarks.results.codec import from_json
 from benchmarks.results.fairness import fairness, tuned, variables
 from benchmarks.results.ledger import Ledger
+from benchmarks.results.observed import Disturbances, Disturbed, Interference, Memory
 from benchmarks.results.records import (
     COLD,
     Case,
@@ -30,8 +32,8 @@ from benchmarks.results.records import (
     Stack,
     Status,
     Verdict,
-    from_json,
 )
+from benchmarks.results.wording import error_words
 
 
 def assemble(plan: Plan, ledger: Ledger, header: Run, *, interrupted: bool = False) -> Run:
@@ -42,8 +44,8 @@ def assemble(plan: Plan, ledger: Ledger, header: Run, *, interrupted: bool = Fal
         for matchup in group.matchups
     )
     checks = fairness(_by_stack(ledger.settings)) + tuned(plan.selection.tuned)
-    checks += variables(header.environment.get("variables") or {})
-    environment = header.environment | {"fairness": checks}
+    checks += variables(header.environment.variables)
+    environment = replace(header.environment, fairness=tuple(checks))
     code = Exit.INTERRUPTED if interrupted else exit_code(matchups)
     return replace(
         header,
@@ -67,11 +69,8 @@ def _by_stack(settings: Mapping[tuple[str, str], dict[str, Any]]) -> dict[str, d
     }
 
 
-def interference(matchups: Sequence[MatchupResult]) -> dict[str, Any]:
-    """Over the whole run: how many rounds were taken again, why, and what the watching cost.
-
-    ``gate_share`` is the time spent on counters and canary over the time of the turns watched.
-    """
+def interference(matchups: Sequence[MatchupResult]) -> Disturbances:
+    """Over the whole run: how many rounds were taken again, why, and what the watching cost."""
     rounds = repeated = busy = turns = 0
     shares, disturbed = list[float](), dict[str, list[float | None]]()
     for result in matchups:
@@ -82,29 +81,28 @@ def interference(matchups: Sequence[MatchupResult]) -> dict[str, Any]:
             if launch.interference
         ]
         for of_round in dict(told).values():  # alike for all stacks of the launch
-            rounds += of_round["rounds"]
-            repeated += of_round["repeated"]
-            busy += of_round["busy"]
+            rounds += of_round.rounds
+            repeated += of_round.repeated
+            busy += of_round.busy
         for _, of_stack in told:
-            share = of_stack.get("gate_share")
-            shares += [] if share is None else [share]
-            turns += of_stack.get("turns", 0)
-            for cause, times in of_stack.get("disturbed", {}).items():
+            shares += [] if of_stack.gate_share is None else [of_stack.gate_share]
+            turns += of_stack.turns
+            for cause, times in of_stack.disturbed.items():
                 disturbed.setdefault(cause, []).extend(times)
-    return {
-        "rounds": rounds,
-        "repeated": repeated,
-        "busy_launches": busy,
-        "turns": turns,
-        "disturbed": {cause: _typical(times) for cause, times in disturbed.items()},
-        "gate_share": median(shares) if shares else None,
-    }
+    return Disturbances(
+        rounds=rounds,
+        repeated=repeated,
+        busy_launches=busy,
+        turns=turns,
+        disturbed={cause: _typical(times) for cause, times in disturbed.items()},
+        gate_share=median(shares) if shares else None,
+    )
 
 
-def _typical(times: Sequence[float | None]) -> dict[str, Any]:
+def _typical(times: Sequence[float | None]) -> Disturbed:
     """Of turns disturbed alike: how many, and how many times as long as those left alone."""
     known = [t for t in times if t is not None]
-    return {"turns": len(times), "times_as_long": median(known) if known else None}
+    return Disturbed(turns=len(times), times_as_long=median(known) if known else None)
 
 
 def exit_code(matchups: Sequence[MatchupResult]) -> Exit:
@@ -126,7 +124,7 @@ def _matchup(
     *,
     interrupted: bool,
 ) -> MatchupResult:
-    margin = statistics.margin(header.aa_floor.get("value"))
+    margin = statistics.margin(header.aa_floor.value)
     parity = ledger.proofs.get(group.model)
     checks = tuple(ledger.checks.get(group.model, ()))
     if parity:
@@ -134,7 +132,7 @@ def _matchup(
     cases = tuple(
         plausibility.judged(
             _case(plan, group, matchup, stack, ledger, parity, interrupted=interrupted),
-            header.environment.get("ceiling"),
+            header.environment.ceiling,
         )
         for stack in group.stacks
     )
@@ -197,7 +195,7 @@ def _case(
             layers, group.task, matchup.phase, group.size.batch, matchup.precision
         ),
         items_per_iteration=last.get("items"),
-        memory=_peaks([data["memory"] for data in taken.values()]),
+        memory=_peaks([from_json(Memory, data["memory"]) for data in taken.values()]),
         cold_starts=cold,
         learned=tuple(
             from_json(Learned, one) for data in taken.values() for one in data["learned"][-1:]
@@ -229,7 +227,7 @@ def _status(
         first = wrong[0]
         return "parity_failed", (
             f"as timed, its {first.quantity} differs from the float64 reference by"
-            f" {first.error:.1e}, more than rounding allows ({first.bound:.1e})"
+            f" {error_words(first.error)}, more than rounding allows ({first.bound:.1e})"
         )
     if failed:
         return failed["status"], failed["reason"]
@@ -244,6 +242,7 @@ def _status(
 
 
 def _launch(index: int, data: Mapping[str, Any]) -> Launch:
+    told = data.get("interference")
     return Launch(
         index=index,
         samples_s=tuple(data["samples_s"]),
@@ -251,7 +250,7 @@ def _launch(index: int, data: Mapping[str, Any]) -> Launch:
         steady=data["steady"],
         iterations=data["iterations"],
         retraced=data.get("retraced"),
-        interference=data.get("interference"),
+        interference=from_json(Interference, told) if told else None,
     )
 
 
@@ -264,13 +263,18 @@ def _cold_launches(cold: Sequence[ColdStart]) -> tuple[Launch, ...]:
     )
 
 
-def _peaks(measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _peaks(measured: Sequence[Memory]) -> Memory:
     """The largest peak of each kind over the launches, with the reason where there is none."""
-    peaks: dict[str, Any] = {}
-    for name in ("peak_rss", "device_peak"):
-        values = [m[f"{name}_bytes"] for m in measured if m.get(f"{name}_bytes") is not None]
-        peaks[f"{name}_bytes"] = max(values, default=None)
-        if not values and measured:
-            reason = "peak_rss_reason" if name == "peak_rss" else "device_reason"
-            peaks[reason] = measured[-1].get(reason)
-    return peaks
+    if not measured:
+        return Memory()
+    last = measured[-1]
+    rss = max((m.peak_rss_bytes for m in measured if m.peak_rss_bytes is not None), default=None)
+    device = max(
+        (m.device_peak_bytes for m in measured if m.device_peak_bytes is not None), default=None
+    )
+    return Memory(
+        peak_rss_bytes=rss,
+        peak_rss_reason=last.peak_rss_reason if rss is None else None,
+        device_peak_bytes=device,
+        device_reason=last.device_reason if device is None else None,
+    )

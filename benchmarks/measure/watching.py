@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.request.selection import Effort, Selection
+from benchmarks.results.observed import Perturbation
 from benchmarks.results.records import Case
 from profilers import gpu_state
 from profilers.host import Reading
@@ -118,7 +119,7 @@ def watch(
         return absent(str(error))
 
 
-def perturbation(cases: Iterable[Case]) -> dict[str, Any]:
+def perturbation(cases: Iterable[Case]) -> Perturbation:
     """Over the whole run: what watching costs, as a share of the median step.
 
     ``share`` is the median over all pairs of the watched step over the unwatched one, less 1;
@@ -128,18 +129,18 @@ def perturbation(cases: Iterable[Case]) -> dict[str, Any]:
     ratios = sorted(
         on / off - 1
         for case in cases
-        for off, on in (case.telemetry or {}).get("perturbation") or ()
+        for off, on in (case.telemetry.perturbation if case.telemetry else ())
         if off > 0
     )
     low = lowest_rank(len(ratios))
     ci95 = None if low is None else (ratios[low], ratios[-1 - low])
-    return {
-        "share": median(ratios) if ratios else None,
-        "ci95": ci95,
-        "pairs": len(ratios),
-        "goal": GOAL,
-        "resolved": ci95 is not None and ci95[1] - ci95[0] <= 2 * GOAL,
-    }
+    return Perturbation(
+        share=median(ratios) if ratios else None,
+        ci95=ci95,
+        pairs=len(ratios),
+        goal=GOAL,
+        resolved=ci95 is not None and ci95[1] - ci95[0] <= 2 * GOAL,
+    )
 
 
 def lowest_rank(count: int) -> int | None:

@@ -13,7 +13,8 @@ from benchmarks.measure.session import Event
 from benchmarks.request import discovery
 from benchmarks.request.plan import Group
 from benchmarks.request.selection import Effort, Selection
-from benchmarks.results.records import COLD, Matchup, Stack, to_json
+from benchmarks.results.codec import to_json
+from benchmarks.results.records import COLD, Matchup, Stack
 from benchmarks.worker import briefing
 from benchmarks.worker.process import WorkerError, WorkerProcess
 

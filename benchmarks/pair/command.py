@@ -169,7 +169,7 @@ def told(proof: Proof) -> Iterator[str]:
     yield from (f"  {line}" for line in proof.side_by_side())
     yield from (f"equalized: {line}" for line in proof.equalized)
     if proof.status == "proven":
-        yield proven_words("float64", proof.errors)
+        yield proven_words("float64", max(proof.errors.values(), default=0.0))
     else:
         yield f"{proof.status}: {proof.reason}"
     yield from cause_lines(proof.diagnosis)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -187,10 +188,11 @@ def _parity(names: tuple[str, ...], found: Proof, task: Task) -> Parity:
     return parity
 
 
-def _known(errors: Mapping[str, float]) -> dict[str, float]:
+def _known(errors: Mapping[str, float]) -> dict[str, float | None]:
     """The errors, and the largest after training of either optimizer."""
     after = [e for name, e in errors.items() if name.startswith("after_steps")]
-    return dict(errors) | ({"after_steps": max(after)} if after else {})
+    known = dict(errors) | ({"after_steps": max(after)} if after else {})
+    return {name: error if math.isfinite(error) else None for name, error in known.items()}
 
 
 def _notes(drops: tuple[Any, ...]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from benchmarks.results.machine import Check, CheckState
 from benchmarks.results.records import Tuned
 
 SAME = 1e-6  # frameworks keep hyperparameters in float32, whose rounding is no difference
@@ -27,33 +28,32 @@ TUNED_KEYS = ("layout", "threads")
 FASTEST = "the policy is best: each stack as it was measured to be fastest"
 
 
-def fairness(settings: dict[str, dict[str, Any]]) -> list[dict[str, str]]:
+def fairness(settings: dict[str, dict[str, Any]]) -> list[Check]:
     """What was equal between stacks and what was not, from the settings each read back.
 
-    Takes the settings by stack; any keys will do, nested ones are joined with a dot. A setting that
-    is ``None`` counts as not reported.
+    Takes the settings by stack; any keys will do. A setting that is ``None`` counts as not
+    reported.
 
-    Returns: one ``{check, state, detail}`` per setting; the state is ``equal``, ``unequal``, or
-    ``info`` where stacks differ by intent or fewer than two have the setting.
+    Returns: one check per setting: ``info`` where stacks differ by intent or fewer than two have
+    the setting.
     """
-    flat = {stack: _flat(values) for stack, values in settings.items()}
-    checks = dict.fromkeys(key for values in flat.values() for key in values)
-    best = any(values.get("policy") == "best" for values in flat.values())
+    checks = dict.fromkeys(key for values in settings.values() for key in values)
+    best = any(values.get("policy") == "best" for values in settings.values())
     expected = EXPECTED_UNEQUAL | (dict.fromkeys(TUNED_KEYS, FASTEST) if best else {})
     return [
         _compared(
-            key, {stack: values.get(key) for stack, values in flat.items()}, expected.get(key)
+            key, {stack: values.get(key) for stack, values in settings.items()}, expected.get(key)
         )
         for key in checks
     ]
 
 
-def tuned(found: Iterable[Tuned]) -> list[dict[str, str]]:
+def tuned(found: Iterable[Tuned]) -> list[Check]:
     """What the policy ``best`` changed, and what it gained."""
     return [_row("tuned", "info", f"{one.model}, {one.stack}: {_gain(one)}") for one in found]
 
 
-def variables(found: Mapping[str, str]) -> list[dict[str, str]]:
+def variables(found: Mapping[str, str]) -> list[Check]:
     """What of the environment may change a number: every stack got it, and some may read it."""
     words = "for every stack; not all of them read it"
     return [_row(f"variable {name}", "info", f"{value} ({words})") for name, value in found.items()]
@@ -65,7 +65,7 @@ def _gain(one: Tuned) -> str:
     return f"{changed}, {one.ratio:.2f}x as fast as without [{low:.2f}, {high:.2f}]"
 
 
-def _compared(key: str, by_stack: dict[str, Any], expected: str | None) -> dict[str, str]:
+def _compared(key: str, by_stack: dict[str, Any], expected: str | None) -> Check:
     reported = {stack: value for stack, value in by_stack.items() if value is not None}
     groups: list[tuple[Any, list[str]]] = []
     for stack, value in reported.items():
@@ -85,17 +85,7 @@ def _compared(key: str, by_stack: dict[str, Any], expected: str | None) -> dict[
     return _row(key, "equal" if len(groups) == 1 else "unequal", detail)
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return flat
-
-
 def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
-        return len(a) == len(b) and all(map(_same, a, b))
     if isinstance(a, bool) or isinstance(b, bool):
         return a is b
     if isinstance(a, int | float) and isinstance(b, int | float):
@@ -109,5 +99,5 @@ def _shown(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _row(check: str, state: str, detail: str) -> dict[str, str]:
-    return {"check": check, "state": state, "detail": detail}
+def _row(check: str, state: CheckState, detail: str) -> Check:
+    return Check(check=check, state=state, detail=detail)

@@ -52,7 +52,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def store(path: Path, text: str) -> None:
+def store(path: Path, data: bytes | str) -> None:
     """Write a file, and the folder it lies in.
 
     Raises:
@@ -60,7 +60,7 @@ def store(path: Path, text: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, text)
+        write_atomic(path, data)
     except OSError as error:
         raise JournalError(f"cannot write {path}: {error.strerror}") from error
 

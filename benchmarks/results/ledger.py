@@ -3,42 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchmarks.results.records import (
-    COLD,
-    ColdStart,
-    Matchup,
-    Parity,
-    Stack,
-    TimedCheck,
-    from_json,
-)
+from benchmarks.results.codec import from_json
+from benchmarks.results.machine import Ceiling, Floor
+from benchmarks.results.observed import Watched
+from benchmarks.results.profiles import StepProfile
+from benchmarks.results.records import COLD, ColdStart, Matchup, Parity, Stack, TimedCheck, Tuned
 
 Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibrated:
+    """What is known of the machine before the turns; ``None``: not yet."""
+
+    tuned: tuple[Tuned, ...] | None = None
+    floor: Floor | None = None
+    ceiling: Ceiling | None = None
 
 
 @dataclass
 class Ledger:
     """The journal's entries, sorted by what they are about.
 
-    ``calibrating`` has the id of the run that was begun for each part of the calibration, and
-    ``calibrated`` its value: ``floor``, ``ceiling`` and ``tuned``. ``proofs`` and ``checks`` are by
-    model, ``launches``, ``colds`` and ``profiles`` by matchup, ``settings`` by model and stack,
-    ``failures`` and ``telemetry`` by matchup and stack.
+    ``calibrating`` has the id of the run that was begun for each part of the calibration, by name.
+    ``proofs`` and ``checks`` are by model, ``launches``, ``colds`` and ``profiles`` by matchup,
+    ``settings`` by model and stack, ``failures`` and ``telemetry`` by matchup and stack.
     """
 
     calibrating: dict[str, str] = field(default_factory=dict)
-    calibrated: dict[str, Any] = field(default_factory=dict)
+    calibrated: Calibrated = field(default_factory=Calibrated)
     proofs: dict[str, Parity] = field(default_factory=dict)
     checks: dict[str, list[TimedCheck]] = field(default_factory=dict)
     launches: dict[str, dict[int, Mapping[str, Any]]] = field(default_factory=dict)
     colds: dict[str, dict[str, list[ColdStart]]] = field(default_factory=dict)
     failures: dict[tuple[str, str], Entry] = field(default_factory=dict)
     settings: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
-    profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
-    telemetry: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    profiles: dict[str, StepProfile] = field(default_factory=dict)
+    telemetry: dict[tuple[str, str], Watched] = field(default_factory=dict)
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Ledger:
@@ -63,11 +67,12 @@ class Ledger:
                 starts = self.colds.setdefault(entry["matchup"], {})
                 starts.setdefault(entry["stack"], []).append(from_json(ColdStart, entry["cold"]))
             case "telemetry":
-                self.telemetry[entry["matchup"], entry["stack"]] = entry["telemetry"]
+                told = from_json(Watched, entry["telemetry"])
+                self.telemetry[entry["matchup"], entry["stack"]] = told
             case "settings":
                 self.settings[entry.get("model", ""), entry["stack"]] = entry["settings"]
             case "profile":
-                self.profiles[entry["matchup"]] = entry["profile"]
+                self.profiles[entry["matchup"]] = from_json(StepProfile, entry["profile"])
             case "failure":
                 self.failures.setdefault((entry["matchup"], entry["stack"]), entry)
 
@@ -86,7 +91,8 @@ class Ledger:
         if entry["kind"] == "calibrating":
             self.calibrating[entry["of"]] = entry["run"]
         else:
-            self.calibrated[entry["of"]] = entry["value"]
+            part = from_json(Calibrated, {entry["of"]: entry["value"]})
+            self.calibrated = replace(self.calibrated, **{entry["of"]: getattr(part, entry["of"])})
 
     def _check(self, model: str, new: TimedCheck) -> None:
         """Keep the newest of a stack's checks: a resumed run makes those anew that it can."""

@@ -1,25 +1,36 @@
 """What a run leaves behind: frozen records, the same in memory, in the journal and in run.json.
 
 Schema history:
-    1  first version.
+    1  first version: a matchup's fields stood among those of its result, and the environment,
+       memory, telemetry, disturbances and profiles were free mappings.
+    2  typed throughout; described by docs/run.schema.json.
 
 Units are in the names: ``_s`` seconds, ``_bytes`` bytes, ``_per_s`` per second. A value that
-could not be had is ``None``, with the reason beside it; it is never 0.
+could not be had is ``None``, with the reason beside it; it is never 0. What is no number (a loss
+that diverged) is ``None`` once it is stored. Fields that no constructor takes are derived from
+the others, and derived anew when a record is read.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import math
-import types
-import typing
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from statistics import median, quantiles
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-SCHEMA = 1
+from benchmarks.results.machine import Environment, Floor
+from benchmarks.results.observed import (
+    Disturbances,
+    Interference,
+    Memory,
+    Perturbation,
+    Watched,
+)
+from benchmarks.results.profiles import StepProfile
+from profilers.roofline import Place
+
+SCHEMA = 2
 
 Status = Literal[
     "ok",
@@ -37,7 +48,7 @@ COLD = "cold_start"
 VerdictWord = Literal["faster", "slower", "no call", "not comparable"]
 ProofStatus = Literal["proven", "failed", "partial"]
 
-Record = TypeVar("Record")
+Setting = str | int | float | bool | None
 
 
 class Exit(IntEnum):
@@ -51,10 +62,6 @@ class Exit(IntEnum):
     NOTHING = 5
     LOCKED = 75
     INTERRUPTED = 130
-
-
-class RecordError(ValueError):
-    """A stored record does not have the shape its schema promises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,28 +163,30 @@ class Launch:
     steady: bool = True
     iterations: int = 1
     retraced: int | None = None
-    interference: dict[str, Any] | None = None
+    interference: Interference | None = None
 
     @property
     def busy(self) -> bool:
         """Whether the machine did not fall quiet while this launch was measured."""
-        return bool((self.interference or {}).get("busy"))
+        return self.interference is not None and self.interference.busy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColdStart:
-    """The cost before the first useful result, with the compiler's cache empty or already warm."""
+    """The cost before the first useful result, with the compiler's cache empty or already warm.
+
+    ``total_s`` runs from a started interpreter to the end of the first training step.
+    """
 
     launch: int
     cache: Literal["empty", "warm"]
     import_s: float
     build_s: float
     first_step_s: float
+    total_s: float = field(init=False, default=0.0)
 
-    @property
-    def total_s(self) -> float:
-        """From a started interpreter to the end of the first training step."""
-        return self.import_s + self.build_s + self.first_step_s
+    def __post_init__(self) -> None:
+        _derive(self, total_s=self.import_s + self.build_s + self.first_step_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,20 +207,23 @@ class Learned:
     ``metrics`` are the task's, computed by us from the outputs for the samples to test on.
     """
 
-    train_loss: float
-    train_accuracy: float
-    test_loss: float
-    test_accuracy: float
+    train_loss: float | None
+    train_accuracy: float | None
+    test_loss: float | None
+    test_accuracy: float | None
     train_samples: int
     test_samples: int
-    metrics: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """One stack in one matchup, with every sample it gave.
 
-    ``roofline`` says where its median stands under the device's ceilings (``profilers.roofline``).
+    ``settings`` are what the framework read back. ``roofline`` says where the median stands under
+    the device's ceilings. Over all samples, ``None`` without any: ``median_s``, ``iqr_s`` (the
+    interquartile range; from two samples on), ``min_s``, and ``throughput_per_s``, the items of an
+    iteration over the median.
     """
 
     id: str
@@ -222,36 +234,35 @@ class Case:
     flops_per_iteration: float | None = None
     bytes_per_iteration: float | None = None
     items_per_iteration: int | None = None
-    memory: dict[str, Any] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
     cold_starts: tuple[ColdStart, ...] = ()
     learned: tuple[Learned, ...] = ()
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Setting] = field(default_factory=dict)
     failure: Failure | None = None
-    telemetry: dict[str, Any] | None = None
-    roofline: dict[str, Any] | None = None
+    telemetry: Watched | None = None
+    roofline: Place | None = None
+    median_s: float | None = field(init=False, default=None)
+    iqr_s: float | None = field(init=False, default=None)
+    min_s: float | None = field(init=False, default=None)
+    throughput_per_s: float | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        samples = self.samples_s
+        middle = median(samples) if samples else None
+        quarter = quantiles(samples, n=4, method="inclusive") if len(samples) > 1 else None
+        items = self.items_per_iteration
+        _derive(
+            self,
+            median_s=middle,
+            iqr_s=quarter[2] - quarter[0] if quarter else None,
+            min_s=min(samples, default=None),
+            throughput_per_s=items / middle if items is not None and middle else None,
+        )
 
     @property
     def samples_s(self) -> tuple[float, ...]:
         """Every sample of every launch, seconds per iteration."""
         return tuple(s for launch in self.launches for s in launch.samples_s)
-
-    def summary(self) -> dict[str, Any]:
-        """Median, interquartile range, minimum and throughput over all samples.
-
-        Each is ``None`` where there are no samples.
-        """
-        samples = self.samples_s
-        if not samples:
-            return dict.fromkeys(("median_s", "iqr_s", "min_s", "throughput_per_s"))
-        middle = median(samples)
-        quarter = quantiles(samples, n=4, method="inclusive") if len(samples) > 1 else None
-        items = self.items_per_iteration
-        return {
-            "median_s": middle,
-            "iqr_s": quarter[2] - quarter[0] if quarter else None,
-            "min_s": min(samples),
-            "throughput_per_s": items / middle if items is not None and middle > 0 else None,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,17 +280,19 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimedCheck:
-    """A timed stack against the float64 reference, with the bound its rounding allows."""
+    """A timed stack against the float64 reference, with the bound its rounding allows.
+
+    ``ok``: the error stays within the bound. What is no number (``None``) does not.
+    """
 
     stack: str
     quantity: str
-    error: float
+    error: float | None
     bound: float
+    ok: bool = field(init=False, default=False)
 
-    @property
-    def ok(self) -> bool:
-        """Whether the error stays within the bound; a NaN does not."""
-        return self.error <= self.bound
+    def __post_init__(self) -> None:
+        _derive(self, ok=self.error is not None and self.error <= self.bound)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,6 +341,7 @@ class LayerWork:
 class Parity:
     """The proof that the twins are the same function; errors are relative L2 norms.
 
+    ``max_rel_error`` is by quantity, ``None`` where it is no number.
     ``status`` is ``partial`` where only one framework was there. ``match`` says how layers found
     each other. ``layers`` are those with weights, in forward order; ``random`` says that training
     draws masks, so that only inference can be compared as timed.
@@ -338,7 +352,7 @@ class Parity:
     dtype: str = "float64"
     tolerance: float = 1e-9
     adapters: tuple[str, ...] = ()
-    max_rel_error: dict[str, float] = field(default_factory=dict)
+    max_rel_error: dict[str, float | None] = field(default_factory=dict)
     parameters: int | None = None
     forward_flops: float | None = None
     weights_sha256: str | None = None
@@ -351,6 +365,12 @@ class Parity:
     equalized: tuple[str, ...] = ()
     layers: tuple[LayerWork, ...] = ()
     random: bool = False
+
+    @property
+    def largest_error(self) -> float:
+        """The largest of ``max_rel_error``; infinity where one is no number."""
+        errors = self.max_rel_error.values()
+        return max((math.inf if e is None else e for e in errors), default=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,15 +395,18 @@ class Verdict:
 class MatchupResult:
     """Everything known about one matchup.
 
-    ``profile`` is what its stacks' steps are made of, where that was asked, as ``python -m
-    profilers ops --json`` prints it; ``{"reason": …}`` where it could not be had.
+    ``id`` is the matchup's; ``profile`` what its stacks' steps are made of, where that was asked.
     """
 
     matchup: Matchup
     parity: Parity | None
     cases: tuple[Case, ...]
     verdicts: tuple[Verdict, ...] = ()
-    profile: dict[str, Any] | None = None
+    profile: StepProfile | None = None
+    id: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        _derive(self, id=self.matchup.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -395,121 +418,17 @@ class Run:
     seconds: float
     exit: int
     command: tuple[str, ...]
-    environment: dict[str, Any]
+    environment: Environment
     effort: str = "quick"
     seed: int = 0
-    aa_floor: dict[str, Any] = field(default_factory=dict)
-    interference: dict[str, Any] = field(default_factory=dict)
-    telemetry: dict[str, Any] = field(default_factory=dict)
+    aa_floor: Floor = field(default_factory=Floor)
+    interference: Disturbances = field(default_factory=Disturbances)
+    telemetry: Perturbation = field(default_factory=Perturbation)
     matchups: tuple[MatchupResult, ...] = ()
     schema: int = SCHEMA
 
 
-def to_json(record: Any) -> Any:
-    """Plain data for ``json.dumps(..., allow_nan=False)``; a NaN or an infinity becomes ``None``.
-
-    Derived figures that readers of run.json expect (a case's median, a matchup's id) are written
-    beside the fields; ``from_json`` ignores them.
-    """
-    if dataclasses.is_dataclass(record) and not isinstance(record, type):
-        data = {f.name: to_json(getattr(record, f.name)) for f in dataclasses.fields(record)}
-        if isinstance(record, MatchupResult):
-            return {"id": record.matchup.id, **data.pop("matchup"), **data}
-        if isinstance(record, Case):
-            return data | to_json(record.summary())
-        if isinstance(record, ColdStart):
-            return data | {"total_s": to_json(record.total_s)}
-        if isinstance(record, TimedCheck):
-            return data | {"ok": record.ok}
-        return data
-    if isinstance(record, dict):
-        return {str(key): to_json(value) for key, value in record.items()}
-    if isinstance(record, list | tuple):
-        return [to_json(value) for value in record]
-    if isinstance(record, float) and not math.isfinite(record):
-        return None
-    return record
-
-
-def from_json(kind: type[Record], data: Any) -> Record:
-    """Read a record back; unknown keys are ignored, so that a newer minor field does no harm.
-
-    Raises:
-        RecordError: a field is missing or has the wrong type; the text names the field.
-    """
-    return typing.cast("Record", _read(kind, data, kind.__name__))
-
-
-def read_run(data: Any) -> Run:
-    """Read ``run.json``, upgrading older schemas.
-
-    Raises:
-        RecordError: not a run, or written by a newer version.
-    """
-    schema = data.get("schema") if isinstance(data, dict) else None
-    if not isinstance(schema, int):
-        raise RecordError("not a run: it has no integer field 'schema'")
-    if schema > SCHEMA:
-        raise RecordError(
-            f"schema {schema} is newer than this version reads ({SCHEMA}): update twinbench"
-        )
-    return from_json(Run, data)
-
-
-def _read(kind: Any, data: Any, where: str) -> Any:
-    origin = typing.get_origin(kind)
-    if origin in {typing.Union, types.UnionType}:
-        options = typing.get_args(kind)
-        if data is None and type(None) in options:
-            return None
-        return _read(next(o for o in options if o is not type(None)), data, where)
-    if origin is tuple:
-        return _read_tuple(kind, data, where)
-    if origin is Literal:
-        if data not in typing.get_args(kind):
-            raise RecordError(f"{where}: {data!r} is not one of {', '.join(typing.get_args(kind))}")
-        return data
-    if dataclasses.is_dataclass(kind):
-        return _read_record(kind, data, where)
-    return _read_plain(dict if origin is dict else kind, data, where)
-
-
-def _read_tuple(kind: Any, data: Any, where: str) -> tuple[Any, ...]:
-    if not isinstance(data, list):
-        raise RecordError(f"{where}: expected a list, found {type(data).__name__}")
-    item, *rest = typing.get_args(kind)
-    if rest != [...] and len(data) != 1 + len(rest):
-        raise RecordError(f"{where}: expected {1 + len(rest)} values, found {len(data)}")
-    return tuple(_read(item, value, f"{where}[{i}]") for i, value in enumerate(data))
-
-
-def _read_record(kind: Any, data: Any, where: str) -> Any:
-    if not isinstance(data, dict):
-        raise RecordError(f"{where}: expected an object, found {type(data).__name__}")
-    if kind is MatchupResult and "matchup" not in data:
-        data = {**data, "matchup": data}
-    hints = _hints(kind)
-    values = {}
-    for f in dataclasses.fields(kind):
-        if f.name in data:
-            values[f.name] = _read(hints[f.name], data[f.name], f"{where}.{f.name}")
-        elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
-            raise RecordError(f"{where}: field {f.name!r} is missing")
-    return kind(**values)
-
-
-@functools.cache  # it evaluates every annotation, and a run holds thousands of records
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
-
-
-def _read_plain(kind: Any, data: Any, where: str) -> Any:
-    if kind is Any:
-        return data
-    if kind is float and data is None:
-        return math.nan  # to_json writes NaN as null: it must come back as what it was
-    if kind is float and isinstance(data, int | float) and not isinstance(data, bool):
-        return float(data)
-    if not isinstance(data, kind) or (kind is int and isinstance(data, bool)):
-        raise RecordError(f"{where}: expected {kind.__name__}, found {type(data).__name__}")
-    return data
+def _derive(record: object, **fields: Any) -> None:
+    """Set fields that no constructor takes."""
+    for name, value in fields.items():
+        object.__setattr__(record, name, value)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import stdtrit
 
+from benchmarks.results.observed import Interference
 from benchmarks.results.records import Case, Launch, Verdict, VerdictWord
 
 if TYPE_CHECKING:
@@ -203,10 +204,10 @@ def _who(launches: Sequence[Launch]) -> str:
     cores: dict[str, float] = {}
     causes: dict[str, float] = {}
     for launch in launches:
-        told = launch.interference or {}
-        for name, share in told.get("who", {}).items():
+        told = launch.interference or Interference()
+        for name, share in told.who.items():
             cores[name] = max(share, cores.get(name, 0.0))
-        for cause, size in told.get("causes", {}).items():
+        for cause, size in told.causes.items():
             causes[cause] = max(size, causes.get(cause, 0.0))
     named = [f"{name} on {share:.2g} cores" for name, share in cores.items()]
     return ", ".join(named or [CAUSES[c].format(size) for c, size in causes.items() if c in CAUSES])

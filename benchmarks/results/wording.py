@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
+from benchmarks.results.observed import Disturbances, Perturbation
 from benchmarks.results.records import Cause, MatchupResult, Parity, Verdict
 
 PAIRS = (("torch-eager", "tensorflow-graph"), ("torch-compile", "tensorflow-xla"))
@@ -20,14 +20,14 @@ def proof_line(model: str, parity: Parity) -> str:
     """The proof of a model in one line."""
     if parity.status == "proven":
         where = f"{parity.dtype} ({' and '.join(parity.adapters)})"
-        return f"{model}: {proven_words(where, parity.max_rel_error)}"
+        return f"{model}: {proven_words(where, parity.largest_error)}"
     return f"{model}: {parity.status}: {parity.reason}"
 
 
-def proven_words(where: str, errors: Mapping[str, float]) -> str:
+def proven_words(where: str, largest_error: float) -> str:
     """What was proven in which type, and the largest error."""
     return (
-        f"proven identical in {where}: largest error {max(errors.values(), default=0.0):.1e} over"
+        f"proven identical in {where}: largest error {largest_error:.1e} over"
         " output, loss, gradients and 3 steps of both optimizers"
     )
 
@@ -49,6 +49,11 @@ def cause_lines(diagnosis: Iterable[Cause]) -> Iterator[str]:
         for side, text in (("PyTorch", cause.torch), ("Keras", cause.keras), ("write", cause.fix)):
             if text:
                 yield f"    {side}: {text}"
+
+
+def error_words(error: float | None, decimals: int = 1) -> str:
+    """A relative error, in as many decimals."""
+    return "no number" if error is None else f"{error:.{decimals}e}"
 
 
 def verdict_phrase(verdict: Verdict) -> str:
@@ -82,26 +87,27 @@ def verdict_lines(result: MatchupResult) -> list[str]:
     return lines
 
 
-def repeats(told: Mapping[str, Any]) -> str:
+def repeats(told: Disturbances) -> str:
     """Rounds taken again, and by cause the turns disturbed and how long these took."""
-    parts = [f"interference: {told['repeated']} of {told['rounds']} rounds taken again"]
-    for cause, found in told["disturbed"].items():
-        times = found["times_as_long"]
-        longer = f", {times:.2f}x as long" if times else ""
-        parts.append(f"{cause}: {found['turns']} of {told['turns']} turns{longer}")
+    parts = [f"interference: {told.repeated} of {told.rounds} rounds taken again"]
+    for cause, found in told.disturbed.items():
+        longer = f", {found.times_as_long:.2f}x as long" if found.times_as_long else ""
+        parts.append(f"{cause}: {found.turns} of {told.turns} turns{longer}")
     return "; ".join(parts)
 
 
-def watching_cost(told: Mapping[str, Any]) -> str:
-    """What the sampler cost, as the run measured it."""
+def watching_cost(told: Perturbation) -> str:
+    """What the sampler cost, as the run measured it; empty where nothing was watched."""
+    if told.share is None:
+        return ""
     interval = ""
-    if told["ci95"]:
-        low, high = told["ci95"]
+    if told.ci95:
+        low, high = told.ci95
         interval = f" [{100 * low:+.2f} % to {100 * high:+.2f} %]"
-    resolved = "" if told["resolved"] else ", too few or too noisy to tell from nothing"
+    resolved = "" if told.resolved else ", too few or too noisy to tell from nothing"
     return (
-        f"telemetry: watching cost {100 * told['share']:+.2f} % of the median step{interval},"
-        f" {told['pairs']} pairs{resolved}"
+        f"telemetry: watching cost {100 * told.share:+.2f} % of the median step{interval},"
+        f" {told.pairs} pairs{resolved}"
     )
 
 

@@ -24,6 +24,7 @@ from typing import Any
 
 from benchmarks.machine import environment
 from benchmarks.results import journal
+from benchmarks.results.codec import to_json
 from benchmarks.selfcheck import neighbour
 from benchmarks.selfcheck.tools import twinbench
 from benchmarks.selfcheck.tools._outcome import Outcome
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                             "answer", tool=name, condition=condition, given=kind, **asdict(outcome)
                         )
     rows = summarise(journal.read(asked.out / "answers.ndjson")[0])
-    told = {"environment": environment.describe(), "slowed_by": SLOW, "tools": rows}
+    told = {"environment": to_json(environment.describe()), "slowed_by": SLOW, "tools": rows}
     journal.write_atomic(asked.out / "selfcheck.json", json.dumps(told, indent=1) + "\n")
     print(markdown(rows))
     return 0

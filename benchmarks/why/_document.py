@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from benchmarks.results.profiles import Explained, Part, Reason, StepProfile
 from benchmarks.why import _experiments, _profile
 from benchmarks.why._profile import Profile
 from benchmarks.why._subject import Subject
@@ -13,22 +13,32 @@ from profilers.ops import explain
 from profilers.ops.account import Account
 
 
-def of(subject: Subject, profiles: Sequence[Profile], *, most: int | None = None) -> dict[str, Any]:
+def of(
+    subject: Subject,
+    profiles: Sequence[Profile],
+    failed: Mapping[str, str],
+    *,
+    most: int | None = None,
+) -> StepProfile:
     """Rows and summary of each stack, and what explains the difference of each pair.
 
-    ``most`` limits the rows of each stack to the largest.
+    Args:
+        subject: what was profiled.
+        profiles: of its stacks.
+        failed: why others have none, by stack.
+        most: rows to keep of each stack, the largest.
     """
-    return {
-        "model": subject.group.model,
-        "phase": subject.matchup.phase,
-        "stacks": [_profile.summary(p) for p in profiles],
-        "rows": [row for p in profiles for row in _profile.rows(p)[:most]],
-        "explained": [_pair(subject, *pair) for pair in itertools.combinations(profiles, 2)],
-        "confirmed": [],
-    }
+    return StepProfile(
+        model=subject.group.model,
+        phase=subject.matchup.phase,
+        stacks=tuple(map(_profile.summary, profiles)),
+        rows=tuple(row for p in profiles for row in _profile.rows(p)[:most]),
+        explained=tuple(_pair(subject, *pair) for pair in itertools.combinations(profiles, 2)),
+        failed=dict(failed),
+    )
 
 
-def _pair(subject: Subject, one: Profile, other: Profile) -> dict[str, Any]:
+def _pair(subject: Subject, one: Profile, other: Profile) -> Explained:
     """The faster first: the lines that add up to the gap, and what they say.
 
     Where the stack that is slower under its profiler is faster without, the gap is the profiler's:
@@ -40,24 +50,24 @@ def _pair(subject: Subject, one: Profile, other: Profile) -> dict[str, Any]:
     reasons = explain.reasons(lines)
     doubt = _doubt(fast, slow) or (None if reasons else _unsteady(pairs))
     images = subject.group.task.images
-    return {
-        "a": str(fast.stack),
-        "b": str(slow.stack),
-        "gap_s": slow.account.wall_s - fast.account.wall_s,
-        "categories": [_line(x) for x in lines],
-        "layers": [_line(x) for x in _by_layer(fast.account, slow.account, pairs)],
-        "doubt": doubt,
-        "sentences": [
-            {
-                "text": explain.sentence(x, str(fast.stack), str(slow.stack)),
-                "key": x.key,
-                "experiment": _experiments.experiment(
+    return Explained(
+        a=str(fast.stack),
+        b=str(slow.stack),
+        gap_s=slow.account.wall_s - fast.account.wall_s,
+        categories=tuple(map(_part, lines)),
+        layers=tuple(map(_part, _by_layer(fast.account, slow.account, pairs))),
+        doubt=doubt,
+        sentences=tuple(
+            Reason(
+                text=explain.sentence(x, str(fast.stack), str(slow.stack)),
+                key=x.key,
+                experiment=_experiments.experiment(
                     slow.stack, x.key, images=images, device=subject.matchup.device
                 ),
-            }
+            )
             for x in (() if doubt else reasons)
-        ],
-    }
+        ),
+    )
 
 
 def _doubt(fast: Profile, slow: Profile) -> str | None:
@@ -84,14 +94,14 @@ def _by_layer(fast: Account, slow: Account, pairs: explain.Pairs) -> list[explai
     return explain.by_layer(fast, slow, pairs) if all(known) else []
 
 
-def _line(line: explain.Line) -> dict[str, Any]:
-    return {
-        "key": line.key,
-        "a_s": line.a_s,
-        "b_s": line.b_s,
-        "delta_s": line.delta_s,
-        "range_s": line.range_s,
-        "share": line.share,
-        "cumulative": line.cumulative,
-        "layers": list(line.layers[:3]),
-    }
+def _part(line: explain.Line) -> Part:
+    return Part(
+        key=line.key,
+        a_s=line.a_s,
+        b_s=line.b_s,
+        delta_s=line.delta_s,
+        range_s=line.range_s,
+        share=line.share,
+        cumulative=line.cumulative,
+        layers=line.layers[:3],
+    )

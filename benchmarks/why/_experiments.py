@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from benchmarks import frameworks
 from benchmarks.request.changes import ONE_THREAD, other_layout
 from benchmarks.request.selection import Variant
+from benchmarks.results.profiles import Change, Experiment
 from benchmarks.results.records import Stack
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Experiment:
-    """One change to a stack; ``variant`` where it is no stack of its own."""
-
-    stack: str
-    text: str
-    variant: Variant | None = None
-
 
 _SPATIAL = {"conv", "pool", "norm", "elementwise", "data movement"}
 
 
-def experiment(slow: Stack, key: str, *, images: bool, device: str) -> dict[str, Any] | None:
+def experiment(slow: Stack, key: str, *, images: bool, device: str) -> Experiment | None:
     """What would confirm that a line of the comparison is to blame; ``None``: nothing is known.
 
     Args:
@@ -33,8 +23,8 @@ def experiment(slow: Stack, key: str, *, images: bool, device: str) -> dict[str,
         device: where it runs; threads of the host do not multiply on another.
     """
     found = _found(slow, key.rpartition(" · ")[2], images=images)
-    idle = found and found.variant == ONE_THREAD and device != "cpu"
-    return asdict(found) if found and not idle else None
+    idle = found and found.variant and found.variant.threads and device != "cpu"
+    return None if idle else found
 
 
 def _found(slow: Stack, category: str, *, images: bool) -> Experiment | None:
@@ -44,7 +34,7 @@ def _found(slow: Stack, category: str, *, images: bool) -> Experiment | None:
         return Experiment(
             stack=f"{plain}@{turned.label}",
             text=f"{plain} with its images {turned.label.replace('_', '-')}",
-            variant=turned,
+            variant=_change(turned),
         )
     for change in facts.changes:
         fits = not change.modes or slow.mode in change.modes
@@ -55,6 +45,10 @@ def _found(slow: Stack, category: str, *, images: bool) -> Experiment | None:
         return Experiment(
             stack=f"{plain}@{ONE_THREAD.label}",
             text=f"{plain} on one thread",
-            variant=ONE_THREAD,
+            variant=_change(ONE_THREAD),
         )
     return None
+
+
+def _change(variant: Variant) -> Change:
+    return Change(label=variant.label, layout=variant.layout, threads=variant.threads)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from statistics import median
 from typing import Any
 
 from benchmarks import frameworks
 from benchmarks.machine import scratch
 from benchmarks.proof import costs
-from benchmarks.results.records import LayerWork, Stack, from_json, to_json
+from benchmarks.results.codec import from_json
+from benchmarks.results.profiles import ProfiledStack, StackRow
+from benchmarks.results.records import LayerWork, Stack
 from benchmarks.why._subject import Subject, ask, prepared
 from benchmarks.worker.process import WorkerError, WorkerProcess
 from profilers import gpu_state
@@ -165,18 +167,25 @@ def _watching(pid: int, device: str) -> Iterator[Telemetry | None]:
         yield telemetry
 
 
-def rows(profile: Profile) -> list[dict[str, Any]]:
-    """The rows as ``--json`` prints them."""
-    return [{"stack": str(profile.stack), **to_json(row)} for row in profile.account.rows]
+def rows(profile: Profile) -> list[StackRow]:
+    """The rows as they are stored."""
+    return [StackRow(stack=str(profile.stack), **asdict(row)) for row in profile.account.rows]
 
 
-def summary(profile: Profile) -> dict[str, Any]:
+def summary(profile: Profile) -> ProfiledStack:
     """Everything but the rows."""
-    account = {k: v for k, v in to_json(profile.account).items() if k != "rows"}
-    return {
-        "stack": str(profile.stack),
-        "timed_s": profile.timed_s,
-        **account,
-        "recordings": len(profile.recordings),
-        "notes": list(profile.notes),
-    }
+    account = profile.account
+    return ProfiledStack(
+        stack=str(profile.stack),
+        timed_s=profile.timed_s,
+        steps=account.steps,
+        wall_s=account.wall_s,
+        median_s=account.median_s,
+        busy_s=account.busy_s,
+        overhead_s=account.overhead_s,
+        on_device=account.on_device,
+        launches=account.launches,
+        syncs=account.syncs,
+        recordings=len(profile.recordings),
+        notes=profile.notes,
+    )

@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.measure.engine import Profiler
 from benchmarks.request.plan import Group, Plan
+from benchmarks.results.profiles import StepProfile
 from benchmarks.results.records import MatchupResult, Stack
 from benchmarks.why import _document, _profile
 from benchmarks.why._subject import Subject
@@ -30,14 +31,14 @@ def document(
     result: MatchupResult,
     threads: int,
     handoffs: Mapping[str, Mapping[str, Any]],
-) -> dict[str, Any]:
+) -> StepProfile:
     """What the steps of a matchup's sound stacks are made of; a reason where that failed."""
     stacks = tuple(Stack.parse(case.stack) for case in result.cases if case.status == "ok")
     if not stacks:
-        return {"reason": "no stack of this matchup was timed"}
-    longest = max(case.summary()["median_s"] or 0.0 for case in result.cases)
+        return StepProfile(reason="no stack of this matchup was timed")
+    longest = max(case.median_s or 0.0 for case in result.cases)
     if longest > LONG_S:
-        return {"reason": f"a step of {longest:.0f} s is too long to record"}
+        return StepProfile(reason=f"a step of {longest:.0f} s is too long to record")
     subject = Subject(
         plan=plan,
         group=group,
@@ -52,8 +53,9 @@ def document(
     recordings, steps = EXTENT[result.matchup.phase]
     profiles, failed = _profile.take_all(subject, stacks, steps=steps, recordings=recordings)
     if not profiles:
-        return {"reason": "; ".join(f"{stack}: {why}" for stack, why in failed.items())}
-    return _document.of(subject, profiles, most=MOST_ROWS) | {"failed": failed}
+        reason = "; ".join(f"{stack}: {why}" for stack, why in failed.items())
+        return StepProfile(reason=reason)
+    return _document.of(subject, profiles, failed, most=MOST_ROWS)
 
 
 PROFILER = Profiler(phases=EXTENT, document=document)

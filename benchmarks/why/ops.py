@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +14,8 @@ from benchmarks.machine import names
 from benchmarks.request import options
 from benchmarks.request.selection import SelectionError
 from benchmarks.results import journal
+from benchmarks.results.codec import encode, to_json
+from benchmarks.results.profiles import Explained, Part, StepProfile
 from benchmarks.results.records import Exit
 from benchmarks.why import _confirm, _document, _profile
 from benchmarks.why._command import emit
@@ -63,26 +65,27 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
     failed |= more
     for stack, why in failed.items():
         console.print(f"{stack}: {why}", soft_wrap=True)
-    told = _document.of(subject, profiles) | {"failed": failed}
+    told = _document.of(subject, profiles, failed)
     if not asked.json:
-        _show(console, profiles, told["explained"])
+        _show(console, profiles, told.explained)
     if profiles:
         _keep(subject, told, asked.out)  # an experiment takes minutes, and may be interrupted
     if profiles and asked.confirm:
-        told["confirmed"] = _confirm.carry_out(subject, told["explained"], asked.out, console)
+        tried = _confirm.carry_out(subject, told.explained, asked.out, console)
+        told = replace(told, confirmed=tried)
         _keep(subject, told, asked.out)
     if asked.json:
-        emit(told)
+        emit(to_json(told))
     return Exit.INCOMPLETE if failed else Exit.OK
 
 
-def _keep(subject: Subject, told: dict[str, Any], out: Path) -> None:
+def _keep(subject: Subject, told: StepProfile, out: Path) -> None:
     kept = folder_of(subject, out) / "ops.json"
-    written = names.hidden(told, options.words(subject.selection))
-    journal.store(kept, json.dumps(written, allow_nan=False) + "\n")
+    written = names.hidden(to_json(told), options.words(subject.selection))
+    journal.store(kept, encode(written))
 
 
-def _show(console: Console, profiles: list[_profile.Profile], found: list[dict[str, Any]]) -> None:
+def _show(console: Console, profiles: list[_profile.Profile], found: Iterable[Explained]) -> None:
     for profile in profiles:
         account = profile.account
         share = sum(spent(r) for r in account.rows if r.category == taxonomy.OTHER) / account.wall_s
@@ -111,41 +114,40 @@ def _show(console: Console, profiles: list[_profile.Profile], found: list[dict[s
         for note in profile.notes:
             console.print(f"  {note}", soft_wrap=True)
     for pair in found:
-        for kind in ("categories", "layers"):
-            if pair[kind]:
-                console.print(_side_by_side(pair, kind))
-        if pair["doubt"]:
-            console.print(pair["doubt"], soft_wrap=True)
-        for one in pair["sentences"]:
-            hint = f" Try: {one['experiment']['text']}." if one["experiment"] else ""
-            console.print(f"{one['text']}{hint}", soft_wrap=True)
+        for heading, lines in (("category", pair.categories), ("layer", pair.layers)):
+            if lines:
+                console.print(_side_by_side(pair, f"phase · {heading}", lines))
+        if pair.doubt:
+            console.print(pair.doubt, soft_wrap=True)
+        for one in pair.sentences:
+            hint = f" Try: {one.experiment.text}." if one.experiment else ""
+            console.print(f"{one.text}{hint}", soft_wrap=True)
 
 
-def _side_by_side(pair: dict[str, Any], kind: str) -> Table:
-    table = Table(title=f"{pair['b']} takes {pair['gap_s'] * 1e3:.3f} ms more than {pair['a']}")
-    table.add_column({"categories": "phase · category", "layers": "phase · layer"}[kind])
+def _side_by_side(pair: Explained, first: str, lines: Sequence[Part]) -> Table:
+    table = Table(title=f"{pair.b} takes {pair.gap_s * 1e3:.3f} ms more than {pair.a}")
+    table.add_column(first)
     for heading in (
-        f"{pair['a']} ms",
-        f"{pair['b']} ms",
+        f"{pair.a} ms",
+        f"{pair.b} ms",
         "difference",
         "by recording",
         "share",
         "so far",
     ):
         table.add_column(heading, justify="right")
-    lines = pair[kind]
     if len(lines) > SHOWN:
-        largest = sorted(lines, key=lambda x: -abs(x["delta_s"]))[:SHOWN]
+        largest = sorted(lines, key=lambda x: -abs(x.delta_s))[:SHOWN]
         table.caption = f"the {SHOWN} largest of {len(lines)}; the rest in ops.json"
         lines = [x for x in lines if x in largest]
     for line in lines:
         table.add_row(
-            line["key"],
-            f"{line['a_s'] * 1e3:.3f}",
-            f"{line['b_s'] * 1e3:.3f}",
-            f"{line['delta_s'] * 1e3:+.3f}",
-            " to ".join(f"{s * 1e3:+.3f}" for s in line["range_s"]),
-            "" if line["share"] is None else f"{line['share']:.0%}",
-            "" if line["cumulative"] is None else f"{line['cumulative']:.0%}",
+            line.key,
+            f"{line.a_s * 1e3:.3f}",
+            f"{line.b_s * 1e3:.3f}",
+            f"{line.delta_s * 1e3:+.3f}",
+            " to ".join(f"{s * 1e3:+.3f}" for s in line.range_s or ()),
+            "" if line.share is None else f"{line.share:.0%}",
+            "" if line.cumulative is None else f"{line.cumulative:.0%}",
         )
     return table

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.machine import allocator, peaks
 from benchmarks.request import discovery
-from benchmarks.results.records import to_json
+from benchmarks.results.codec import to_json
 from benchmarks.worker import build, checks, clock, recording
 from benchmarks.worker.disturbances import Watch
 from benchmarks.worker.phases._protocol import Session, Work

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 from benchmarks.measure.calibration import ceilings, floor, tuning
 from benchmarks.measure.session import Session
-from benchmarks.results.records import to_json
+from benchmarks.results.codec import to_json
+from benchmarks.results.machine import Ceiling, Floor
+from benchmarks.results.records import Tuned
 
 
 def calibrate(session: Session) -> None:
@@ -18,13 +20,13 @@ def calibrate(session: Session) -> None:
         KeyboardInterrupt: it was interrupted; what was measured before is kept.
     """
     known = session.ledger.calibrated
-    if "tuned" not in known:
-        _settled(session, "tuned", [to_json(one) for one in tuning.settle(session)])
-    if "floor" not in known:
+    if known.tuned is None:
+        _settled(session, "tuned", tuning.settle(session))
+    if known.floor is None:
         _settled(session, "floor", floor.settle(session))
-    if "ceiling" not in known:
+    if known.ceiling is None:
         _settled(session, "ceiling", ceilings.settle(session.plan, session.out, session.threads))
 
 
-def _settled(session: Session, of: str, value: Any) -> None:
-    session.record("calibrated", of=of, value=value)
+def _settled(session: Session, of: str, value: Floor | Ceiling | Iterable[Tuned]) -> None:
+    session.record("calibrated", of=of, value=to_json(value))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,18 +12,19 @@ from benchmarks.request import options
 from benchmarks.request.plan import Plan
 from benchmarks.request.selection import Selection
 from benchmarks.results import files, journal
+from benchmarks.results.codec import RecordError, decode, encode
+from benchmarks.results.machine import Ceiling
 from benchmarks.results.records import Stack
 from benchmarks.worker import briefing
 from benchmarks.worker.process import WorkerError, WorkerProcess
 
 SIZES = {"cpu": 1024, "cuda": 8192}
 """Rows of the matrices: long beside the clock's step, short beside a person's patience."""
-FIGURES = ("flops_per_s", "bytes_per_s")
 STORE = "ceilings"
 MIXED = {"bfloat16", "float16"}
 
 
-def settle(made: Plan, out: Path, threads: int) -> dict[str, Any]:
+def settle(made: Plan, out: Path, threads: int) -> Ceiling:
     """The ceiling of this machine, device and precision; measured where it is not stored.
 
     It is the largest over the frameworks of the run, and kept for them and their versions. A
@@ -46,12 +45,14 @@ def settle(made: Plan, out: Path, threads: int) -> dict[str, Any]:
         # Some of the work stays in float32, which may be the faster one.
         found += _ask(list(able.values()), replace(chosen, precision="float32"), threads)[0]
     if not found:
-        return _unknown("; ".join(reasons) or "no framework could measure it")
-    ceiling = {name: max(each[name] for each in found) for name in FIGURES}
-    told = ceiling | {"reason": "; ".join(reasons) or None}
-    hidden: dict[str, Any] = names.hidden(told, options.words(chosen))
-    journal.store(path, json.dumps(hidden, indent=1) + "\n")
-    return hidden
+        return Ceiling(reason="; ".join(reasons) or "no framework could measure it")
+    told = Ceiling(
+        flops_per_s=max(each["flops_per_s"] for each in found),
+        bytes_per_s=max(each["bytes_per_s"] for each in found),
+        reason=names.hidden("; ".join(reasons), options.words(chosen)) or None,
+    )
+    journal.store(path, encode(told))
+    return told
 
 
 def _ask(
@@ -78,14 +79,10 @@ def _ask(
     return found, reasons
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path) -> Ceiling | None:
     """What is stored; a damaged file is as good as none."""
     try:
-        stored = files.parse(files.read(path))
-        return dict(stored) if all(math.isfinite(stored[name]) for name in FIGURES) else None
-    except (OSError, ValueError, KeyError, TypeError):
+        stored = decode(Ceiling, files.read(path))
+    except (OSError, RecordError):
         return None
-
-
-def _unknown(reason: str) -> dict[str, Any]:
-    return dict.fromkeys(FIGURES) | {"reason": reason}
+    return stored if stored.flops_per_s and stored.bytes_per_s else None

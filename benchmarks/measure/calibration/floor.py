@@ -6,23 +6,23 @@ the verdicts: the same workers, turns, launches and statistics.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmarks.machine import environment
 from benchmarks.measure.calibration import side
-from benchmarks.measure.session import NO_FLOOR, Session
+from benchmarks.measure.session import Session
 from benchmarks.request import discovery
 from benchmarks.request.plan import Plan
 from benchmarks.request.selection import Selection, Variant
 from benchmarks.results import files, journal
+from benchmarks.results.codec import RecordError, decode, encode
+from benchmarks.results.machine import Floor
 from benchmarks.results.records import COLD, Run, Stack, Verdict
 
 STORE = "floors"
@@ -82,32 +82,31 @@ def _quiet(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return [v for v in verdicts if not v.busy]
 
 
-def lookup(out: Path, chosen: Selection) -> dict[str, Any] | None:
+def lookup(out: Path, chosen: Selection) -> Floor | None:
     """The floor that is stored for this machine, its frameworks, and how they are measured."""
     try:
-        found = files.parse(files.read(_file(out, chosen)))
-    except (OSError, ValueError):  # a damaged file is as good as none: a floor is soon made anew
+        found = decode(Floor, files.read(_file(out, chosen)))
+    except (OSError, RecordError):  # a damaged file is as good as none: a floor is soon made anew
         return None
-    value = found.get("value") if isinstance(found, dict) else None
-    return found if isinstance(value, float) and 0 <= value < math.inf else None
+    return found if found.value is not None and 0 <= found.value < math.inf else None
 
 
-def store(out: Path, chosen: Selection, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def store(out: Path, chosen: Selection, verdicts: Sequence[Verdict]) -> Floor:
     """Keep a floor, and return it as run.json holds it; where none came out nothing is kept."""
     value = estimate(verdicts)
     if value is None:
-        return dict(NO_FLOOR)
-    floor = {
-        "value": value,
-        "how": f"95th percentile of {len(_quiet(verdicts))} comparisons of a stack with itself,"
+        return Floor()
+    floor = Floor(
+        value=value,
+        how=f"95th percentile of {len(_quiet(verdicts))} comparisons of a stack with itself,"
         f" effort {chosen.effort}, {datetime.now(UTC):%Y-%m-%d}",
-        "comparisons": len(_quiet(verdicts)),
-    }
-    journal.store(_file(out, chosen), json.dumps(floor, indent=1) + "\n")
+        comparisons=len(_quiet(verdicts)),
+    )
+    journal.store(_file(out, chosen), encode(floor))
     return floor
 
 
-def settle(session: Session) -> dict[str, Any]:
+def settle(session: Session) -> Floor:
     """The stored floor of this machine; where there is none a small one is measured first.
 
     Small means: one stack of each framework against itself, in two phases of the first model.
@@ -118,7 +117,7 @@ def settle(session: Session) -> dict[str, Any]:
         return stored
     small = _small(session.plan)
     if small is None:
-        return dict(NO_FLOOR)
+        return Floor()
     why = "the A/A floor: how far apart equal stacks come out here"
     run = side.needed(session, "floor", small, FOLDER, why)
     return store(session.out, chosen, against_itself(run))

@@ -54,7 +54,7 @@ def prepare(session: Session) -> Work:
     )
 
 
-def _metrics(session: Session, samples: Samples) -> dict[str, float]:
+def _metrics(session: Session, samples: Samples) -> dict[str, float | None]:
     """The task's metrics of the model as it stands, on the samples to test on."""
     program, (x, y) = session.program, samples.test
     program.set_training(training=False)

@@ -1,0 +1,145 @@
+"""Records as JSON, read and written by msgspec, and older schemas brought up to this one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+import msgspec
+
+from benchmarks.results.records import SCHEMA, Matchup, Run
+
+Record = TypeVar("Record")
+
+
+class RecordError(ValueError):
+    """Stored data do not have the shape that their schema promises."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Any:
+    """The one field that tells how to read the others."""
+
+    schema: int | None = None
+
+
+def to_json(record: Any) -> Any:
+    """Plain data as JSON knows them; a NaN or an infinity becomes ``None``."""
+    return msgspec.json.decode(compact(record))
+
+
+def compact(record: Any) -> bytes:
+    """A record as JSON in one line; what UTF-8 cannot hold (a lone surrogate) becomes ``?``."""
+    try:
+        return msgspec.json.encode(record)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_clean(msgspec.to_builtins(record)))
+
+
+def encode(record: Any) -> bytes:
+    """A record as indented JSON, which ends with a line feed."""
+    return msgspec.json.format(compact(record), indent=1) + b"\n"
+
+
+def from_json(kind: type[Record], data: Any) -> Record:
+    """Read a record from plain data; unknown keys are ignored, so that a newer field does no harm.
+
+    Raises:
+        RecordError: a field is missing or has the wrong type; the text names the field.
+    """
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        raise RecordError(_told(error)) from error
+
+
+def decode(kind: type[Record], data: bytes) -> Record:
+    """Read a record from JSON.
+
+    Raises:
+        RecordError: it is damaged, nested too deeply, or not such a record.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RecordError(_told(error)) from error
+
+
+def decode_run(data: bytes) -> Run:
+    """Read run.json, upgrading older schemas.
+
+    Raises:
+        RecordError: damaged, not a run, or written by a newer version.
+    """
+    if known_schema(data) == SCHEMA:
+        return decode(Run, data)
+    return read_run(decode(dict[str, Any], data))
+
+
+def known_schema(data: bytes) -> int:
+    """The schema of a stored run, which this version can read.
+
+    Raises:
+        RecordError: damaged, not a run, or written by a newer version.
+    """
+    try:
+        found = decode(_Any, data)
+    except RecordError as error:
+        raise RecordError(f"not a run: {error}") from error
+    return _known(found.schema)
+
+
+def read_run(data: Any) -> Run:
+    """Read a run from plain data, upgrading older schemas.
+
+    Raises:
+        RecordError: not a run, or written by a newer version.
+    """
+    schema = _known(data.get("schema") if isinstance(data, dict) else None)
+    return from_json(Run, data if schema == SCHEMA else _from_1(data))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of run.json."""
+    return msgspec.json.schema(Run)
+
+
+def _known(schema: object) -> int:
+    if type(schema) is not int or schema < 1:
+        raise RecordError("not a run: it has no field 'schema' with a whole number from 1")
+    if schema > SCHEMA:
+        raise RecordError(
+            f"schema {schema} is newer than this version reads ({SCHEMA}): update twinbench"
+        )
+    return schema
+
+
+def _clean(data: Any) -> Any:
+    if isinstance(data, str):
+        return data.encode("utf-8", "replace").decode()
+    if isinstance(data, dict):
+        return {_clean(key): _clean(value) for key, value in data.items()}
+    return [_clean(item) for item in data] if isinstance(data, list | tuple) else data
+
+
+def _told(error: Exception) -> str:
+    """What is wrong and at which field: ``matchups[0].cases[2].stack: Expected ...``."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if not isinstance(error, msgspec.ValidationError):
+        return f"truncated or not JSON ({error})"
+    what, _, where = str(error).partition(" - at `$")
+    where = where.rstrip("`").lstrip(".")
+    return f"{where}: {what}" if where else what
+
+
+def _from_1(run: dict[str, Any]) -> dict[str, Any]:
+    """A run of schema 1, whose results held the fields of their matchup among their own."""
+    names = {field.name for field in fields(Matchup)}
+    matchups = [
+        result | {"matchup": {k: v for k, v in result.items() if k in names}}
+        if isinstance(result, dict)
+        else result
+        for result in run.get("matchups", ())
+    ]
+    return run | {"matchups": matchups, "schema": SCHEMA}
