@@ -106,14 +106,16 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
     failed, proofs = False, dict[str, Parity]()
     for model, found, failures in verified(made, environment.usable_cores()):
         if isinstance(found, WorkerError):
-            console.print(f"{model}: {found.status}: {found.reason}", soft_wrap=True)
+            told = wording.plain(f"{model}: {found.status}: {found.reason}")
+            console.print(told, soft_wrap=True)
             failed = True
             continue
         proofs[model] = found
         for line in wording.proof_lines(model, found):
             console.print(line, soft_wrap=True)
         for stack, error in failures.items():
-            console.print(f"  {stack}: {error.status}: {error.reason}", soft_wrap=True)
+            told = wording.plain(f"  {stack}: {error.status}: {error.reason}")
+            console.print(told, soft_wrap=True)
             failed = True
     if proofs:
         console.print(progress.proof_table(proofs))

@@ -100,6 +100,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, time.process_t
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("made", [brackets, deep, numbers])
 def test_a_hostile_file_costs_little_memory_and_time(

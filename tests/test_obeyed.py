@@ -82,6 +82,21 @@ def test_what_a_journal_names_is_not_resumed_by_itself(
     assert not trap.exists()
 
 
+@pytest.mark.parametrize("label", ["../../../x", "/x", "a/b", ""])
+def test_a_journal_cannot_place_a_workers_caches(
+    tmp_path: Path, label: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = Selection(
+        models=("mlp",),
+        phases=("forward",),
+        stacks=(f"null-a@{label}",),
+        variants=(Variant(label=label, threads=1),),
+    )
+    hostile(tmp_path / "results", chosen)
+    assert main(["run", "--resume", "--out", str(tmp_path / "results")]) == 2
+    assert f"{label!r} is no name of a variant" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("flag", ["--models-dir", "--python"])
 def test_what_a_journal_names_is_not_collected(trap: Path, tmp_path: Path, flag: str) -> None:
     out = tmp_path / "results"

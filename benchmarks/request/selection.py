@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ EffortName = Literal["quick", "standard", "release"]
 PRECISIONS = ("float32", "tf32", "bfloat16", "float16")
 DEVICES = ("cpu", "cuda")
 POLICIES = ("matched", "defaults", "best")
+LABEL = re.compile(r"[\w.-]+", re.ASCII)
 MOST = 20
 """Launches up to which an interval is narrowed."""
 LONGEST_S = 7 * 24 * 3600.0
@@ -188,6 +190,10 @@ def _check_variants(selection: Selection) -> None:
         raise SelectionError("--python needs --stacks that use it, for example torch-eager@NAME")
     labels = [variant.label for variant in selection.variants]
     for label in labels:
+        if not LABEL.fullmatch(label):  # it names a folder of caches
+            raise SelectionError(
+                f"{label!r} is no name of a variant: letters, digits, '.', '_', '-'"
+            )
         if labels.count(label) > 1:
             raise SelectionError(f"--python {label} is given twice: a name is one environment's")
     for variant in selection.variants:
