@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import frameworks, terminal
-from benchmarks.machine import environment, locks
+from benchmarks.machine import environment, locks, names
 from benchmarks.measure import progress, session
 from benchmarks.measure.calibration import detection, floor, side
 from benchmarks.measure.run import carry_out
@@ -58,7 +58,8 @@ def run(asked: argparse.Namespace, console: Console) -> int:
     """Measure, and build the report."""
     options.check_resume(terminal.value_of(asked))
     if asked.resume:
-        prepared = session.reopen(asked.out, asked.resume)
+        given = options.selection(terminal.value_of(asked))
+        prepared = session.reopen(asked.out, asked.resume, given)
     else:
         made = session.check(plan.make(options.selection(terminal.value_of(asked))))
         prepared = session.prepare(session.require_able(made), asked.out)
@@ -105,14 +106,16 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
     failed, proofs = False, dict[str, Parity]()
     for model, found, failures in verified(made, environment.usable_cores()):
         if isinstance(found, WorkerError):
-            console.print(f"{model}: {found.status}: {found.reason}", soft_wrap=True)
+            told = wording.plain(f"{model}: {found.status}: {found.reason}")
+            console.print(told, soft_wrap=True)
             failed = True
             continue
         proofs[model] = found
         for line in wording.proof_lines(model, found):
             console.print(line, soft_wrap=True)
         for stack, error in failures.items():
-            console.print(f"  {stack}: {error.status}: {error.reason}", soft_wrap=True)
+            told = wording.plain(f"  {stack}: {error.status}: {error.reason}")
+            console.print(told, soft_wrap=True)
             failed = True
     if table := progress.proof_table(proofs):
         console.print(table)
@@ -121,7 +124,7 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
         for model, found in proofs.items()
         for adapter in found.adapters
     ]
-    text = json.dumps(rows, allow_nan=False)
+    text = json.dumps(names.hidden(rows, options.words(chosen)), allow_nan=False)
     journal.store(asked.out / "verify.json", text + "\n")
     if asked.json:
         print(text)
@@ -197,7 +200,7 @@ def listing(asked: argparse.Namespace, console: Console) -> int:
     """Show what there is, and what would be skipped here and why."""
     found = {
         "models": {
-            n: discovery.task(n, asked.models_dir).title
+            n: OWN if discovery.users(n, asked.models_dir) else discovery.task(n).title
             for n in discovery.names("models", asked.models_dir)
         },
         "phases": {
@@ -278,12 +281,17 @@ def _table(*columns: str) -> Table:
     return table
 
 
+OWN = "of your own"
+"""What is listed of a model whose folder is not imported to be listed."""
 _DIRS = {flag: options.SELECTION[flag] for flag in ("--models-dir", "--data-dir")}
 _PROOF = {
     f: k
     for f, k in options.SELECTION.items()
     if f
-    in {"--models", "--stacks", "--precision", "--seed", "--timeout", "--equalize", "--models-dir"}
+    in {
+        *("--models", "--stacks", "--precision", "--seed", "--timeout", "--equalize"),
+        *("--models-dir", "--env"),
+    }
 }
 _SELFTEST = {
     f: k
@@ -336,7 +344,7 @@ COMMANDS: dict[
     "pair": (
         pair,
         (pairs.FLAGS, pairs.TIMED, {"--out": options.PLACE["--out"]}),
-        "prove a PyTorch module and a Keras model identical and time them, or name where they part",
+        "run two files: prove a PyTorch module and a Keras model identical and time them",
     ),
     "new": (
         new,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from benchmarks.machine import environment, locks
+from benchmarks.machine import environment, locks, variables
 from benchmarks.measure import progress
 from benchmarks.measure import session as sessions
 from benchmarks.measure.run import carry_out
@@ -89,17 +89,18 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
         # A clock reading is not a property of the machine, and would make every run differ.
         machine_info.get("cpu", {}).pop(reading, None)
     machine_info["fingerprint"] = environment.describe().fingerprint
+    machine_info["variables"] = variables.recorded()
 
 
 def _planned(config: pytest.Config) -> plan.Plan:
     if PLANNED not in config.stash:
         try:
             options.check_resume(config.getoption)
-            run = config.getoption("--resume")
+            run, given = config.getoption("--resume"), options.selection(config.getoption)
             config.stash[PLANNED] = (
-                sessions.stored_plan(config.getoption("--out"), run)
+                sessions.stored_plan(config.getoption("--out"), run, given)
                 if run
-                else plan.make(options.selection(config.getoption))
+                else plan.make(given)
             )
         except sessions.usage_errors() as error:
             pytest.exit(f"twinbench: {error}", returncode=Exit.USAGE)
@@ -113,7 +114,8 @@ def _measure(config: pytest.Config, wanted: set[str]) -> Measured:
     with capture.global_and_fixture_disabled():
         console = Console(stderr=True)
         new = None if run else sessions.prepare(sessions.check(made), out)
-        prepared = new or sessions.reopen(out, run)
+        given = options.selection(config.getoption)
+        prepared = new or sessions.reopen(out, run, given)
         # `-k` may have left out single stacks of a matchup, which no flag can say.
         prepared = replace(prepared, plan=prepared.plan.only(wanted))
         done = carry_out(prepared, progress.Telling(console), PROFILER)

@@ -14,6 +14,7 @@ from rich.console import Console
 from benchmarks.machine import locks
 from benchmarks.measure import session
 from benchmarks.request.selection import SelectionError
+from benchmarks.results import unexpected, wording
 from benchmarks.results.records import Exit
 from benchmarks.worker.process import WorkerError
 
@@ -69,8 +70,11 @@ def ending() -> Iterator[Ending]:
         made.code = _told(str(error), Exit.USAGE)
     except KeyboardInterrupt:
         made.code = Exit.INTERRUPTED
+    except Exception as error:
+        print(unexpected.told(error), file=sys.stderr)  # noqa: T201 - as below
+        made.code = unexpected.CODE
 
 
 def _told(text: str, code: Exit) -> Exit:
-    print(f"twinbench: {text}", file=sys.stderr)  # noqa: T201 - a command line speaks here
+    print(f"twinbench: {wording.plain(text)}", file=sys.stderr)  # noqa: T201 - a command line speaks here
     return code

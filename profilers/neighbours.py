@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 
 import psutil
 
 from profilers.host import Reading
+
+FOREIGN = "a program of another user"
+"""What stands for the name of what others run: that is not ours to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +24,13 @@ class Snapshot:
     @classmethod
     def take(cls) -> Snapshot:
         """Ask for every process that may be seen."""
-        at_s = time.monotonic()
-        listed = psutil.process_iter(["name", "cpu_times"])
+        at_s, me = time.monotonic(), os.getuid()
+        listed = psutil.process_iter(["name", "cpu_times", "uids"])
         spent_s = {
-            process: (process.info["name"], times.user + times.system)
+            process: (
+                process.info["name"] if _of(process) == me else FOREIGN,
+                times.user + times.system,
+            )
             for process in listed
             if (times := process.info["cpu_times"])
         }
@@ -42,6 +49,12 @@ def cores_since(before: Snapshot) -> Reading[dict[str, float]]:
         if used > 0 and process not in ours:
             shares[name] = shares.get(name, 0.0) + used / (after.at_s - before.at_s)
     return Reading(shares)
+
+
+def _of(process: psutil.Process) -> int | None:
+    """The user that a process runs as, where that may be seen."""
+    uids = process.info["uids"]
+    return None if uids is None else int(uids.real)
 
 
 def _own_tree() -> set[psutil.Process]:

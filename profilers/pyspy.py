@@ -32,7 +32,7 @@ NATIVE = "native"
 READY_S = 30.0
 """Finding the interpreter in a process takes a moment, native symbols take some seconds."""
 WRITE_S = 30.0
-PR_SET_PTRACER, PR_SET_PTRACER_ANY = 0x59616D61, ctypes.c_ulong(-1)
+PR_SET_PTRACER = 0x59616D61
 """prctl(2); Yama's, see Documentation/admin-guide/LSM/Yama.rst."""
 
 _FOUND_NOTHING = "No stack counts found"
@@ -201,14 +201,14 @@ def arguments(pid: int, written: Path, how: Watching) -> list[str]:
     ]
 
 
-def allow() -> None:
-    """Let any process of this user look into this one.
+def allow(pid: int) -> None:
+    """Let a process of this user and its children look into this one; 0: none any more.
 
     Where the kernel restricts that to ancestors (Yama), a sibling such as py-spy is refused
     otherwise. Without Yama it does nothing.
     """
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0)
+        ctypes.CDLL(None).prctl(PR_SET_PTRACER, pid, 0, 0, 0)
 
 
 def why(said: str, code: int) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.results import unexpected
 from benchmarks.results.records import Exit
 from reports.contents import text
 from reports.runs.load import LoadError, NoRunError, find, latest
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
 
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  no other name
 
+AGAIN = (
+    ("--models-dir", "DIR", "a folder with models of your own, where the run was made with one"),
+    ("--data-dir", "DIR", "where its data lie, where the run was made with that"),
+    ("--python", "NAME=INTERPRETER", "an environment that it was made with"),
+    ("--env", "NAME", "a variable that its workers got"),
+)
+"""What a stored run does not decide: flag, value and help. Each is given again to ``check``."""
 PIPED_WIDTH = 160  # of a table that goes into a file: folded less than at the usual 80
 
 
@@ -40,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.USAGE
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
+    except Exception as error:
+        print(unexpected.told(error), file=sys.stderr)
+        return unexpected.CODE
 
 
 def _add_build(commands: _Commands) -> None:
@@ -123,6 +135,8 @@ def _add_check(commands: _Commands) -> None:
     )
     _margin_flag(parser, 0.05, "5%%")
     parser.add_argument("--no-rerun", action="store_true", help="judge by the run alone")
+    for flag, metavar, about_it in AGAIN:
+        parser.add_argument(flag, action="append", metavar=metavar, help=about_it)
     parser.add_argument("--allow-missing", action="store_true", help="cases may vanish")
     parser.add_argument(
         "--accept",
@@ -140,6 +154,7 @@ def _check(options: argparse.Namespace) -> int:
         run_id = baselines.accept(options.out, options.run)
         print(f"accepted as a baseline: {run_id}", file=sys.stderr)
         return Exit.OK
+    given = {flag: vars(options)[flag[2:].replace("-", "_")] or [] for flag in check.AGAIN}
     try:
         done, skipped = check.gate(
             options.out,
@@ -147,7 +162,7 @@ def _check(options: argparse.Namespace) -> int:
             options.baseline,
             options.margin,
             allow_missing=options.allow_missing,
-            remeasure=None if options.no_rerun else check.measure_again,
+            remeasure=None if options.no_rerun else partial(check.measure_again, given=given),
         )
     except check.RemeasureError as error:
         print(f"error: {error}", file=sys.stderr)

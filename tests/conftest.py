@@ -53,12 +53,13 @@ class FakeClock:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A folder for temporary files of these tests alone, and of all that they start.
+    """A folder for temporary files and locks of these tests alone, and of all that they start.
 
-    Locks lie there: a run that measures on this machine, or the tests beside these, hold up none.
+    A run that measures on this machine, or the tests beside these, hold up none.
     """
     with pytest.MonkeyPatch.context() as patch:
         folder = str(tmp_path_factory.mktemp("scratch"))
+        patch.setitem(os.environ, "TWINBENCH_LOCKS", folder)
         patch.setitem(os.environ, "TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", folder)
         yield

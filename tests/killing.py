@@ -18,10 +18,10 @@ from benchmarks.__main__ import main
 from benchmarks.measure import session
 from benchmarks.measure.calibration import ceilings, floor
 from benchmarks.worker import disturbances
-from tests.pipeline import MODELS, shorten
+from tests.pipeline import OURS, shorten
 
 WHOLE = "whole"
-ASKED = ("--models-dir", str(MODELS), "--models", "tiny", "--stacks", "null-a")
+ASKED = (*OURS, "--models", "tiny", "--stacks", "null-a")
 MORE = ("--phases", "forward", "--effort", "release", "--no-telemetry")
 ROWS = 64
 """Of the matrices whose product is a ceiling: small, because its value is nothing here."""
@@ -53,7 +53,7 @@ def every(folder: Path) -> list[int]:
     code = main(["run", *ASKED, *MORE, "--out", str(folder / WHOLE)])
     session.Session.record = record  # type: ignore[method-assign]
     taken = [str(folder / str(n)) for n in range(len(list(folder.iterdir())) - 1)]
-    return [*(forked(["run", "--resume", "--out", out]) for out in taken), code]
+    return [*(forked(["run", "--resume", *OURS, "--out", out]) for out in taken), code]
 
 
 def _left_alone(record: disturbances.Record, normal: disturbances.Normal) -> dict[str, float]:

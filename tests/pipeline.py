@@ -34,7 +34,8 @@ from benchmarks.worker.process import WorkerProcess
 
 ROOT = Path(__file__).parent.parent
 MODELS = Path(__file__).parent / "models"
-TINY = ("--models-dir", str(MODELS), "--models", "tiny", "--stacks", "null-a,null-b")
+OURS = ("--models-dir", str(MODELS))
+TINY = (*OURS, "--models", "tiny", "--stacks", "null-a,null-b")
 SHORT = {
     name: Effort(
         launches=launches,

@@ -33,9 +33,11 @@ DOOR = ("profilers/__main__.py", "benchmarks.why")
 """`python -m profilers` hands over to the folder of its commands."""
 REPORTS_MAY_IMPORT = (
     "benchmarks.results.codec",
+    "benchmarks.results.files",
     "benchmarks.results.machine",
     "benchmarks.results.observed",
     "benchmarks.results.profiles",
+    "benchmarks.results.unexpected",
     "benchmarks.results.records",
     "benchmarks.results.statistics",
     "benchmarks.results.wording",
@@ -46,7 +48,7 @@ MAX_SOURCE_LINES = 37_000
 """Lines of all sources together: what is added must be worth what it costs to read."""
 PRINTING = {
     "benchmarks/why/_command.py": 1,  # the one document of --json
-    "benchmarks/terminal.py": 1,  # what was wrong, in one line
+    "benchmarks/terminal.py": 2,  # what was wrong, in one line
     "benchmarks/measure/session.py": 1,  # why a report could not be built, after the run stands
     "benchmarks/selfcheck/turns.py": 1,  # as good as a __main__: a program of its own
     "benchmarks/selfcheck/tools/asv.py": 2,  # programs of their own, which answer their parent

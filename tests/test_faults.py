@@ -21,7 +21,7 @@ from benchmarks.results.records import Case, Exit, Failure, Stack
 from benchmarks.worker import process
 from benchmarks.worker.process import WorkerError, WorkerProcess
 from profilers import host
-from tests.pipeline import SHORT, TINY, Outcome, Pipeline, alive, until
+from tests.pipeline import OURS, SHORT, TINY, Outcome, Pipeline, alive, until
 
 QUICK, MANY, ONE = (SHORT[name] for name in ("quick", "standard", "release"))
 TWO_PHASES = ("--phases", "forward,train_step")
@@ -322,7 +322,7 @@ def test_a_killed_parent_leaves_no_worker_and_a_journal_to_go_on_from(pipeline: 
     assert not (log.parent / "run.json").exists()
     log.write_bytes(log.read_bytes()[:-7])  # as if it had been killed in the middle of a line
 
-    done = pipeline.call("--resume")
+    done = pipeline.call("--resume", *OURS)
     _complete_without_duplicates(done)
     assert done.folder == log.parent
     assert log.with_name(f"{log.name}.bad").stat().st_size > 0
@@ -350,7 +350,7 @@ def test_a_resumed_run_checks_each_part_before_it_is_timed_again(
         return ask(worker, verb, **arguments)
 
     monkeypatch.setattr(WorkerProcess, "ask", watched)
-    done = pipeline.call("--resume")
+    done = pipeline.call("--resume", *OURS)
     assert done.code == 0
     for stack in ("null-a", "null-b"):
         for part, phase in (("inference", "forward"), ("training", "train_step")):
@@ -435,7 +435,7 @@ def test_a_full_disk_is_said_in_one_line_and_the_rest_is_kept(
         assert pipeline.run("--phases", "forward").code == Exit.INCOMPLETE
     assert "No space left on device" in capsys.readouterr().err.splitlines()[-1]
     assert pipeline.survivors() == []
-    done = pipeline.call("--resume")
+    done = pipeline.call("--resume", *OURS)
     assert done.code == 0
     assert len(done.case("forward", "null-a").launches) == QUICK.launches
 
@@ -476,7 +476,7 @@ def test_a_check_cut_short_is_made_again(
     with monkeypatch.context() as patch:
         patch.setattr(journal.Journal, "append", cut)
         assert pipeline.run("--phases", "train_step", *ONCE).code == 130
-    done = pipeline.call("--resume")
+    done = pipeline.call("--resume", *OURS)
     assert done.code == 0
     parity = done.matchup("train_step").parity
     assert parity is not None

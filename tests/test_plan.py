@@ -127,7 +127,7 @@ def test_an_id_names_the_data_and_the_shape_that_are_not_the_published_ones(
     task = discovery.task("tiny", MODELS)
     small = replace(task.sizes["quick"], shapes={"features": (8,)}, train_samples=64)
 
-    def smaller(_name: str, _models_dir: Path | None) -> Task:
+    def smaller(*_: object) -> Task:
         return replace(task, sizes={"quick": small})
 
     monkeypatch.setattr(discovery, "task", smaller)

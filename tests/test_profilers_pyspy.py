@@ -1,5 +1,6 @@
 """py-spy from outside: absent, refused, late, gone or stuck, it gives a reason and no more."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -159,4 +160,4 @@ def test_a_running_process_is_seen_at_work() -> None:
 
 
 def test_any_process_of_the_user_may_be_let_in() -> None:
-    pyspy.allow()  # without the kernel module that restricts it, nothing happens
+    pyspy.allow(os.getpid())  # without the kernel module that restricts it, nothing happens

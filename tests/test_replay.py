@@ -24,6 +24,11 @@ OUTSIDE = {name: value for name, value in os.environ.items() if not name.startsw
 """The environment of a pytest that no other one started: pytest-xdist would switch it off."""
 
 
+def own(folder: Path) -> dict[str, str]:
+    """That environment, with locks of its own."""
+    return OUTSIDE | {"TWINBENCH_LOCKS": str(folder)}
+
+
 def command(folder: Path, *arguments: str) -> list[str]:
     """`pytest benchmarks`, shortened, on the null framework, with its files below ``folder``."""
     return [
@@ -42,7 +47,7 @@ def bench(
     return subprocess.run(
         command(folder, *arguments),
         cwd=ROOT,
-        env=OUTSIDE | {"TWINBENCH_NULL": json.dumps(control or {})},
+        env=own(folder) | {"TWINBENCH_NULL": json.dumps(control or {})},
         capture_output=True,
         text=True,
         timeout=120,
@@ -122,7 +127,7 @@ def test_k_selects_cases_and_a_failed_case_is_not_stored(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_an_interrupt_ends_it_with_the_code_for_that(tmp_path: Path) -> None:
-    hanging = OUTSIDE | {"TWINBENCH_NULL": json.dumps({"fault": "hang", "at": "forward"})}
+    hanging = own(tmp_path) | {"TWINBENCH_NULL": json.dumps({"fault": "hang", "at": "forward"})}
     asked = [*command(tmp_path), "--timeout", "60"]
     # A job in the background ignores interrupts, and so would its child.
     heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
@@ -149,4 +154,4 @@ def test_a_name_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
 def test_a_resumed_run_cannot_be_selected_anew(tmp_path: Path) -> None:
     done = bench(tmp_path, "--resume")
     assert done.returncode == Exit.USAGE
-    assert "leave out --models, --phases, --stacks, --models-dir" in done.stdout + done.stderr
+    assert "leave out --models, --phases, --stacks" in done.stdout + done.stderr

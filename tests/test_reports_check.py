@@ -20,7 +20,7 @@ from reports.runs.load import LoadError, NoRunError
 from reports.runs.store import read
 from reports.trends import check
 from reports.trends.check import Check, fence, gate, measure_again
-from tests.pipeline import Pipeline
+from tests.pipeline import OURS, Pipeline
 from tests.report_series import CASE_A, CASE_B, RATIO, environment, failed, run, store
 
 Capture = pytest.CaptureFixture[str]
@@ -239,13 +239,14 @@ def test_only_the_command_of_a_run_is_repeated(
     store(tmp_path, run(1), run(2, b_s=SLOW))
     assert main(["check", "--out", str(tmp_path)]) == Exit.LOCKED
     assert marks(tmp_path) == {run(2).run_id: "flagged"}
-    ((python, *words),) = seen
+    ((python, _, *words),) = seen
     assert python == sys.executable
-    made = list(run(2).command[1:])
+    start, flags = run(2).command[1:4], run(2).command[4:]
+    made = [*start, *map("=".join, zip(flags[::2], flags[1::2], strict=True))]
     assert words[: len(made)] == made
-    rest = words[len(made) :]
-    assert (rest[0], set(rest[1].split(","))) == ("--only", {CASE_A, CASE_B})
-    assert rest[2:] == ["--out", str(tmp_path), "--json"]
+    only, *rest = words[len(made) :]
+    assert set(only.removeprefix("--only=").split(",")) == {CASE_A, CASE_B}
+    assert rest == [f"--out={tmp_path}", "--json"]
 
 
 def test_the_command_line_tells_text_data_and_code_apart(tmp_path: Path, capsys: Capture) -> None:
@@ -283,7 +284,7 @@ def test_the_whole_gate_with_real_runs(
         again.clear()
         again.update(control)
         capsys.readouterr()
-        code = main(["check", "--json", "--out", str(pipeline.out)])
+        code = main(["check", "--json", *OURS, "--out", str(pipeline.out)])
         found: dict[str, Any] = json.loads(capsys.readouterr().out)
         assert found["exit"] == code
         return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from benchmarks.results import files
 from benchmarks.results.codec import to_json
 from benchmarks.results.records import Launch
 from reports.runs import load
@@ -78,7 +79,7 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_a_file_above_the_limit_is_not_read_whole(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(files.read, "__defaults__", (2**20,))
     data = b" " * (2**20 + 1)
     (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
     with pytest.raises(LoadError, match="larger than 1 MiB"):

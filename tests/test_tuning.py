@@ -12,7 +12,7 @@ from benchmarks.results.fairness import fairness, tuned
 from benchmarks.results.machine import Environment
 from benchmarks.results.records import Case, Exit, Launch, Matchup, MatchupResult, Run, Stack, Tuned
 from benchmarks.worker import briefing
-from tests.pipeline import MODELS, SHORT, Pipeline
+from tests.pipeline import MODELS, OURS, SHORT, Pipeline
 
 TORCH, GRAPH = Stack.parse("torch-eager"), Stack.parse("tensorflow-graph")
 FOUND = Tuned(
@@ -146,5 +146,5 @@ def test_a_best_run_measures_what_helps_and_then_uses_it(
     (row,) = (r for r in done.run.environment.fairness if r.check == "tuned")
     assert row.detail.startswith("tiny, null-b: 1 thread, ")
     assert len(list((pipeline.out / tuning.FOLDER).glob("*-*/run.json"))) == 1
-    resumed = pipeline.call("--resume")
+    resumed = pipeline.call("--resume", *OURS)
     assert {c.stack: c.settings["threads"] for c in resumed.matchup("train_step").cases} == threads

@@ -29,7 +29,7 @@ from profilers import gpu_state
 from profilers.host import Reading
 from profilers.metrics import ENERGY_S
 from profilers.telemetry import SamplerError, Telemetry
-from tests.pipeline import Pipeline
+from tests.pipeline import OURS, Pipeline
 
 QUICK = Selection(device="cuda")
 
@@ -282,7 +282,7 @@ def test_a_run_without_telemetry_has_none(watched: Pipeline) -> None:
 
 def test_what_is_in_the_journal_is_kept_when_a_run_is_resumed(watched: Pipeline) -> None:
     first = watched.run("--phases", "forward")
-    again = watched.call("--resume")
+    again = watched.call("--resume", *OURS)
     stacks = ("null-a", "null-b")
     before, after = ([o.case("forward", s).telemetry for s in stacks] for o in (first, again))
     assert before == after != [None, None]

@@ -11,7 +11,7 @@ from benchmarks.results.profiles import Change, Experiment, Explained, StepProfi
 from benchmarks.results.records import Case, Exit, Launch
 from benchmarks.why import _confirm, _experiments, _run
 from benchmarks.why.__main__ import main
-from tests.pipeline import MODELS, Pipeline
+from tests.pipeline import MODELS, OURS, Pipeline
 
 PAIR = Explained(a="fast", b="slow", gap_s=0.2, categories=())
 TRIAL = Experiment(stack="changed", text="slow, changed")
@@ -97,7 +97,7 @@ def test_a_run_keeps_what_its_steps_are_made_of_and_makes_it_once(pipeline: Pipe
     assert {row.stack for row in profile.rows} == {"null-a", "null-b"}
     assert profile.explained[0].b == "null-b"
     assert first.matchup("dataload").profile is None  # it runs no operations of a model
-    again = pipeline.call("--resume")
+    again = pipeline.call("--resume", *OURS)
     assert again.matchup("forward").profile == profile
     assert sum(entry["kind"] == "profile" for entry in again.entries) == 1
 

@@ -21,6 +21,7 @@ from typing import TypeVar
 import psutil
 
 from benchmarks import frameworks
+from benchmarks.machine import variables
 from benchmarks.results.machine import Environment, Gpu
 from profilers import host, neighbours, nvml
 
@@ -83,7 +84,8 @@ def key(of: Iterable[str], *settings: str) -> str:
     """The name under which a figure of this machine is kept, beside others of its kind.
 
     It holds all that the figure depends on: the machine's fingerprint, the settings, and a digest
-    of the frameworks ``of`` with the versions of the packages that they need.
+    of the frameworks ``of`` with the versions of the packages that they need and of the variables
+    that workers get.
     """
     versions = [
         (name, need.module, _version(need.names))
@@ -91,7 +93,8 @@ def key(of: Iterable[str], *settings: str) -> str:
         for need in frameworks.facts(name).needs
     ]
     digest = hashlib.sha256(json.dumps([sorted(set(of)), versions]).encode()).hexdigest()[:12]
-    return "-".join((describe().fingerprint, *settings, digest))
+    more = variables.digest(variables.recorded())
+    return "-".join((describe().fingerprint, *settings, digest, *([more] if more else [])))
 
 
 def usable_cores(proc: Path = host.PROC, sys: Path = host.SYS) -> int:

@@ -5,13 +5,12 @@ The parent imports no framework and blocks while workers run.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import scratch
 from benchmarks.measure import todo
 from benchmarks.measure.launch import Checks, Launch
 from benchmarks.measure.left import FEWEST, allows, by_need, near
@@ -24,7 +23,7 @@ from benchmarks.proof.group import Handoff, handoffs, proof
 from benchmarks.request.plan import Group, Plan
 from benchmarks.results.codec import to_json
 from benchmarks.results.profiles import StepProfile
-from benchmarks.results.records import MatchupResult
+from benchmarks.results.records import Failure, MatchupResult, Status
 from benchmarks.worker.process import WorkerError
 from profilers import gpu_state
 
@@ -57,7 +56,7 @@ def measure(session: Session, profiler: Profiler | None = None) -> None:
     """
     found: dict[str, Checks] = {}
     with (
-        tempfile.TemporaryDirectory(prefix="twinbench-cache-") as cache,
+        scratch.folder("cache") as cache,
         gpu_state.Watch() as gpu,
     ):
         selection = session.plan.selection
@@ -65,9 +64,12 @@ def measure(session: Session, profiler: Profiler | None = None) -> None:
             selection=selection,
             effort=session.plan.effort,
             threads=session.threads,
-            cache=Path(cache),
+            cache=cache,
             gate=Gate(gpu=gpu if selection.device == "cuda" else None),
         )
+        for group in session.plan.groups:
+            for lost in _broken(session, group):
+                session.record("failure", **lost)
         for step in _steps(session):
             try:
                 with _checks(session, step, found) as checks:
@@ -159,15 +161,31 @@ def _profile(session: Session, profiler: Profiler | None, found: dict[str, Check
 
 def _unproven(group: Group, error: WorkerError) -> Iterator[dict[str, Any]]:
     """A proof that could not run costs every case of its model, but refutes nothing."""
+    reason = f"the proof could not run: {error.reason}"
+    return _every_case(group, error.status, reason, error.failure)
+
+
+def _broken(session: Session, group: Group) -> list[dict[str, Any]]:
+    """A model that cannot be had costs every case of it, once."""
+    error = session.plan.broken.get(group.model)
+    if error is None:
+        return []
+    every = _every_case(group, error.status, str(error), Failure())
+    return [one for one in every if (one["matchup"], one["stack"]) not in session.ledger.failures]
+
+
+def _every_case(
+    group: Group, status: Status, reason: str, failure: Failure
+) -> Iterator[dict[str, Any]]:
     for matchup in group.matchups:
         for stack in group.stacks:
             yield {
                 "matchup": matchup.id,
                 "stack": str(stack),
                 "launch": None,
-                "status": error.status,
-                "reason": f"the proof could not run: {error.reason}",
-                "failure": to_json(error.failure),
+                "status": status,
+                "reason": reason,
+                "failure": to_json(failure),
             }
 
 

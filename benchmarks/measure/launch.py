@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import random
-import tempfile
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.machine import scratch
 from benchmarks.measure import rounds, watching
 from benchmarks.measure.rounds import Taken
 from benchmarks.measure.session import Event
@@ -96,8 +95,8 @@ class Launch:
             on = [m for m in self.wanted if part in _parts(m.phase)]
             if not on or (stack, part) in self.checks.done:
                 continue
-            with tempfile.TemporaryDirectory(prefix="twinbench-check-") as folder:
-                written = Path(folder) / f"{part}.npz"
+            with scratch.folder("check") as folder:
+                written = folder / f"{part}.npz"
                 told = self.workers.ask(on, stack, "check", part=part, path=str(written))
                 yield from self.workers.happened()
                 if told is None:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from benchmarks.machine import environment, locks
+from benchmarks.machine import environment, locks, names, scratch, variables
 from benchmarks.machine.environment import ROOT
 from benchmarks.measure import pace
 from benchmarks.measure.pace import Pace
@@ -22,9 +22,9 @@ from benchmarks.measure.summary import assemble
 from benchmarks.proof.sides import UsageError
 from benchmarks.request import discovery, options, plan
 from benchmarks.request.plan import Plan
-from benchmarks.request.selection import SelectionError
+from benchmarks.request.selection import Selection, SelectionError
 from benchmarks.results import journal
-from benchmarks.results.codec import encode, from_json, to_json
+from benchmarks.results.codec import RecordError, encode, from_json, to_json
 from benchmarks.results.ledger import Ledger
 from benchmarks.results.records import Run
 from benchmarks.tasks.data import idx, sets
@@ -82,7 +82,14 @@ class Prepared:
         words = ["python", "-m", "benchmarks", "run", "--resume", self.folder.name]
         if self.folder.parent != Path("results"):
             words += ["--out", str(self.folder.parent)]
-        return shlex.join(words)
+        chosen = self.plan.selection
+        again = Selection(
+            models_dir=chosen.models_dir,
+            data_dir=chosen.data_dir,
+            variants=chosen.variants,
+            env=chosen.env,
+        )
+        return shlex.join([*words, *options.as_command(again)])
 
 
 @dataclass(kw_only=True)
@@ -127,11 +134,12 @@ class Session:
         self.listener.begin(self)
 
     def record(self, kind: str, **data: Any) -> None:
-        """Put an event on disk, then into the ledger, then tell who listens.
+        """Put an event on disk, without anybody's names; then into the ledger, then tell it.
 
         Raises:
             JournalError: it could not be written.
         """
+        data = names.hidden(data, options.words(self.asked.selection))
         self.log.append(kind, **data)
         self.ledger.add({"kind": kind, **data})
         self.pace.told(kind, data)
@@ -187,7 +195,7 @@ def opened(prepared: Prepared, listener: Listener, *, held: bool = False) -> Ite
         if not prepared.entries:
             session.record(
                 "run",
-                selection=options.to_stored(prepared.plan.selection),
+                selection=options.to_stored(options.unnamed(prepared.plan.selection)),
                 cases=prepared.plan.case_ids(),
                 header=to_json(prepared.header),
             )
@@ -212,9 +220,10 @@ def require_able(made: Plan) -> Plan:
     Raises:
         NothingRunsError: none of its stacks can run here; the text says why.
     """
-    lacking = {str(s): made.lacking(g.model, s) for g in made.groups for s in g.stacks}
-    if not lacking or not all(lacking.values()):
+    every = [(str(s), made.lacking(g.model, s)) for g in made.groups for s in g.stacks]
+    if not every or not all(reason for _, reason in every):
         return made
+    lacking = dict(every)
     reasons = dict.fromkeys(lacking.values())
     if len(reasons) == 1:
         raise NothingRunsError(f"nothing can run here: {next(iter(reasons))}")
@@ -228,49 +237,86 @@ def prepare(made: Plan, out: Path) -> Prepared:
     Raises:
         JournalError: the folder cannot be written.
     """
-    started = datetime.now(UTC)
+    started, written = datetime.now(UTC), options.unnamed(made.selection)
     folder = journal.create_run(out, journal.new_run_id(started))
     header = Run(
         run_id=folder.name,
         started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         seconds=0.0,
         exit=0,
-        command=("python", "-m", "benchmarks", "run", *options.as_command(made.selection)),
-        environment=environment.describe(threads=environment.usable_cores()),
+        command=("python", "-m", "benchmarks", "run", *options.as_command(written)),
+        environment=replace(
+            environment.describe(threads=environment.usable_cores()),
+            variables=names.hidden(variables.recorded(made.selection.env)),
+        ),
         effort=made.selection.effort,
         seed=made.selection.seed,
     )
     return Prepared(plan=made, folder=folder, header=header, entries=[])
 
 
-def reopen(out: Path, run_id: str) -> Prepared:
+def reopen(out: Path, run_id: str, given: Selection) -> Prepared:
     """Take up a run where its journal ends; ``latest`` is the newest that has a journal.
 
+    What is run and read is what ``given`` says, and never what the journal does.
+
     Raises:
-        SelectionError: there is no such run, or it was made on another machine.
+        SelectionError: there is no such run, it was made on another machine, or something that it
+            needs is not given.
     """
     folder, entries, begun = _begun(out, run_id)
-    spent = max((e["seconds"] for e in entries if e["kind"] == "end"), default=0.0)
-    header = replace(from_json(Run, begun["header"]), seconds=spent)
+    with _of_a_run(folder):
+        spent = max((float(e["seconds"]) for e in entries if e["kind"] == "end"), default=0.0)
+        header = replace(from_json(Run, begun["header"]), seconds=spent)
     here = environment.describe(threads=environment.usable_cores())
     if here.fingerprint != header.environment.fingerprint:
         raise SelectionError(
             f"{folder.name} was made on another machine: launches would not compare"
         )
-    return Prepared(plan=_stored_plan(begun), folder=folder, header=header, entries=entries)
+    made = _stored_plan(folder, begun, given)
+    with _of_a_run(folder):  # whatever else a run is made of: before it goes on
+        assemble(made, Ledger.of(entries), header)
+    now = names.hidden(variables.recorded(given.env))
+    if changed := variables.differing(header.environment.variables, now):
+        told = "; ".join(f"{name} {before}, now {after}" for name, before, after in changed)
+        raise SelectionError(f"{folder.name} was made with other variables: {told}")
+    return Prepared(plan=made, folder=folder, header=header, entries=entries)
 
 
-def stored_plan(out: Path, run_id: str) -> plan.Plan:
-    """The plan of a run that may be resumed.
+def stored_plan(out: Path, run_id: str, given: Selection) -> plan.Plan:
+    """The plan of a run that may be resumed; ``given`` as in ``reopen``.
 
     Raises:
-        SelectionError: there is no such run.
+        SelectionError: there is no such run, or something that it needs is not given.
     """
-    return _stored_plan(_begun(out, run_id)[2])
+    folder, _, begun = _begun(out, run_id)
+    return _stored_plan(folder, begun, given)
 
 
-def _stored_plan(begun: dict[str, Any]) -> plan.Plan:
-    return plan.make(options.from_stored(begun["selection"])).only(begun["cases"])
+def _stored_plan(folder: Path, begun: dict[str, Any], given: Selection) -> plan.Plan:
+    with _of_a_run(folder):
+        chosen = options.renewed(options.from_stored(begun["selection"]), given)
+        return plan.make(chosen).only(begun["cases"])
+
+
+@contextmanager
+def _of_a_run(folder: Path) -> Iterator[None]:
+    """What is read here of a journal is as it was written, or one line says what is not.
+
+    Raises:
+        JournalError: something is missing, or of another kind.
+    """
+    try:
+        yield
+    except RecordError as error:
+        raise journal.JournalError(f"{folder / JOURNAL}: {error}") from error
+    except usage_errors():
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise journal.JournalError(
+            f"{folder / JOURNAL}: not the journal of a run ({what})"
+        ) from error
 
 
 def _begun(out: Path, run_id: str) -> tuple[Path, list[dict[str, Any]], dict[str, Any]]:
@@ -280,7 +326,8 @@ def _begun(out: Path, run_id: str) -> tuple[Path, list[dict[str, Any]], dict[str
         folder = journals[-1].parent if journals else out / run_id
     else:
         folder = out / run_id
-    if not (folder / JOURNAL).is_file():
+    within = journal.RUN_ID.fullmatch(run_id) and not folder.is_symlink()
+    if not within or not (folder / JOURNAL).exists():
         raise SelectionError(f"there is no run {run_id!r} to resume in {out}")
     entries, _ = journal.read(folder / JOURNAL)
     begun = next((e for e in entries if e["kind"] == "run"), None)
@@ -308,7 +355,8 @@ def report(folder: Path) -> Path | None:
 def _device_of(prepared: Prepared) -> Iterator[None]:
     """Hold the device; a new run that cannot have it leaves no empty folder."""
     try:
-        with locks.DeviceLock(prepared.plan.selection.device):
+        with locks.held_by(prepared.plan.selection.device):
+            scratch.sweep()
             yield
     except locks.Locked:
         if not prepared.entries:

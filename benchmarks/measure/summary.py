@@ -14,7 +14,7 @@ from benchmarks.request import discovery
 from benchmarks.request.plan import Group, Plan
 from benchmarks.results import moderation, statistics
 from benchmarks.results.codec import from_json
-from benchmarks.results.fairness import fairness, tuned
+from benchmarks.results.fairness import fairness, tuned, variables
 from benchmarks.results.ledger import Ledger
 from benchmarks.results.moderation import Spread
 from benchmarks.results.observed import Disturbances, Disturbed, Interference, Memory, Watched
@@ -49,6 +49,7 @@ def assemble(plan: Plan, ledger: Ledger, header: Run, *, interrupted: bool = Fal
         statistics.margin(header.aa_floor.value),
     )
     checks = fairness(_by_stack(ledger.settings)) + tuned(plan.selection.tuned)
+    checks += variables(header.environment.variables)
     environment = replace(header.environment, fairness=tuple(checks))
     code = Exit.INTERRUPTED if interrupted else exit_code(matchups)
     return replace(
@@ -257,8 +258,9 @@ def _status(
     *,
     interrupted: bool,
 ) -> tuple[Status, str | None]:
+    failed = ledger.failures.get((matchup.id, stack))
     lacking = plan.lacking(matchup.model, Stack.parse(stack))
-    if lacking:
+    if lacking and not failed:
         return "unsupported", lacking
     if parity and parity.status == "failed":
         return "parity_failed", parity.reason
@@ -269,7 +271,6 @@ def _status(
             f"as timed, its {first.quantity} differs from the float64 reference by"
             f" {error_words(first.error)}, more than rounding allows ({first.bound:.1e})"
         )
-    failed = ledger.failures.get((matchup.id, stack))
     if failed:
         return failed["status"], failed["reason"]
     cold = matchup.phase == COLD

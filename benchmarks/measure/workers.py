@@ -97,8 +97,10 @@ class Workers:
         self._settle(stack, cache)
 
     def _spawn(self, stack: Stack) -> None:
-        python = self.context.selection.variant(stack).python
-        self.alive[stack] = WorkerProcess(stack, self._cache(stack), python)
+        chosen = self.context.selection
+        python = chosen.variant(stack).python
+        cache = self._cache(stack)
+        self.alive[stack] = WorkerProcess(stack, cache, python, passed=chosen.env)
 
     def _settle(self, stack: Stack, cache: str | None) -> None:
         """Let a worker import and build; a failure costs all its cases here.

@@ -81,6 +81,7 @@ TIMED = {
         "--seed",
         "--timeout",
         "--equalize",
+        "--env",
     )
 }
 """Flags of ``run`` that say how a pair is proven and timed."""
@@ -125,6 +126,7 @@ def asked_for(asked: argparse.Namespace) -> Pair:
         timeout_s=asked.timeout or TIMEOUT_S,
         equalize=bool(asked.equalize),
         weights=asked.weights,
+        env=tuple(asked.env or ()),
     )
 
 
@@ -152,6 +154,7 @@ def selection(asked: argparse.Namespace, pair: Pair) -> Selection:
         seed=pair.seed,
         timeout_s=pair.timeout_s,
         equalize=pair.equalize,
+        env=pair.env,
         **{name: value for name, value in given.items() if value},
     )
 

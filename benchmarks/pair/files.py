@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,7 @@ class Pair:
     timeout_s: float = 600.0
     equalize: bool = False
     weights: Path | None = None
+    env: tuple[str, ...] = ()
 
     def asked(self) -> Asked:
         """The same for the proof.
@@ -52,11 +53,11 @@ class Pair:
 
 
 @contextmanager
-def sides(engine: str, timeout_s: float) -> Iterator[Sides]:
+def sides(engine: str, timeout_s: float, passed: Sequence[str] = ()) -> Iterator[Sides]:
     """PyTorch beside a framework that runs Keras, for as long as it lasts."""
     names = ("torch", engine)
     stacks = {name: Stack(name, frameworks.facts(name).proof_mode) for name in names}
-    with workers.sides(stacks, timeout_s) as both:
+    with workers.sides(stacks, timeout_s, passed=passed) as both:
         yield both
 
 
@@ -69,7 +70,7 @@ def prove(pair: Pair, keep: Path | None = None) -> Proof:
         UsageError: a file or the task is wrong; one line says what.
         WorkerError: a side crashed or took too long.
     """
-    with sides(pair.engine, pair.timeout_s) as both:
+    with sides(pair.engine, pair.timeout_s, pair.env) as both:
         proof = proven(pair.asked(), both)
         canonical = both.folder / stored.CANONICAL
         if keep and canonical.is_file():

@@ -19,7 +19,7 @@ from benchmarks.proof.outcome import Asked, Proof
 from benchmarks.proof.sides import Sides, sides
 from benchmarks.request.plan import Group, Plan
 from benchmarks.request.selection import Selection
-from benchmarks.results.records import Finding, Parity, Stack, TimedCheck
+from benchmarks.results.records import Failure, Finding, Parity, Stack, TimedCheck
 from benchmarks.tasks.task import Published, Task
 from benchmarks.worker import briefing, checks, sources
 from benchmarks.worker.process import WorkerError, WorkerProcess
@@ -148,7 +148,7 @@ def opened(stacks: Sequence[Stack], selection: Selection) -> Iterator[Sides]:
         for s in stacks
     }
     pythons = {selection.engine(s): selection.variant(s).python for s in stacks}
-    with sides(engines, selection.timeout_s, pythons) as every:
+    with sides(engines, selection.timeout_s, pythons, selection.env) as every:
         yield every
 
 
@@ -298,6 +298,8 @@ def verified(made: Plan, threads: int) -> Iterator[tuple[str, Parity | WorkerErr
     The workers of one proof make the next, until one fails. A stack that fails where it is checked
     costs its own check alone.
     """
+    for model, error in made.broken.items():
+        yield model, WorkerError(error.status, str(error), Failure()), {}
     with ExitStack() as stack:
         there: dict[tuple[Stack, ...], Sides] = {}
         for group in made.groups:
@@ -328,7 +330,10 @@ def check_stacks(
     for first in range(0, len(group.stacks) if proven.references else 0, AT_ONCE):
         stacks = group.stacks[first : first + AT_ONCE]
         # The kernel ends a worker with the thread that spawned it, so this thread spawns them all.
-        workers = [WorkerProcess(s, python=selection.variant(s).python) for s in stacks]
+        workers = [
+            WorkerProcess(s, python=selection.variant(s).python, passed=selection.env)
+            for s in stacks
+        ]
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
             asked = [
                 pool.submit(_checked, group, selection, threads, proven, s, w)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from benchmarks.frameworks.description import (
     Assigned,
     Description,
 )
+from benchmarks.machine import scratch
 from benchmarks.results.records import Stack
 from benchmarks.worker.process import WorkerProcess
 
@@ -44,13 +44,18 @@ class Sides:
         folder: Path,
         timeout_s: float,
         pythons: Mapping[str, str | None] | None = None,
+        passed: Sequence[str] = (),
     ) -> None:
         self.folder, self.timeout_s = folder, timeout_s
         self.frameworks = {name: stack.framework for name, stack in stacks.items()}
         # The kernel ends a worker with the thread that spawned it, so this thread spawns them all.
         self.workers = {
             name: WorkerProcess(
-                stack, python=(pythons or {}).get(name), more=SHARING, program=WORKER
+                stack,
+                python=(pythons or {}).get(name),
+                more=SHARING,
+                program=WORKER,
+                passed=passed,
             )
             for name, stack in stacks.items()
         }
@@ -124,10 +129,11 @@ def sides(
     stacks: Mapping[str, Stack],
     timeout_s: float,
     pythons: Mapping[str, str | None] | None = None,
+    passed: Sequence[str] = (),
 ) -> Iterator[Sides]:
-    """The workers, for as long as it lasts."""
-    with tempfile.TemporaryDirectory(prefix="twinbench-proof-") as folder:
-        every = Sides(stacks, Path(folder), timeout_s, pythons)
+    """The workers, for as long as it lasts; ``passed`` as in ``WorkerProcess``."""
+    with scratch.folder("proof") as folder:
+        every = Sides(stacks, folder, timeout_s, pythons, passed)
         try:
             yield every
         finally:

@@ -14,8 +14,11 @@ from types import ModuleType
 from typing import Any, Literal
 
 from benchmarks import frameworks
+from benchmarks.machine import variables
 from benchmarks.machine.environment import framework_status
-from benchmarks.results.records import Stack
+from benchmarks.request import reading
+from benchmarks.results.records import Stack, Status
+from benchmarks.tasks import plain
 from benchmarks.tasks.stored import CANONICAL
 from benchmarks.tasks.task import Task, TaskError
 from benchmarks.tasks.task import check as task_check
@@ -34,7 +37,11 @@ class UnknownNameError(ValueError):
 
 
 class BadModelError(TypeError):
-    """A model's folder does not hold what a model needs; the text says what is missing."""
+    """A model cannot be had from its folder; the text says why, ``status`` what became of it."""
+
+    def __init__(self, text: str, status: Status = "error") -> None:
+        super().__init__(text)
+        self.status: Status = status
 
 
 def names(kind: Kind, models_dir: Path | None = None) -> tuple[str, ...]:
@@ -73,8 +80,39 @@ def load(kind: Kind, name: str) -> ModuleType:
     return importlib.import_module(f"benchmarks.{PLACES[kind].replace('/', '.')}.{name}")
 
 
-def task(name: str, models_dir: Path | None = None) -> Task:
-    """The TASK of a model.
+def users(name: str, models_dir: Path | None = None) -> bool:
+    """Whether a model is a user's own, whose code is imported in workers alone."""
+    return _model_folder(name, models_dir).parent != HERE / "models"
+
+
+@cache
+def task(name: str, models_dir: Path | None = None, passed: tuple[str, ...] = ()) -> Task:
+    """The TASK of a model; a user's is read in a process of its own.
+
+    ``passed`` are names of variables that this process gets of ours beside the usual ones.
+
+    Raises:
+        UnknownNameError: there is no such model.
+        BadModelError: its folder holds no sound Task of the name TASK, or cannot be imported.
+    """
+    check("model", name, names("models", models_dir))
+    if models_dir is None or not users(name, models_dir):
+        return imported(name)
+    try:
+        return plain.task(reading.read(name, models_dir, passed))
+    except reading.ReadingError as error:
+        raise BadModelError(_of(name, error), error.status) from None
+    except ValueError as error:
+        raise BadModelError(_of(name, error)) from None
+
+
+def _of(name: str, error: Exception) -> str:
+    named = f"model {name!r}: "
+    return named + str(error).removeprefix(named)
+
+
+def imported(name: str, models_dir: Path | None = None) -> Task:
+    """The TASK of a model, imported here: in a worker, where it is a user's.
 
     Raises:
         UnknownNameError: there is no such model.
@@ -220,6 +258,7 @@ def _status_in(python: str, requires: tuple[str, ...]) -> str | None:
     try:
         done = subprocess.run(
             [python, "-I", "-c", program, *names],
+            env=variables.passed_on(),
             capture_output=True,
             check=True,
             text=True,

@@ -108,11 +108,23 @@ SELECTION: dict[str, dict[str, Any]] = {
         "help": "first set constants that change no speed (epsilons, momenta) to the other side's"
         " where they differ, and name each",
     },
-    "--models-dir": {"type": Path, "metavar": "DIR", "help": "a folder with models of your own"},
+    "--models-dir": {
+        "type": Path,
+        "metavar": "DIR",
+        "help": "a folder with models of your own, which are code and are run",
+    },
     "--data": {"metavar": "NAME", "help": "digits (default) or fashion-mnist"},
     "--data-dir": {"type": Path, "metavar": "DIR", "help": "where the IDX files of a data set lie"},
+    "--env": {
+        "action": "append",
+        "metavar": "NAME",
+        "help": "a variable of the environment that workers get, too; may be given again",
+    },
 }
 """Flags that say what is measured. Their defaults are those of ``Selection``."""
+
+GIVEN_AGAIN = ("--models-dir", "--data-dir", "--python", "--env")
+"""Flags that say what is run, read or handed on. What a stored file says of them is not obeyed."""
 
 PLACE: dict[str, dict[str, Any]] = {
     "--out": {
@@ -125,7 +137,8 @@ PLACE: dict[str, dict[str, Any]] = {
         "nargs": "?",
         "const": journal.LATEST,
         "metavar": "RUN",
-        "help": "go on with a run (default: the latest); its own selection is used",
+        "help": "go on with a run (default: the latest); its own selection is used, but for"
+        f" {', '.join(GIVEN_AGAIN)}, which are given again",
     },
 }
 """Flags that say where results go."""
@@ -148,8 +161,8 @@ def selection(value_of: Callable[[str], Any]) -> Selection:
     """The selection that the given flags make; a flag not given has the value ``None``."""
     given = {flag.lstrip("-").replace("-", "_"): value_of(flag) for flag in SELECTION}
     chosen = {_FIELDS.get(k, k): v for k, v in given.items() if v is not None}
-    if "variants" in chosen:
-        chosen["variants"] = tuple(chosen["variants"])
+    for repeated in {"variants", "env"} & chosen.keys():
+        chosen[repeated] = tuple(chosen[repeated])
     return Selection(**chosen)
 
 
@@ -159,11 +172,66 @@ def check_resume(value_of: Callable[[str], Any]) -> None:
     Raises:
         SelectionError: flags of both kinds were given.
     """
-    given = [flag for flag in SELECTION if value_of(flag) is not None]
+    given = [f for f in SELECTION if f not in GIVEN_AGAIN and value_of(f) is not None]
     if value_of("--resume") and given:
         raise SelectionError(
             f"--resume goes on with the run's own selection: leave out {', '.join(given)}"
         )
+
+
+def renewed(stored: Selection, given: Selection) -> Selection:
+    """A stored selection with what is run, read and handed on as it was given now.
+
+    Raises:
+        SelectionError: the stored one had more of these; the text says what to give.
+    """
+    labels = {v.label: v for v in given.variants}
+    lacking = [
+        flag
+        for flag, had, has in (
+            ("--models-dir DIR", stored.models_dir, given.models_dir),
+            ("--data-dir DIR", stored.data_dir, given.data_dir),
+        )
+        if had and not has
+    ]
+    other = [v.label for v in stored.variants if v.python]
+    lacking += [f"--python {label}=INTERPRETER" for label in other if label not in labels]
+    lacking += [f"--env {name}" for name in stored.env if name not in given.env]
+    if lacking:
+        raise SelectionError(
+            f"the run was made with what no stored file decides: give {', '.join(lacking)} again"
+        )
+    return dataclasses.replace(
+        stored,
+        models_dir=given.models_dir,
+        data_dir=given.data_dir,
+        variants=tuple(labels.get(v.label, v) for v in stored.variants),
+        env=given.env,
+    )
+
+
+def unnamed(chosen: Selection) -> Selection:
+    """The selection as it is written: with a word in place of each path that was typed."""
+    return dataclasses.replace(
+        chosen,
+        models_dir=chosen.models_dir and Path("MODELS_DIR"),
+        data_dir=chosen.data_dir and Path("DATA_DIR"),
+        variants=tuple(
+            dataclasses.replace(v, python=v.python and "PYTHON") for v in chosen.variants
+        ),
+    )
+
+
+def words(chosen: Selection) -> dict[str, str]:
+    """The word for each path that a selection names, as ``unnamed`` has it; by absolute path."""
+    found = dict[str, str]()
+    for path, word in ((chosen.models_dir, "MODELS_DIR"), (chosen.data_dir, "DATA_DIR")):
+        if path:
+            found |= {str(path.absolute()): word, str(path.resolve()): word}
+    for python in (v.python for v in chosen.variants if v.python and "/" in v.python):
+        folder = Path(python).absolute().parent  # ``bin`` of an environment
+        found[str(folder.parent if folder.name == "bin" else folder)] = "PYTHON"
+    return {path: word for path, word in found.items() if path.count("/") > 1}
 
 
 def as_command(chosen: Selection) -> tuple[str, ...]:
@@ -181,6 +249,9 @@ def as_command(chosen: Selection) -> tuple[str, ...]:
                 if variant.python is None:
                     continue  # a copy of the selftest, which no flag makes
                 words += [flag, f"{variant.label}={variant.python}"]
+            continue
+        if flag == "--env":
+            words += [word for name in value for word in (flag, name)]
             continue
         if value is True or flag == "--no-telemetry":
             words.append(flag)

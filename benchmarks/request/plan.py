@@ -35,15 +35,18 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything a run will do, in order."""
+    """Everything a run will do, in order; ``broken`` says why a model cannot be had."""
 
     selection: Selection
     effort: Effort
     groups: tuple[Group, ...]
     unsupported: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, discovery.BadModelError] = field(default_factory=dict)
 
     def lacking(self, model: str, stack: Stack) -> str | None:
         """Why a stack cannot run a model here, or ``None``."""
+        if model in self.broken:
+            return str(self.broken[model])
         dialect = frameworks.facts(stack.framework).dialect
         if not discovery.has_twin(model, dialect, self.selection.models_dir):
             return f"the model has no {dialect} twin"
@@ -78,14 +81,15 @@ def make(selection: Selection) -> Plan:
 
     Raises:
         UnknownNameError: a model, phase or stack that is not there.
+        BadModelError: none of its models can be had.
         SelectionError: anything else that cannot be; the text says what is allowed.
     """
     check(selection)
-    models = _models(selection)
+    tasks, broken = _tasks(selection)
     phases = _chosen("phase", selection.phases, discovery.names("phases"))
     phases = tuple(sorted(phases, key=lambda p: ORDER.index(p) if p in ORDER else len(ORDER)))
     stacks = _chosen_stacks(selection)
-    groups = [_group(model, phases, stacks, selection) for model in models]
+    groups = [_group(model, task, phases, stacks, selection) for model, task in tasks.items()]
     if selection.shard:
         index, count = selection.shard
         groups = groups[index - 1 :: count]
@@ -98,6 +102,7 @@ def make(selection: Selection) -> Plan:
         effort=_effort(selection),
         groups=tuple(groups),
         unsupported={stack: reason for stack, reason in reasons.items() if reason},
+        broken=broken,
     )
     return made.only(_named_cases(made)) if selection.only else made
 
@@ -122,13 +127,25 @@ def _named_cases(made: Plan) -> set[str]:
     return set().union(*(known[name] for name in made.selection.only))
 
 
-def _models(selection: Selection) -> tuple[str, ...]:
-    """The named models; else all, but for the heavy ones where a quick look is asked."""
+def _tasks(selection: Selection) -> tuple[dict[str, Task], dict[str, discovery.BadModelError]]:
+    """The named models; else all, but for the heavy ones where a quick look is asked.
+
+    Those that cannot be had come last, with a task that says nothing, and with the reason.
+    """
     there = discovery.names("models", selection.models_dir)
-    if selection.models:
-        return _chosen("model", selection.models, there)
-    quick = selection.effort == "quick"
-    return tuple(m for m in there if not (quick and discovery.task(m, selection.models_dir).heavy))
+    quick = selection.effort == "quick" and not selection.models
+    tasks, broken = dict[str, Task](), dict[str, discovery.BadModelError]()
+    for model in _chosen("model", selection.models, there):
+        try:
+            task = discovery.task(model, selection.models_dir, selection.env)
+        except discovery.BadModelError as error:
+            broken[model] = error
+        else:
+            if not (quick and task.heavy):
+                tasks[model] = task
+    if broken and not tasks:
+        raise next(iter(broken.values()))
+    return tasks | dict.fromkeys(broken, Task(inputs={})), broken
 
 
 def _chosen(kind: str, asked: Sequence[str], allowed: tuple[str, ...]) -> tuple[str, ...]:
@@ -163,9 +180,13 @@ def _chosen_stacks(asked: Selection) -> tuple[Stack, ...]:
 def _possible(model: str, task: Task, phases: Sequence[str], asked: Selection) -> tuple[str, ...]:
     """The phases that a task can be run in; those that read data take labelled samples.
 
+    Of a model that cannot be had, whose task has no input, it is those that were asked for.
+
     Raises:
         SelectionError: one was asked for that it cannot.
     """
+    if not task.inputs and asked.phases:
+        return tuple(phases)
     try:
         task.labelled()
     except TaskError as error:
@@ -176,8 +197,9 @@ def _possible(model: str, task: Task, phases: Sequence[str], asked: Selection) -
     return tuple(phases)
 
 
-def _group(model: str, phases: Sequence[str], stacks: tuple[Stack, ...], asked: Selection) -> Group:
-    task = discovery.task(model, asked.models_dir)
+def _group(
+    model: str, task: Task, phases: Sequence[str], stacks: tuple[Stack, ...], asked: Selection
+) -> Group:
     size = task.size(asked.effort)
     shaped = task.at(size.shapes)
     batch = asked.batch or size.batch

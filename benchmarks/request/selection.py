@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ EffortName = Literal["quick", "standard", "release"]
 PRECISIONS = ("float32", "tf32", "bfloat16", "float16")
 DEVICES = ("cpu", "cuda")
 POLICIES = ("matched", "defaults", "best")
+LABEL = re.compile(r"[\w.-]+", re.ASCII)
 MOST = 20
 """Launches up to which an interval is narrowed."""
 LONGEST_S = 7 * 24 * 3600.0
@@ -125,6 +127,7 @@ class Selection:
     profile: bool = False
     telemetry: bool = True
     equalize: bool = False
+    env: tuple[str, ...] = ()
 
     @property
     def limit_s(self) -> float | None:
@@ -166,6 +169,9 @@ def check(selection: Selection) -> None:
     if selection.precision == "tf32" and selection.device == "cpu":
         raise SelectionError("tf32 is a format of NVIDIA's tensor cores: it needs --device cuda")
     _check_numbers(selection)
+    for name in selection.env:
+        if not name.isidentifier():
+            raise SelectionError(f"--env {name!r}: write the name of a variable, its value is read")
     if selection.models_dir and not selection.models_dir.is_dir():
         raise SelectionError(f"--models-dir {selection.models_dir}: there is no such folder")
     if selection.shard and not 1 <= selection.shard[0] <= selection.shard[1]:
@@ -194,6 +200,10 @@ def _check_variants(selection: Selection) -> None:
         raise SelectionError("--python needs --stacks that use it, for example torch-eager@NAME")
     labels = [variant.label for variant in selection.variants]
     for label in labels:
+        if not LABEL.fullmatch(label):  # it names a folder of caches
+            raise SelectionError(
+                f"{label!r} is no name of a variant: letters, digits, '.', '_', '-'"
+            )
         if labels.count(label) > 1:
             raise SelectionError(f"--python {label} is given twice: a name is one environment's")
     for variant in selection.variants:

@@ -4,7 +4,7 @@ Asking for a setting proves nothing: only what the framework answers when asked 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from benchmarks.results.machine import Check, CheckState
@@ -51,6 +51,12 @@ def fairness(settings: dict[str, dict[str, Any]]) -> list[Check]:
 def tuned(found: Iterable[Tuned]) -> list[Check]:
     """What the policy ``best`` changed, and what it gained."""
     return [_row("tuned", "info", f"{one.model}, {one.stack}: {_gain(one)}") for one in found]
+
+
+def variables(found: Mapping[str, str]) -> list[Check]:
+    """What of the environment may change a number: every stack got it, and some may read it."""
+    words = "for every stack; not all of them read it"
+    return [_row(f"variable {name}", "info", f"{value} ({words})") for name, value in found.items()]
 
 
 def _gain(one: Tuned) -> str:

@@ -15,10 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from benchmarks.results import files
+
 if TYPE_CHECKING:
     from types import TracebackType
 
 LATEST = "latest"
+RUN_ID = re.compile(r"\w[\w.-]*", re.ASCII)
 Entry = dict[str, Any]
 _OWN_KEYS = frozenset({"kind", "at", "sum"})
 _SEAL_BYTES = len(b',"sum":"00000000"}')
@@ -72,7 +75,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            self._fd = files.opened(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
             _sync_folder(path.parent)
         except OSError as error:
             raise JournalError(f"cannot open {path}: {error.strerror}") from error
@@ -86,7 +89,7 @@ class Journal:
         Raises:
             JournalError: it cannot be read or written.
         """
-        if path.exists():
+        if path.exists() or path.is_symlink():
             lines = _read_lines(path)
             bad = [line.raw for line in lines if line.entry is None]
             if bad:  # quarantined before they are cut: a kill in between doubles, never loses
@@ -170,7 +173,7 @@ def create_run(out: Path, run_id: str) -> Path:
     Raises:
         JournalError: it cannot be made or written, or there is a run of this name.
     """
-    if not re.fullmatch(r"\w[\w.-]*", run_id, re.ASCII) or run_id == LATEST:
+    if not RUN_ID.fullmatch(run_id) or run_id == LATEST:
         raise JournalError(f"run id {run_id!r}: use letters, digits, '.', '_' and '-'")
     folder = out / run_id
     try:
@@ -218,9 +221,11 @@ def _seal(body: bytes) -> bytes:
 
 def _read_lines(path: Path) -> list[_Line]:
     try:
-        content = path.read_bytes()
+        content = files.read(path)
     except OSError as error:
         raise JournalError(f"cannot read {path}: {error.strerror}") from error
+    if files.weight(content) > files.MAX_WEIGHT:
+        raise JournalError(f"cannot read {path}: it would take too much memory: not a journal")
     return [_Line(raw, _parse(raw)) for raw in content.split(b"\n") if raw]
 
 
@@ -228,19 +233,16 @@ def _parse(line: bytes) -> Entry | None:
     if _seal(line[:-_SEAL_BYTES] + b"}") != line:
         return None
     try:
-        entry: Entry = json.loads(line)
+        entry: Entry = files.parse(line)
         del entry["sum"]
-    except (ValueError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         return None  # sealed, yet not by us
-    return entry
+    return entry if isinstance(entry.get("kind"), str) else None
 
 
 def _append(path: Path, data: bytes) -> None:
     try:
-        with path.open("ab") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        files.append(path, data)
         _sync_folder(path.parent)
     except OSError as error:
         raise JournalError(f"cannot write {path}: {error.strerror}") from error

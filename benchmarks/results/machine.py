@@ -45,6 +45,7 @@ class Environment:
 
     ``cores`` are those that the run may use, ``threads`` what each worker was told. ``versions``
     are by package, ``None`` where it is not installed; ``reasons`` by the field that is ``None``.
+    ``variables`` are those of the environment that workers got and that may change a number.
     """
 
     fingerprint: str = ""
@@ -62,6 +63,7 @@ class Environment:
     turbo: bool | None = None
     commit: str | None = None
     reasons: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
     ceiling: Ceiling | None = None
     fairness: tuple[Check, ...] = ()
 

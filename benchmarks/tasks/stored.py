@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ Arrays = dict[str, NDArray[Any]]
 FORMATS = ".safetensors, .npz or .weights.h5"
 KERAS = ".weights.h5"
 """Keras reads its own format itself, through h5py."""
+UNPACKED, SHRINKING = 64 << 20, 4
+"""What an archive may unpack to: so many bytes, and so many times its size."""
 CANONICAL = "weights.npz"
 """A model's own weights, in its folder, by canonical key."""
 
@@ -28,6 +31,7 @@ def read(path: Path) -> Arrays:
     """
     try:
         if path.suffix == ".npz":
+            _refuse_bomb(path)
             with np.load(path, allow_pickle=False) as stored:
                 return {name: stored[name] for name in stored.files}
         if path.suffix == ".safetensors":
@@ -41,6 +45,18 @@ def read(path: Path) -> Arrays:
     except Exception as error:  # safetensors has an error class of its own
         raise TaskError(f"{path.name} cannot be read: {error}") from None
     raise TaskError(f"{path.name} is no file of weights: {FORMATS}")
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Refuse an archive that says to unpack to much more than it holds: weights hardly shrink.
+
+    Raises:
+        ValueError: it does.
+    """
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(one.file_size for one in archive.infolist())
+    if unpacked > UNPACKED + SHRINKING * path.stat().st_size:
+        raise ValueError(f"it would unpack to {unpacked >> 20} MiB")
 
 
 def check(path: Path, held: Arrays, shapes: Mapping[str, tuple[int, ...]], side: str) -> None:

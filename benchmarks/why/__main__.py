@@ -25,6 +25,7 @@ FLAGS = (
     "--models-dir",
     "--data",
     "--data-dir",
+    "--env",
 )
 
 

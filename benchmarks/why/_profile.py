@@ -6,7 +6,6 @@ time and which come and go.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -14,6 +13,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import frameworks
+from benchmarks.machine import scratch
 from benchmarks.proof import costs
 from benchmarks.results.codec import from_json
 from benchmarks.results.profiles import ProfiledStack, StackRow
@@ -108,7 +108,8 @@ def recorder(of: Subject, stack: Stack) -> Iterator[Recorder]:
         WorkerError: it could not be started.
     """
     variables = frameworks.facts(stack.framework).profile_env
-    with tempfile.TemporaryDirectory(prefix="twinbench-dump-") as dump:
+    with scratch.folder("dump") as folder:
+        dump = str(folder)
         more = {name: value.format(dump=dump) for name, value in variables.items()}
         with prepared(of, stack, more=more) as worker:
             yield Recorder(of=of, stack=stack, worker=worker, dump=dump)

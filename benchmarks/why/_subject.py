@@ -45,7 +45,7 @@ class Subject:
 
     def device(self) -> AbstractContextManager[object]:
         """What keeps others off the device while a worker runs."""
-        return nullcontext() if self.held else locks.DeviceLock(self.selection.device)
+        return nullcontext() if self.held else locks.held_by(self.selection.device)
 
 
 def subject(chosen: Selection) -> Subject:
@@ -130,7 +130,8 @@ def prepared(
 
 @contextmanager
 def _worker(of: Subject, stack: Stack, more: Mapping[str, str] | None) -> Iterator[WorkerProcess]:
-    worker = WorkerProcess(stack, python=of.selection.variant(stack).python, more=more)
+    python = of.selection.variant(stack).python
+    worker = WorkerProcess(stack, python=python, more=more, passed=of.selection.env)
     try:
         yield worker
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,7 +16,7 @@ from rich.console import Console
 from benchmarks import frameworks
 from benchmarks.machine.environment import ROOT
 from benchmarks.request.selection import SelectionError
-from benchmarks.results import journal
+from benchmarks.results import files, journal
 from benchmarks.results.records import Exit, Stack
 from benchmarks.why._command import emit
 from benchmarks.why._files import folder_of
@@ -147,11 +148,11 @@ def _watching(asked: argparse.Namespace) -> pyspy.Watching:
 def _earlier(path: Path) -> Profile:
     """A stored profile; how long its iterations took is in the file beside it, if that is there."""
     try:
-        stacks = folded.read(path.read_text("utf-8"))
+        stacks = folded.read(files.read(path).decode())
     except (OSError, UnicodeDecodeError, folded.FoldedError) as error:
         raise SelectionError(f"--against {path}: {error}") from error
     try:
-        kept = json.loads(path.with_name(f"{path.stem}.json").read_text("utf-8"))
+        kept = files.parse(files.read(path.with_name(f"{path.stem}.json")))
         alone = Pace(**kept["alone"])
     except (OSError, ValueError, LookupError, TypeError):
         alone = None
@@ -168,9 +169,10 @@ def _profiled(subject: Subject, stack: Stack, how: pyspy.Watching, seconds: floa
     try:
         with prepared(subject, stack) as worker:
             alone = _pace(worker, subject, seconds)
-            ask(worker, subject, "watched")
+            ask(worker, subject, "watched", by=os.getpid())  # py-spy is a child of this process
             with pyspy.Recorder(worker.pid, how) as recorder:
                 watched = _pace(worker, subject, seconds) if recorder.started else None
+            ask(worker, subject, "watched", by=0)
     except WorkerError as error:
         return failed(f"{error.status}: {error.reason}", alone)
     recording = recorder.recording

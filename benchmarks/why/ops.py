@@ -10,6 +10,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import names
+from benchmarks.request import options
 from benchmarks.request.selection import SelectionError
 from benchmarks.results import journal
 from benchmarks.results.codec import encode, to_json
@@ -79,7 +81,8 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
 
 def _keep(subject: Subject, told: StepProfile, out: Path) -> None:
     kept = folder_of(subject, out) / "ops.json"
-    journal.store(kept, encode(told))
+    written = names.hidden(to_json(told), options.words(subject.selection))
+    journal.store(kept, encode(written))
 
 
 def _show(console: Console, profiles: list[_profile.Profile], found: Iterable[Explained]) -> None:

@@ -9,14 +9,14 @@ import select
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import frameworks
+from benchmarks.machine import scratch, variables
 from benchmarks.machine.environment import ROOT
 from benchmarks.results.records import Failure, Stack, Status
 from profilers import host
@@ -24,6 +24,8 @@ from profilers import host
 WORKER = "benchmarks.worker"
 GRACE_S = 5.0
 """What a worker gets beyond its own deadline to write its stack, before its group is killed."""
+LOG_BYTES = 1 << 16
+"""What is kept of what a worker writes: the end of it."""
 READ_BYTES = 1 << 16
 TAIL_CHARACTERS = 4000
 
@@ -36,12 +38,56 @@ class WorkerError(Exception):
         self.status, self.reason, self.failure = status, reason, failure
 
 
+class Log:
+    """The end of what a process writes, taken in as it is written: no file grows with it."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None  # noqa: S101 - it was started with a pipe
+        self._stream, self._lock = process.stdout, threading.Lock()
+        self._kept, self._open = b"", True
+        os.set_blocking(self._stream.fileno(), False)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def last(self) -> bytes:
+        """At most ``LOG_BYTES`` that it wrote last; all that it has written by now counts."""
+        with self._lock:
+            self._take()
+            return self._kept
+
+    def close(self) -> None:
+        """Take in the rest, of a process that has ended, and no more."""
+        with self._lock:
+            self._take()
+            self._open = False
+
+    def _read(self) -> None:
+        poll = select.poll()
+        poll.register(self._stream.fileno(), select.POLLIN)
+        while self._open:
+            poll.poll()
+            with self._lock:
+                self._take()
+        self._stream.close()
+
+    def _take(self) -> None:
+        """Read all that is there; the lock is held."""
+        while self._open:
+            try:
+                received = os.read(self._stream.fileno(), READ_BYTES)
+            except BlockingIOError:
+                return
+            self._open = bool(received)
+            self._kept = (self._kept + received)[-LOG_BYTES:]
+
+
 class WorkerProcess:
     """A worker in a process group of its own.
 
-    ``cache`` is the folder of its compiler's cache, ``python`` the interpreter where it is another
-    than ours, ``more`` is set beside what its stack needs. Every question
-    blocks until it is answered: a parent that polled would take a core from what is being timed.
+    ``cache`` is the folder of its compiler's cache (by default a new one that goes with it),
+    ``python`` the interpreter where it is another than ours, ``more`` is set beside what its stack
+    needs, ``passed`` are names of variables that it gets of ours beside the usual ones. Every
+    question blocks until it is answered: a parent that polled would take a core from what is timed.
     """
 
     def __init__(
@@ -51,34 +97,40 @@ class WorkerProcess:
         python: str | None = None,
         more: Mapping[str, str] | None = None,
         program: str = WORKER,
+        passed: Sequence[str] = (),
     ) -> None:
         self.stack, self._program = stack, program
-        self._more = dict(more or {})
+        self._more, self._passed = dict(more or {}), tuple(passed)
+        self._own = scratch.Folder("worker")
         self._kills_before = host.oom_kills().value
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
         reading, give = os.pipe()
         take, writing = os.pipe()
         self.spawned = time.perf_counter()
         try:
-            self._process = self._spawn(reading, writing, cache, python)
+            self._process = self._spawn(reading, writing, cache or self._own.path, python)
+        except BaseException:
+            self._own.close()
+            raise
         finally:
             os.close(reading)
             os.close(writing)
+        self._log = Log(self._process)
         self._give, self._take, self._buffer = give, take, b""
-        self._last_words = ""
         self._ending = threading.RLock()  # an interrupt ends it while another thread may, too
 
     def _spawn(
-        self, reading: int, writing: int, cache: Path | None, python: str | None
+        self, reading: int, writing: int, cache: Path, python: str | None
     ) -> subprocess.Popen[bytes]:
         drawn = _drawn(self.stack, cache)
         return subprocess.Popen(
             [python or sys.executable, "-m", self._program, str(reading), str(writing)],
             cwd=ROOT,
-            env=environment_of(self.stack, self._more) | drawn,
+            env=environment_of(self.stack, self._more, self._passed)
+            | drawn
+            | {"TMPDIR": str(self._own.path)},
             pass_fds=(reading, writing),
             stdin=subprocess.DEVNULL,
-            stdout=self._log,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # an interrupt at the terminal is for the parent
         )
@@ -107,8 +159,8 @@ class WorkerProcess:
             raise self._died(verb, deadline_s)
         answer: dict[str, Any] = json.loads(line)
         if not answer.pop("ok"):
-            failure = Failure(stack=answer["stack"], stderr=self._tail())
-            raise WorkerError(answer["status"], answer["reason"], failure)
+            failure = Failure(stack=self._withheld(answer["stack"]), stderr=self._tail())
+            raise WorkerError(answer["status"], self._withheld(answer["reason"]), failure)
         return answer
 
     def quit(self) -> None:
@@ -129,9 +181,9 @@ class WorkerProcess:
             pass
         self._process.wait()
         with self._ending:
-            if not self._log.closed:
-                self._last_words = self._tail()
+            if self._give >= 0:
                 self._log.close()
+                self._own.close()
                 os.close(self._give)
                 os.close(self._take)
                 self._give = self._take = -1
@@ -179,20 +231,28 @@ class WorkerProcess:
         return WorkerError(status, reason, failure)
 
     def _tail(self) -> str:
-        with self._ending:
-            if self._log.closed:
-                return self._last_words
-            size = os.fstat(self._log.fileno()).st_size
-            last = os.pread(self._log.fileno(), READ_BYTES, max(0, size - READ_BYTES))
+        last = self._log.last()
         # One line of faulthandler names every extension module there is, and nothing of use.
         lines = last.decode("utf-8", "replace").splitlines(keepends=True)
         kept = "".join(line for line in lines if not line.startswith("Extension modules: "))
-        return kept[-TAIL_CHARACTERS:]
+        return self._withheld(kept)[-TAIL_CHARACTERS:]
+
+    def _withheld(self, text: str) -> str:
+        """The text without the values of variables that a user passed on: they may be secret."""
+        for name in self._passed:
+            if value := os.environ.get(name):
+                text = text.replace(value, f"${name}")
+        return text
 
 
-def environment_of(stack: Stack, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What must stand before the interpreter starts; ``more`` adds to flags that stand already."""
-    environment = dict(os.environ) | dict(frameworks.facts(stack.framework).env)
+def environment_of(
+    stack: Stack, more: Mapping[str, str] | None = None, passed: Sequence[str] = ()
+) -> dict[str, str]:
+    """What must stand before the interpreter starts; ``more`` adds to flags that stand already.
+
+    ``passed`` are names of variables of ours that it gets beside those that every worker does.
+    """
+    environment = variables.passed_on(passed) | dict(frameworks.facts(stack.framework).env)
     for name, value in (more or {}).items():
         flags = environment.get(name) if name.endswith("_FLAGS") else None
         environment[name] = f"{flags} {value}" if flags else value
@@ -205,12 +265,10 @@ def environment_of(stack: Stack, more: Mapping[str, str] | None = None) -> dict[
     return environment
 
 
-def _drawn(stack: Stack, cache: Path | None) -> dict[str, str]:
+def _drawn(stack: Stack, cache: Path) -> dict[str, str]:
     """What is each worker's own."""
     # Layout effects of the environment's size are real and must vary between launches, not within
     # a comparison (Mytkowicz et al. 2009).
     drawn = {"TWINBENCH_PADDING": "x" * random.randrange(4096)}  # noqa: S311 - not for secrets
-    if cache:
-        names = frameworks.facts(stack.framework).cache_env
-        drawn |= {name: str(cache / name.lower()) for name in names}
-    return drawn
+    names = frameworks.facts(stack.framework).cache_env
+    return drawn | {name: str(cache / name.lower()) for name in names}

@@ -50,7 +50,7 @@ def task_of(source: Mapping[str, Any]) -> Task:
     """
     if "files" in source:
         return words.task(**source["task"])
-    return discovery.task(source["model"], _path(source["models_dir"]))
+    return discovery.imported(source["model"], _path(source["models_dir"]))
 
 
 def load(source: Mapping[str, Any], dialect: str) -> Source:

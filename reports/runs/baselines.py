@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from benchmarks.results import files
 from benchmarks.results.records import Exit, Run
 from reports.runs.files import append
 from reports.runs.load import LoadError, NoRunError, find, load_run
@@ -74,18 +76,20 @@ def accept(out: Path, name: str | None) -> str:
 
 
 def marks(out: Path) -> dict[str, str]:
-    """The last verdict on each run; a damaged line counts for nothing."""
+    """The last verdict on each run; a damaged line counts for nothing.
+
+    Raises:
+        OSError: the file is there and cannot be read.
+    """
     found: dict[str, str] = {}
     try:
-        lines = (out / CHECKS).read_bytes().split(b"\n")
+        lines = files.read(out / CHECKS).split(b"\n")
     except FileNotFoundError:
         return found
     for line in lines:
-        try:
-            entry = json.loads(line)
-            found[entry["run_id"]] = entry["verdict"]
-        except (ValueError, KeyError, TypeError):
-            continue  # empty, or cut short by a full disk
+        with suppress(ValueError, KeyError, TypeError):  # empty, or cut short by a full disk
+            entry = files.parse(line)
+            found[str(entry["run_id"])] = str(entry["verdict"])
     return found
 
 

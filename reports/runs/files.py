@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.results import files
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -36,14 +38,6 @@ def append(path: Path, lines: Iterable[bytes]) -> None:
     An empty line comes first: what a cut-short write left behind spoils no line of ours.
 
     Raises:
-        OSError: it cannot be written, or only in part.
+        OSError: it cannot be written, or only in part; or it is no file.
     """
-    data = b"".join([b"\n", *(line + b"\n" for line in lines)])
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        written = os.write(fd, data)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    if written != len(data):
-        raise OSError(0, f"only {written} of {len(data)} bytes fitted", str(path))
+    files.append(path, b"".join([b"\n", *(line + b"\n" for line in lines)]))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import math
-import zlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +11,10 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from benchmarks.results import files
 from benchmarks.results.codec import RecordError, decode, decode_run, known_schema
 from benchmarks.results.records import Case, MatchupResult, Run
 
-MAX_BYTES = 256 * 2**20
 Part = TypeVar("Part")
 NAMES = ("run.json", "run.json.gz")
 
@@ -68,9 +66,10 @@ def latest(out: Path) -> Path:
         NoRunError: there is none.
     """
     link = out / "latest"
-    if link.is_dir():
+    if link.is_dir() and link.resolve().parent == out.resolve():
         return link.resolve()
-    folders = sorted(file.parent for name in NAMES for file in out.glob(f"*/{name}"))
+    files_of_runs = (file for name in NAMES for file in out.glob(f"*/{name}"))
+    folders = sorted(file.parent for file in files_of_runs if not file.parent.is_symlink())
     if not folders:
         raise NoRunError(f"no run below {out}: start one with 'python -m benchmarks run'")
     return folders[-1]
@@ -179,14 +178,10 @@ def _run_file(path: Path) -> Path:
 
 
 def _read_bytes(file: Path) -> bytes:
-    opener = gzip.open if file.suffix == ".gz" else Path.open
     try:
-        with opener(file, "rb") as stream:
-            data: bytes = stream.read(MAX_BYTES + 1)  # bounds a gzip bomb as well
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise LoadError(f"{file}: truncated or damaged ({error})") from error
+        data = files.read(file)
     except OSError as error:
-        raise LoadError(f"{file}: cannot be read ({error.strerror or error})") from error
-    if len(data) > MAX_BYTES:
-        raise LoadError(f"{file}: larger than {MAX_BYTES // 2**20} MiB: not a run")
+        raise LoadError(f"{file}: {error.strerror or error}: not a run") from error
+    if files.weight(data) > files.MAX_WEIGHT:
+        raise LoadError(f"{file}: it would take too much memory: not a run")
     return data

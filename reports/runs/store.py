@@ -6,6 +6,7 @@ older than its run is made again, so processes that write at the same time can o
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import zlib
@@ -16,6 +17,7 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import frameworks
+from benchmarks.results import files
 from benchmarks.results.codec import RecordError, compact, decode
 from benchmarks.results.statistics import estimate
 from benchmarks.results.wording import NO_REASON
@@ -23,12 +25,12 @@ from reports.runs.files import append, write
 from reports.runs.load import NAMES, LoadError, NoRunError, load, times
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from benchmarks.results.records import Run
 
 INDEX = ".history.ndjson"
-FORMAT = 3  # of a line; the next number makes every line anew
+FORMAT = 4  # of a line; the next number makes every line anew
 BATCH = 200  # so that an interrupt keeps what was read
 
 _SEAL = b',"sum":"%08x"}'
@@ -120,6 +122,7 @@ class _Result:
 @dataclass(frozen=True, slots=True)
 class _Machine:
     fingerprint: str = ""
+    variables: dict[str, str] = field(default_factory=dict)
     commit: str | None = None
     versions: dict[str, str | None] = field(default_factory=dict)
 
@@ -193,19 +196,26 @@ def ratio_key(matchup: str, a: str, b: str) -> str:
 
 def point(entry: Entry, key: str) -> Point | None:
     """What a run says about a case or a ratio; ``None`` where it does not know it."""
-    if key in entry.ratios:
-        return _ratio_point(entry.ratios[key])
-    if key in entry.cases:
-        try:
-            return _case_point(entry.cases[key])
-        except ValueError as error:  # times too far apart for a number
-            return Point(None, reason=str(error))
-    return None
+    try:
+        if key in entry.ratios:
+            return _ratio_point(entry.ratios[key])
+        return _case_point(entry.cases[key]) if key in entry.cases else None
+    except ValueError as error:  # times too far apart for a number
+        return Point(None, reason=str(error))
 
 
 def fingerprint(run: Run) -> str:
-    """What tells the machine of a run from others; empty where it was not recorded."""
-    return run.environment.fingerprint
+    """What tells the machine of a run from others, and the variables that its workers got.
+
+    Empty where the machine was not recorded. Runs with other variables are not compared.
+    """
+    return _fingerprint(run.environment.fingerprint, run.environment.variables)
+
+
+def _fingerprint(machine: str, found: Mapping[str, str]) -> str:
+    if not machine or not found:
+        return machine
+    return f"{machine}-{zlib.crc32(json.dumps(sorted(found.items())).encode()):08x}"
 
 
 def is_confirmation(run: Run | _Run) -> bool:
@@ -241,7 +251,7 @@ def _entry(folder: str, run: _Run) -> Entry:
         folder=folder,
         run_id=run.run_id,
         started=run.started,
-        fingerprint=run.environment.fingerprint,
+        fingerprint=_fingerprint(run.environment.fingerprint, run.environment.variables),
         exit=run.exit,
         confirmation=is_confirmation(run),
         commit=run.environment.commit,
@@ -289,9 +299,12 @@ def _run_files(out: Path) -> Iterator[tuple[str, Path, tuple[int, int]]]:
 def _cached(index: Path) -> tuple[dict[str, _Line], int]:
     """The last good line of each folder, and how many lines there are."""
     try:
-        lines = index.read_bytes().split(b"\n")
+        content = files.read(index)
     except OSError:
         return {}, 0
+    if files.weight(content) > files.MAX_WEIGHT:
+        return {}, 0
+    lines = content.split(b"\n")
     good = (_unsealed(line) for line in lines if line)
     return {line.entry.folder: line for line in good if line}, len(lines) - lines.count(b"")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -25,12 +26,35 @@ from reports.trends.compare import Comparison, Failure, Shift, compare, pooled, 
 from reports.trends.history import judged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     Remeasure = Callable[[Run, Sequence[str], Path], Run]
 
 ROOT = Path(__file__).parent.parent
 COMMAND = ("python", "-m", "benchmarks", "run")
+REPEATED = {
+    "--models": True,
+    "--phases": True,
+    "--stacks": True,
+    "--device": True,
+    "--precision": True,
+    "--batch": True,
+    "--effort": True,
+    "--policy": True,
+    "--launches": True,
+    "--until-ci": True,
+    "--budget": True,
+    "--seed": True,
+    "--timeout": True,
+    "--shard": True,
+    "--data": True,
+    "--no-telemetry": False,
+    "--profile": False,
+    "--equalize": False,
+}
+"""Flags of a stored command that are repeated, and whether each takes a value."""
+AGAIN = ("--models-dir", "--data-dir", "--python", "--env")
+"""Flags of it that are not: they say what is run, read or handed on, and must be given again."""
 MIN_DELTAS = 4
 
 
@@ -159,19 +183,26 @@ def fence(past: Sequence[Entry], key: str, *, normalised: bool) -> float | None:
     return third + 3 * (third - first)
 
 
-def measure_again(run: Run, cases: Sequence[str], out: Path) -> Run:
-    """Make new launches of some cases of a run, by the command that made it.
+def measure_again(
+    run: Run,
+    cases: Sequence[str],
+    out: Path,
+    given: Mapping[str, Sequence[str]] | None = None,
+) -> Run:
+    """Make new launches of some cases of a run, with its selection.
+
+    ``given`` are the values of flags in ``AGAIN``, which a stored command does not decide.
 
     Raises:
-        LoadError: the run was not made by ``benchmarks run``.
-        RemeasureError: that command gave no run.
+        LoadError: the run was not made by ``benchmarks run``, or with flags that are not given.
+        RemeasureError: the cases gave no run.
     """
-    if run.command[: len(COMMAND)] != COMMAND:
-        raise LoadError(f"{run.run_id} was not made by '{' '.join(COMMAND)}': cannot repeat it")
-    place = ("--only", ",".join(cases), "--out", str(out.resolve()), "--json")
+    asked = [*_selected(run, given or {}), f"--only={','.join(cases)}", f"--out={out.resolve()}"]
     done = subprocess.run(
-        [sys.executable, *run.command[1:], *place],
-        cwd=ROOT,
+        # Not from ROOT, because paths that were given are relative to here; and not with this
+        # folder on the path, which may hold another ``benchmarks``.
+        [sys.executable, "-P", *COMMAND[1:], *asked, "--json"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         check=False,
         stdout=subprocess.PIPE,
         text=True,
@@ -180,6 +211,27 @@ def measure_again(run: Run, cases: Sequence[str], out: Path) -> Run:
         return decode_run(done.stdout.encode())
     except RecordError as error:
         raise RemeasureError(done.returncode) from error
+
+
+def _selected(run: Run, given: Mapping[str, Sequence[str]]) -> list[str]:
+    """The arguments that make a run's selection again; each is one word, so no value is a flag."""
+    if run.command[: len(COMMAND)] != COMMAND:
+        raise LoadError(f"{run.run_id} was not made by '{' '.join(COMMAND)}': cannot repeat it")
+    words, asked, had = iter(run.command[len(COMMAND) :]), list[str](), dict[str, None]()
+    for flag in words:
+        value = next(words, None) if REPEATED.get(flag, True) else ""
+        if value is None or flag not in {*REPEATED, *AGAIN, "--only"}:
+            raise LoadError(f"{run.run_id} cannot be repeated: {flag!r} is no flag of a selection")
+        if flag in AGAIN:
+            had[flag] = None
+        elif flag in REPEATED:
+            asked.append(f"{flag}={value}" if REPEATED[flag] else flag)
+    lacking = [flag for flag in had if not given.get(flag)]
+    if lacking:
+        raise LoadError(
+            f"{run.run_id} cannot be repeated by itself: give {', '.join(lacking)} again"
+        )
+    return asked + [f"{flag}={value}" for flag, values in given.items() for value in values]
 
 
 def _flags(seen: Comparison, past: Sequence[Entry], margin: float) -> list[Flag]:

@@ -147,7 +147,7 @@ def shift_json(found: Shift) -> dict[str, Any]:
 
 
 def refusal(a: Run, b: Run) -> str | None:
-    """Why two runs are not of one machine, or ``None``."""
+    """Why two runs are not of one machine and one set of variables, or ``None``."""
     if fingerprint(a) and fingerprint(a) == fingerprint(b):
         return None
     differing = [
@@ -156,6 +156,12 @@ def refusal(a: Run, b: Run) -> str | None:
         if getattr(a.environment, name) != getattr(b.environment, name)
     ]
     prints = f"machine {fingerprint(a) or 'unknown'} against {fingerprint(b) or 'unknown'}"
+    before, after = a.environment.variables, b.environment.variables
+    differing += [
+        f"{name} {before.get(name, 'not set')} against {after.get(name, 'not set')}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
     return "; ".join([prints, *differing])
 
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import environment
+from benchmarks.machine import environment, names
+from benchmarks.request import options
 from benchmarks.request.plan import Plan
 from benchmarks.request.selection import Selection
-from benchmarks.results import journal
+from benchmarks.results import files, journal
 from benchmarks.results.codec import RecordError, decode, encode
 from benchmarks.results.machine import Ceiling
 from benchmarks.results.records import Stack
@@ -48,7 +49,7 @@ def settle(made: Plan, out: Path, threads: int) -> Ceiling:
     told = Ceiling(
         flops_per_s=max(each["flops_per_s"] for each in found),
         bytes_per_s=max(each["bytes_per_s"] for each in found),
-        reason="; ".join(reasons) or None,
+        reason=names.hidden("; ".join(reasons), options.words(chosen)) or None,
     )
     journal.store(path, encode(told))
     return told
@@ -60,7 +61,7 @@ def _ask(
     """What each framework reached, and why one did not answer."""
     found, reasons = list[Mapping[str, Any]](), list[str]()
     for stack in stacks:
-        worker = WorkerProcess(stack)
+        worker = WorkerProcess(stack, passed=chosen.env)
         try:
             found.append(
                 worker.ask(
@@ -81,7 +82,7 @@ def _ask(
 def _read(path: Path) -> Ceiling | None:
     """What is stored; a damaged file is as good as none."""
     try:
-        stored = decode(Ceiling, path.read_bytes())
+        stored = decode(Ceiling, files.read(path))
     except (OSError, RecordError):
         return None
     return stored if stored.flops_per_s and stored.bytes_per_s else None

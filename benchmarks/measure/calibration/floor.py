@@ -22,7 +22,7 @@ from benchmarks.measure.session import Session
 from benchmarks.request import discovery
 from benchmarks.request.plan import Plan
 from benchmarks.request.selection import EFFORTS, Selection, Variant
-from benchmarks.results import journal
+from benchmarks.results import files, journal
 from benchmarks.results.codec import RecordError, decode, encode
 from benchmarks.results.machine import Floor
 from benchmarks.results.records import COLD, Run, Stack, Verdict
@@ -146,7 +146,7 @@ def store(out: Path, chosen: Selection, runs: Sequence[Run]) -> Floor:
 def _pool(out: Path, chosen: Selection) -> dict[str, Shown]:
     """What is stored, by run; a damaged file is as good as none: a floor is soon made anew."""
     try:
-        pool = decode(dict[str, Shown], _file(out, chosen).read_bytes())
+        pool = decode(dict[str, Shown], files.read(_file(out, chosen)))
     except (OSError, RecordError):
         return {}
     sound = all(shown.logs and min(shown.logs) >= 0 for shown in pool.values())

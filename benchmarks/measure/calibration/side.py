@@ -35,16 +35,16 @@ def needed(session: Session, of: str, chosen: Selection, folder: str, why: str) 
         KeyboardInterrupt: it was interrupted.
     """
     out, begun = session.out / folder, session.ledger.calibrating.get(of)
-    prepared = _begun(out, begun) if begun else None
+    prepared = _begun(out, begun, chosen) if begun else None
     prepared = prepared or prepare(check(plan.make(chosen)), out)
     session.record("calibrating", of=of, run=prepared.folder.name, why=why)
     return _carry_out(prepared, session.listener.beside(), held=True)
 
 
-def _begun(out: Path, run_id: str) -> Prepared | None:
+def _begun(out: Path, run_id: str, chosen: Selection) -> Prepared | None:
     """A run that was begun before; ``None`` where it ended before its journal said what it was."""
     try:
-        return reopen(out, run_id)
+        return reopen(out, run_id, chosen)
     except SelectionError:
         return None
 

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNSIGNED_BYTE = 8
+MAX_BYTES = 64 << 20
+"""The largest file of Fashion-MNIST has 45 MiB."""
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # where dataset-fashion-mnist puts its files
 FILES = (
     "train-images-idx3-ubyte",
@@ -100,11 +102,14 @@ def _either(plain: Path) -> Path | None:
 
 def _content(path: Path) -> bytes:
     try:
-        raw = path.read_bytes()
-        return gzip.decompress(raw) if path.suffix == ".gz" else raw
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
+            content: bytes = stream.read(MAX_BYTES + 1)
     except EOFError:
         raise DataError(f"{path}: the gzip stream ends too early; copy the file again") from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: not a sound gzip file ({error})") from None
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
+    if len(content) > MAX_BYTES:
+        raise DataError(f"{path}: larger than {MAX_BYTES >> 20} MiB, which no file of this kind is")
+    return content
