@@ -77,7 +77,7 @@ def tests(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """Run the tests and require that they cover what needs no GPU.
 
-    Processes that the tests start are followed. It takes several times as long as the tests alone.
+    Processes that the tests start are followed. Tracing takes nearly twice the CPU time.
     """
     wanted = groups("tests", "coverage")
     session.install(*CONSTRAINTS, "-e", f".[{extras(session)}]", *wanted)

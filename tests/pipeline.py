@@ -48,7 +48,7 @@ SHORT = {
     )
     for name, launches in (("quick", 2), ("standard", 4), ("release", 1))
 }
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 WITH, WITHOUT = "with-report", "without-report"
 
 

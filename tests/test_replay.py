@@ -50,7 +50,7 @@ def bench(
         env=own(folder) | {"TWINBENCH_NULL": json.dumps(control or {})},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 
