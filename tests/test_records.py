@@ -49,7 +49,6 @@ TEXT = st.text(max_size=4)
 KNOWN = {
     str: TEXT,
     float: NUMBERS,
-    tuple[float, float]: st.tuples(NUMBERS, NUMBERS),
 }
 
 
@@ -70,6 +69,8 @@ def value(hint: Any) -> st.SearchStrategy[Any]:
         return any_of(hint)
     if get_origin(hint) is dict:
         return st.dictionaries(TEXT, value(options[1]), max_size=2)
+    if get_origin(hint) is tuple and ... not in options:
+        return st.tuples(*map(value, options))
     if get_origin(hint) is tuple:
         return st.lists(value(options[0]), max_size=1 if options[0] in KINDS else 3).map(tuple)
     if get_origin(hint) is UnionType:

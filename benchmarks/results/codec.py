@@ -101,7 +101,7 @@ def read_run(data: Any) -> Run:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of run.json."""
-    return msgspec.json.schema(Run)
+    return dict(to_json(msgspec.json.schema(Run)))
 
 
 def _known(schema: object) -> int:
