@@ -274,7 +274,7 @@ def test_the_whole_gate_with_real_runs(
 
     def here(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         capsys.readouterr()
-        code = pipeline.call(*words[4:], **again).code  # behind python -m benchmarks run
+        code = pipeline.call(*words[words.index("run") + 1 :], **again).code
         return subprocess.CompletedProcess(words, code, stdout=capsys.readouterr().out)
 
     def measured(**control: float) -> None:
@@ -285,7 +285,9 @@ def test_the_whole_gate_with_real_runs(
         again.update(control)
         capsys.readouterr()
         code = main(["check", "--json", *OURS, "--out", str(pipeline.out)])
-        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        shown = capsys.readouterr()
+        assert shown.out, shown.err
+        found: dict[str, Any] = json.loads(shown.out)
         assert found["exit"] == code
         return found
 
