@@ -6,11 +6,12 @@ older than its run is made again, so processes that write at the same time can o
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
 import zlib
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -165,6 +166,23 @@ def read(out: Path) -> Stored:
     Raises:
         NoRunError: there is no folder or no run.
     """
+    with _without_collection():
+        return _read(out)
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Leave garbage uncollected: records hold no cycles, and the search takes half the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _read(out: Path) -> Stored:
     known, lines = _cached(out / INDEX)
     kept, skipped, fresh = list[_Line](), list[str](), list[_Line]()
     for folder, file, stamp in _run_files(out):
