@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.results.observed import Disturbances, Disturbed
+from benchmarks.results.wording import TIMES
 from reports.contents import machine
-from reports.contents.text import TIMES
 from reports.pages import html
 from tests import report_samples as samples
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from benchmarks.results.machine import Environment, Floor
 from benchmarks.results.observed import Memory
 from benchmarks.results.records import Case, ColdStart, Matchup, Run, Status
+from benchmarks.results.wording import ABSENT, TIMES
 from reports.contents import sections
-from reports.contents.text import ABSENT, TIMES
 from reports.pages import html, markdown
 from tests import report_samples as samples
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import subprocess
@@ -98,6 +99,7 @@ def test_a_run_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     before = read(store(tmp_path, run(1), run(2)))
     unread(monkeypatch)
     assert read(tmp_path) == before
+    assert gc.isenabled()  # it is off only while a store is read
 
 
 def test_a_run_that_was_replaced_is_read_again_and_one_that_is_gone_is_not_shown(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.results import wording
 from benchmarks.results.records import Finding, Matchup, MatchupResult, Verdict
 from reports.contents import text, verdicts
 from reports.contents.verdicts import COMPILED, HEADLINE, Pair
@@ -218,7 +219,7 @@ def test_everything_withheld_is_named_with_its_reason() -> None:
     ],
 )
 def test_durations_have_three_digits_and_a_unit(value: float | None, words: str) -> None:
-    assert text.duration(value) == words
+    assert wording.duration(value) == words
 
 
 def test_other_figures_are_written_with_their_units() -> None:
@@ -227,7 +228,11 @@ def test_other_figures_are_written_with_their_units() -> None:
     assert text.elapsed(1834.2) == "30 min 34 s"
     assert text.moment("2026-11-21T07:02:13Z") == "2026-11-21 07:02 UTC"
     assert text.moment("yesterday") == "yesterday"
-    assert (text.factor(1.234), text.factor(0.951), text.factor(12.34)) == ("1.23", "0.95", "12.3")
+    assert (wording.factor(1.234), wording.factor(0.951), wording.factor(12.34)) == (
+        "1.23",
+        "0.95",
+        "12.3",
+    )
 
 
 def test_unsafe_characters_become_visible_escapes() -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from benchmarks.results import wording
 from benchmarks.results.codec import from_json, to_json
 from benchmarks.results.machine import Ceiling
 from benchmarks.results.profiles import (
@@ -17,7 +18,6 @@ from benchmarks.results.profiles import (
 from benchmarks.results.records import Run
 from profilers.roofline import Place
 from reports.charts import roofline, why
-from reports.contents import text
 from reports.pages import html
 from tests import report_samples
 
@@ -154,7 +154,7 @@ def test_a_profiled_step_tells_how_it_was_fed() -> None:
     assert told is not None
     (row,) = told.rows
     assert [cell.text for cell in row[2:]] == [
-        "torch-eager", "4.00 ms", "3.50 ms", "75.0 %", "25.0 %", "25.0 %", "12", text.ABSENT,
+        "torch-eager", "4.00 ms", "3.50 ms", "75.0 %", "25.0 %", "25.0 %", "12", wording.ABSENT,
     ]  # fmt: skip
     assert why.stacks(report_samples.healthy_run()) is None
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.lines import Line2D
 
+from benchmarks.results import wording
 from reports.charts.svg import WIDTH, Room, below, drawing, panels, width
 from reports.contents import text, verdicts
 from reports.contents.palette import LIGHT, look
@@ -42,7 +43,7 @@ def distributions(result: MatchupResult, limit: int = 200) -> Figure | None:
     if not cases:
         return None
     everything = [s for case in cases for s in case.samples_s]
-    scale, unit = text.time_unit(median(everything))
+    scale, unit = wording.time_unit(median(everything))
     lines = sum(len(case.launches) for case in cases)
     with drawing():
         room = Room(left=5, right=16, top=10, bottom=44)
@@ -220,7 +221,7 @@ def _strips(ax: Axes, case: Case, top: float, scale: float, limit: int) -> float
         markeredgewidth=0.9,
     )
     middle = median(case.samples_s)
-    label = f"{text.name(case.stack, 36)}  median {text.duration(middle)}"
+    label = f"{text.name(case.stack, 36)}  median {wording.duration(middle)}"
     ax.annotate(label, (0, top - 0.75), xycoords=ax.get_yaxis_transform(), va="bottom", fontsize=10)
     return top + len(case.launches) + 2.4
 
@@ -249,7 +250,7 @@ def _cold_panel(ax: Axes, bars: Sequence[_ColdBar]) -> None:
         for part, style in zip(parts, looks, strict=True):
             ax.barh(y, part, left=left, height=0.62, edgecolor=color, linewidth=1.0, **style)
             left += part
-        _beside(ax, left, y, text.duration(left))
+        _beside(ax, left, y, wording.duration(left))
     ax.set_yticks(range(len(bars)), list(map(_cold_label, bars)))
     ax.set_xlim(0, 1.18 * max(sum(parts) for _, _, parts in bars) or 1)
     ax.grid(axis="x")
@@ -272,7 +273,7 @@ def _bars(ax: Axes, values: Sequence[float], stack: str) -> None:
     )
     for y, value in enumerate(values):
         if math.isfinite(value):
-            _beside(ax, value, y, text.factor(value))
+            _beside(ax, value, y, wording.factor(value))
     ax.tick_params(labelbottom=True)
     ax.grid(axis="x")
 

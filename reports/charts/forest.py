@@ -81,7 +81,7 @@ def _ratio_axis(ax: Axes, reach: float) -> None:
     sides = [math.log2(t) for t in option if math.log2(t) <= reach]
     ticks = [*(-t for t in reversed(sides)), 0.0, *sides]
     ax.set_xlim(-reach, reach)
-    ax.set_xticks(ticks, [f"{2 ** abs(t):.4g}{text.TIMES}" if t else "1" for t in ticks])
+    ax.set_xticks(ticks, [f"{2 ** abs(t):.4g}{wording.TIMES}" if t else "1" for t in ticks])
 
 
 def _panel(ax: Axes, pair: Pair, outcomes: Sequence[Outcome | None]) -> None:
@@ -141,7 +141,7 @@ def _whisker(ax: Axes, y: int, outcome: Outcome, *, hollow: bool) -> None:
         markerfacecolor=LIGHT["surface"] if hollow else color,
         zorder=3,
     )
-    label = text.times(outcome.factor[0]) if drawn else "no call"
+    label = wording.times(outcome.factor[0]) if drawn else "no call"
     ax.annotate(
         label,
         (1, y),

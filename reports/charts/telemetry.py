@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.results import wording
 from benchmarks.results.observed import Measured, Watched
 from reports.charts.bars import labels, legend, portions
 from reports.charts.svg import Room, drawing, panels
@@ -91,7 +92,7 @@ def table(result: MatchupResult) -> Table | None:
     rows = []
     for case, steady in watched:
         seconds = _seconds(steady)
-        cells = [stack_cell(case.stack), Cell(text.duration(seconds), seconds)]
+        cells = [stack_cell(case.stack), Cell(wording.duration(seconds), seconds)]
         for figure in shown:
             value = _value(steady, figure)
             cells.append(Cell(_written(figure, value, steady), value))
@@ -148,7 +149,7 @@ def _picture(lanes: Mapping[str, Sequence[tuple[str, _Course]]]) -> Figure:
             for lane, (name, several) in enumerate(lanes.items()):
                 _lane(ax, name, several, metric, (-lane, LANE_SHARE / most / unit))
             marks = [(-lane + at) for lane in range(len(lanes)) for at in (0.0, LANE_SHARE)]
-            ax.set_yticks(marks, ["0", text.factor(most)] * len(lanes))
+            ax.set_yticks(marks, ["0", wording.factor(most)] * len(lanes))
             ax.set_ylim(0.9 - len(lanes), 1.0)
             ax.set_title(words)
             ax.set_xlabel("seconds since watching began")
@@ -180,14 +181,14 @@ def _value(steady: Phase, figure: Shown) -> float | None:
 def _written(figure: Shown, value: float | None, steady: Phase) -> str:
     """The value, with its own window where that is shorter than the row's: a sum depends on it."""
     if value is None:
-        return text.ABSENT
+        return wording.ABSENT
     seconds = _told(steady, figure.metric).seconds
-    return figure.write(value) + (f" in {text.duration(seconds)}" if seconds else "")
+    return figure.write(value) + (f" in {wording.duration(seconds)}" if seconds else "")
 
 
 def _events(steady: Phase) -> str:
     names = _told(steady, "gpu.clock_events").value
-    return ", ".join(names) if isinstance(names, tuple) and names else text.ABSENT
+    return ", ".join(names) if isinstance(names, tuple) and names else wording.ABSENT
 
 
 _Course = Mapping[str, list[float]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.results import wording
 from benchmarks.results.profiles import StepProfile
 from reports.charts.bars import labels, portions
 from reports.charts.svg import Room, below, drawing, panels, width
@@ -101,9 +102,9 @@ def _stack_row(matchup: Matchup, profile: StepProfile, told: ProfiledStack) -> t
         Cell(matchup.model, matchup.model),
         Cell(matchup.phase, matchup.phase),
         stack_cell(told.stack),
-        *(Cell(text.duration(s), s) for s in (told.wall_s, told.timed_s)),
+        *(Cell(wording.duration(s), s) for s in (told.wall_s, told.timed_s)),
         *(Cell(text.share(share), share) for share in shares),
-        *(Cell(text.ABSENT if n is None else f"{n:g}", n) for n in (told.launches, told.syncs)),
+        *(Cell(wording.ABSENT if n is None else f"{n:g}", n) for n in (told.launches, told.syncs)),
     )
 
 
@@ -112,7 +113,7 @@ def _explanation(result: MatchupResult, pair: Explained) -> Explanation:
     return Explanation(
         matchup=matchup.id,
         title=f"{matchup.model} {matchup.phase}: {pair.b} takes"
-        f" {text.duration(pair.gap_s)} more than {pair.a}, as profiled",
+        f" {wording.duration(pair.gap_s)} more than {pair.a}, as profiled",
         sentences=(*([pair.doubt] if pair.doubt else []), *map(_sentence, pair.sentences)),
         categories=_table(pair, pair.categories, "Phase and category"),
         layers=_table(pair, pair.layers, "Phase and layer") if pair.layers else None,
@@ -137,7 +138,7 @@ def _table(pair: Explained, lines: Sequence[Part], heading: str) -> Table:
     rows = tuple(
         (
             Cell(line.key, line.key),
-            *(Cell(text.duration(s), s) for s in (line.a_s, line.b_s)),
+            *(Cell(wording.duration(s), s) for s in (line.a_s, line.b_s)),
             Cell(_signed(line.delta_s), line.delta_s),
             _range(line.range_s),
             *(Cell(text.share(s), s) for s in (line.share, line.cumulative)),
@@ -151,12 +152,12 @@ def _table(pair: Explained, lines: Sequence[Part], heading: str) -> Table:
 def _range(range_s: Sequence[float] | None) -> Cell:
     """The least and the most of several recordings."""
     if not range_s or range_s[0] == range_s[1]:
-        return Cell(text.ABSENT, None)
+        return Cell(wording.ABSENT, None)
     return Cell(" to ".join(map(_signed, range_s)), range_s[0])
 
 
 def _signed(seconds: float) -> str:
-    return ("+" if seconds >= 0 else "\N{MINUS SIGN}") + text.duration(abs(seconds))
+    return ("+" if seconds >= 0 else "\N{MINUS SIGN}") + wording.duration(abs(seconds))
 
 
 def chart(run: Run) -> list[Figure]:

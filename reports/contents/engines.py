@@ -73,7 +73,7 @@ def _keras(found: Outcome | None, bare: str, through: str) -> str:
     # Time with Keras over time without: the record may hold it the other way round.
     ratio, low, high = ends if found.pair.a == bare else (1 / ends[0], 1 / ends[2], 1 / ends[1])
     plain = _framework(bare)
-    figures = f"{through} / {bare} = {text.factor(ratio)} {text.interval(low, high)}"
+    figures = f"{through} / {bare} = {wording.factor(ratio)} {wording.interval(low, high)}"
     if found.word == "no call":
         return f"no call on what Keras costs over {plain} on the same engine ({figures})"
     if ratio < 1:

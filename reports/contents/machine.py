@@ -24,7 +24,7 @@ def fairness_words(run: Run) -> tuple[str, ...]:
         if (count := sum(check.state == state for check in found))
     ]
     words = ", ".join(odd) or "none unequal"
-    return (f"{text.plural(len(found), 'fairness check')}: {words}",) if found else ()
+    return (f"{wording.plural(len(found), 'fairness check')}: {words}",) if found else ()
 
 
 def machine(run: Run) -> tuple[str, ...]:
@@ -32,8 +32,8 @@ def machine(run: Run) -> tuple[str, ...]:
     env = run.environment
     parts = (
         env.cpu or "processor unknown",
-        text.plural(env.cores, "core") if env.cores else "",
-        text.plural(env.threads, "thread") + " for each stack" if env.threads else "",
+        wording.plural(env.cores, "core") if env.cores else "",
+        wording.plural(env.threads, "thread") + " for each stack" if env.threads else "",
         f"{text.size(env.memory_bytes)} memory" if env.memory_bytes else "",
         _gpus(env.gpu) if env.gpu else "no GPU",
         env.os,

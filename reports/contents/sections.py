@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from benchmarks.results import wording
 from benchmarks.results.wording import proof_line
 from reports.contents import text, verdicts
 from reports.contents.palette import look
@@ -254,7 +255,7 @@ def matchup_cells(matchup: Matchup) -> tuple[Cell, Cell, Cell]:
 
 
 def _time(seconds: float | None) -> Cell:
-    return Cell(text.duration(seconds), seconds)
+    return Cell(wording.duration(seconds), seconds)
 
 
 def _case_row(row: Mapping[Any, Any], matchup: Matchup) -> tuple[Cell, ...]:
@@ -269,9 +270,9 @@ def _case_row(row: Mapping[Any, Any], matchup: Matchup) -> tuple[Cell, ...]:
         Cell(text.quantity(rate, ""), rate),
         Cell(text.quantity(flops, "FLOP/s"), flops),
         Cell(
-            f"{row['launches']} {text.TIMES} {count / row['launches']:.3g}"
+            f"{row['launches']} {wording.TIMES} {count / row['launches']:.3g}"
             if count
-            else text.ABSENT,
+            else wording.ABSENT,
             count or None,
         ),
     )
@@ -282,11 +283,11 @@ def _learned(epochs: Iterable[Learned]) -> tuple[Cell, ...]:
     loss = [_middle(e.train_loss for e in rows), _middle(e.test_loss for e in rows)]
     rate = [_middle(e.train_accuracy for e in rows), _middle(e.test_accuracy for e in rows)]
     data = f"{text.whole(rows[0].train_samples)} + {text.whole(rows[0].test_samples)}"
-    losses = [Cell(f"{x:.4f}" if x is not None else text.ABSENT, x) for x in loss]
+    losses = [Cell(f"{x:.4f}" if x is not None else wording.ABSENT, x) for x in loss]
     rates = [Cell(text.share(x), x) for x in rate]
     judged = {name: _middle(e.metrics[name] for e in rows) for name in rows[0].metrics}
     told = (f"{n.replace('_', ' ')} {x:.4g}" for n, x in judged.items() if x is not None)
-    recomputed = Cell(", ".join(told) or text.ABSENT)
+    recomputed = Cell(", ".join(told) or wording.ABSENT)
     samples = Cell(data, rows[0].train_samples)
     return losses[0], rates[0], losses[1], rates[1], recomputed, samples
 

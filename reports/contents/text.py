@@ -13,24 +13,12 @@ from typing import TYPE_CHECKING
 
 from benchmarks.results.wording import (
     ABSENT,
-    TIMES,
     digits,
     duration,
-    factor,
-    interval,
-    plural,
-    time_unit,
-    times,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-__all__ = [
-    "ABSENT", "TIMES", "brief", "clean", "duration", "elapsed", "factor", "interval",
-    "items", "moment", "name", "plural", "quantity", "share", "size", "tail", "time_unit", "times",
-    "whole",
-]  # fmt: skip
 
 _PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 _BYTES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))

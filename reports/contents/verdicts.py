@@ -198,7 +198,7 @@ def summary(run: Run, pair: Pair) -> str:
     if not comparable:
         return f"On this machine no matchup of {pair} is comparable.{apart}"
     return (
-        f"On this machine, of {text.plural(comparable, 'comparable matchup')}: "
+        f"On this machine, of {wording.plural(comparable, 'comparable matchup')}: "
         f"{pair.a} faster in {counts['faster']}, {pair.b} faster in {counts['slower']}, "
         f"no call in {counts['no call']}.{apart}"
     )
@@ -334,5 +334,7 @@ def _proofs(run: Run) -> str:
         for model, status in weakest.items()
         if status != "proven"
     ]
-    proven = f"{len(weakest) - len(rest)} of {text.plural(len(weakest), 'model')} proven identical"
+    proven = (
+        f"{len(weakest) - len(rest)} of {wording.plural(len(weakest), 'model')} proven identical"
+    )
     return f"{proven} ({', '.join(rest)})" if rest else proven

@@ -210,12 +210,12 @@ def _mark(outcome: Outcome, target: str, *, tagged: bool) -> Mark:
             target,
         )
     ratio, low, high = outcome.factor
-    range_ = text.interval(low, high)
+    range_ = wording.interval(low, high)
     if outcome.winner is None:
-        note = f"{text.factor(ratio)} {range_}"
+        note = f"{wording.factor(ratio)} {range_}"
         return Mark("=", "no call", note, "nocall", tag, title, target)
     drawn = look(outcome.winner)
-    head = f"{short(outcome.pair, outcome.winner)} {text.times(ratio)}"
+    head = f"{short(outcome.pair, outcome.winner)} {wording.times(ratio)}"
     return Mark(drawn.glyph, head, f"faster {range_}", drawn.role, tag, title, target)
 
 
@@ -261,7 +261,7 @@ def _spoken(run: Run, result: MatchupResult) -> list[tuple[str, str]]:
     spoken = []
     for outcome in (verdicts.outcome(result, pair) for pair in pairs):
         if outcome is not None:
-            launches = text.plural(outcome.launches, "launch", "es")
+            launches = wording.plural(outcome.launches, "launch", "es")
             basis = text.items([launches, f"margin {text.share(outcome.margin)}"])
             spoken.append((outcome.phrase, basis if outcome.word != "not comparable" else ""))
     return spoken

@@ -6,6 +6,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+from benchmarks.results import wording
 from benchmarks.results.wording import error_words
 from reports.contents import engines, machine, sections, text, verdicts
 
@@ -56,7 +57,7 @@ def _grid(run: Run, pair: Pair) -> list[str]:
     rows = [
         [
             text.items([row.model, row.detail]),
-            *("; ".join(map(_words, c)) or text.ABSENT for c in row.cells),
+            *("; ".join(map(_words, c)) or wording.ABSENT for c in row.cells),
         ]
         for row in grid.rows
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from benchmarks.results import wording
 from benchmarks.results.records import Exit
 from reports.contents import text
 
@@ -42,7 +43,7 @@ def history(shown: History) -> tuple[RenderableType, ...]:
         "marks",
     )
     for row in shown.rows:
-        normalised = [text.factor(row.normalised) if row.normalised else text.ABSENT]
+        normalised = [wording.factor(row.normalised) if row.normalised else wording.ABSENT]
         table.add_row(
             text.moment(text.name(row.started)),
             text.name(row.run_id),
@@ -53,7 +54,7 @@ def history(shown: History) -> tuple[RenderableType, ...]:
         )
     lines = [f"{text.name(shown.key, LONG)} on machine {text.name(shown.fingerprint)}"]
     changes = sum(row.change is not None for row in shown.rows)
-    last = [f"{text.plural(changes, 'change point')}, sought in {shown.judged}"]
+    last = [f"{wording.plural(changes, 'change point')}, sought in {shown.judged}"]
     if shown.others:
         machines = ", ".join(text.name(m) for m in shown.others)
         last.append(f"runs of other machines are left out: {machines} (see --fingerprint)")
@@ -77,7 +78,7 @@ def comparison(done: Comparison) -> tuple[RenderableType, ...]:
         f"{len(movers)} moved by more than {100 * done.margin:.3g} % for sure, {still} did not, "
         f"{open_ended} have one launch on a side and so no interval"
     )
-    parts.append(f"{len(done.compared)} of {text.plural(done.total, 'case')} compared")
+    parts.append(f"{len(done.compared)} of {wording.plural(done.total, 'case')} compared")
     parts += _named(f"only in {text.name(done.a)}", done.only_a)
     parts += _named(f"only in {text.name(done.b)}", done.only_b)
     parts += _failures("new failure", done.failed)
@@ -87,7 +88,9 @@ def comparison(done: Comparison) -> tuple[RenderableType, ...]:
 
 def check(done: Check) -> tuple[RenderableType, ...]:
     """Every flag with its evidence, what could not be judged, and the verdict."""
-    judged = f"{text.plural(done.ratios, 'ratio')} and {text.plural(done.times, 'time')} judged"
+    judged = (
+        f"{wording.plural(done.ratios, 'ratio')} and {wording.plural(done.times, 'time')} judged"
+    )
     parts: list[RenderableType] = [
         f"{text.name(done.run)} against the baseline {text.name(done.baseline)}",
         f"{judged}, {len(done.flags)} flagged",
@@ -97,7 +100,7 @@ def check(done: Check) -> tuple[RenderableType, ...]:
         parts.append(f"measured again in {text.name(done.confirmation)}")
     if done.blind:
         parts.append(
-            f"{text.plural(len(done.blind), 'time')} not judged: without a canary loop in every "
+            f"{wording.plural(len(done.blind), 'time')} not judged: without a canary loop in every "
             "launch, or with one launch, a time also tells what else the machine did"
         )
     parts += _failures("new failure", done.failed)
@@ -139,11 +142,11 @@ def _interval(found: Shift) -> str:
 
 def _value(shown: History, row: Row) -> tuple[str, str]:
     if row.value is None:
-        return text.ABSENT, text.brief(row.reason or "", 80)
+        return wording.ABSENT, text.brief(row.reason or "", 80)
     if shown.unit == "ratio":
-        return text.times(row.value), text.interval(*row.ci95) if row.ci95 else text.ABSENT
-    ends = [text.duration(end) for end in row.ci95 or ()]
-    return text.duration(row.value), f"[{', '.join(ends)}]" if ends else text.ABSENT
+        return wording.times(row.value), wording.interval(*row.ci95) if row.ci95 else wording.ABSENT
+    ends = [wording.duration(end) for end in row.ci95 or ()]
+    return wording.duration(row.value), f"[{', '.join(ends)}]" if ends else wording.ABSENT
 
 
 def _marks(row: Row) -> str:
@@ -153,7 +156,7 @@ def _marks(row: Row) -> str:
 
 def _percent(fraction: float | None) -> str:
     if fraction is None or not math.isfinite(fraction):
-        return text.ABSENT
+        return wording.ABSENT
     return f"{100 * fraction:+.1f} %"
 
 

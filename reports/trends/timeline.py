@@ -6,6 +6,7 @@ import math
 from statistics import median
 from typing import TYPE_CHECKING
 
+from benchmarks.results import wording
 from reports.charts.svg import Room, below, drawing, panels, png
 from reports.contents import text
 from reports.contents.palette import LIGHT, look
@@ -43,7 +44,7 @@ def timeline(shown: History) -> Figure | None:
     if not points:
         return None
     values = [row.value or math.nan for _, row in points]
-    scale, unit = text.time_unit(median(values)) if shown.unit == "s" else (1.0, "ratio")
+    scale, unit = wording.time_unit(median(values)) if shown.unit == "s" else (1.0, "ratio")
     stack = shown.key.rpartition(" ")[0].rpartition(" ")[2] or shown.key.rpartition(".")[2]
     with drawing():
         figure, (ax,) = panels([HEIGHT], 1, Room(left=72, right=24, top=72, bottom=54))
