@@ -42,6 +42,7 @@ SHORT = {
         cold_launches=1,
         rounds=4,
         epoch_rounds=1,
+        epochs_s=0.0,
         turn_s=0.01,
         turns_s=0.0,
         warm_s=0.02,

@@ -31,6 +31,14 @@ def test_a_launch_takes_the_more_rounds_the_shorter_its_turns(turn_s: float, rou
 
 
 @pytest.mark.parametrize(
+    ("epoch_s", "rounds"), [(0.01, 10), (0.4, 10), (1.0, 5), (2.5, 2), (60.0, 2), (math.inf, 2)]
+)
+def test_a_launch_takes_the_more_epochs_the_shorter_they_are(epoch_s: float, rounds: int) -> None:
+    effort = replace(EFFORTS["standard"], rounds=10, epoch_rounds=2, epochs_s=5.0)
+    assert effort.epochs_of(epoch_s) == rounds
+
+
+@pytest.mark.parametrize(
     ("asked", "message"),
     [
         (Selection(models=("nope",)), r"^unknown model 'nope'; there are: .*\bmlp\b"),

@@ -152,8 +152,8 @@ def test_a_call_is_near_where_few_more_launches_are_expected_to_bring_it() -> No
     assert stopping._missing(_open(1.5, 0.05)) is None  # called
     assert stopping._missing(_open(1.0, 0.01)) is None  # as good as equal
     assert stopping._missing(_open(1.0, 0.01, verdict="not comparable")) is None
-    assert stopping._missing(_open(1.1, 0.1)) == 1
-    assert stopping._missing(_open(1.1, 0.3)) == 10
+    assert stopping._missing(_open(1.1, 0.1)) == 2
+    assert stopping._missing(_open(1.1, 0.3)) == 14
     assert stopping._missing(_open(1.1, 0.1, busy=True)) == 1
     noisy = tuple(
         Launch(index=i, samples_s=(1.0,), interference=Interference(busy=True)) for i in range(2)
@@ -162,7 +162,7 @@ def test_a_call_is_near_where_few_more_launches_are_expected_to_bring_it() -> No
     assert stopping._missing(replace(_open(1.1, 0.1, busy=True), cases=cases)) == 3
     far = _open(1.021, 0.3)
     (near,) = nearest([group(FORWARD, COLD)], {FORWARD: _open(1.1, 0.3), COLD: far}, {"m": 3})
-    assert near.missing == {FORWARD: 10}
+    assert near.missing == {FORWARD: 14}
     assert not list(nearest([group(FORWARD)], {FORWARD: far}, {"m": 3}))
     assert not list(nearest([group(FORWARD)], {FORWARD: _open(1.1, 0.3)}, {"m": MOST - 9}))
 

@@ -134,8 +134,10 @@ class Launch:
         yield from self.workers.happened()
         alive = [s for s in stacks if prepared[s]]
         longest_s = max((ready["turn_s"] for ready in prepared.values() if ready), default=math.inf)
-        wanted = effort.epoch_rounds if matchup.phase == "epoch" else effort.rounds_of(longest_s)
-        orders = clock.orders([str(s) for s in alive], rounds.limit(wanted), rng)
+        whole = matchup.phase == "epoch"
+        wanted = effort.epoch_rounds if whole else effort.rounds_of(longest_s)
+        most = rounds.limit(max(wanted, effort.rounds))
+        orders = clock.orders([str(s) for s in alive], most, rng)
         since = neighbours.Snapshot.take()
         taking = self.context.gate.taking(matchup, wanted)
         while taking.unfinished:
@@ -143,6 +145,8 @@ class Launch:
             yield from self.workers.happened()
             if turns is None:
                 break
+            if whole and not taking.rounds:  # the epoch of the warm-up may have compiled
+                taking.wanted = effort.epochs_of(max(turn["run_s"] for turn in turns.values()))
             taking.add(turns)
         taken = taking.taken()
         if watching.due(self.context.selection, effort, self.index):

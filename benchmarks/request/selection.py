@@ -33,7 +33,8 @@ class Effort:
 
     At least ``rounds`` per launch, and as many as give each stack ``turns_s`` seconds of turns; a
     turn of at least ``turn_s``, warm-up up to ``warm_s``. What makes two turns of a stack differ
-    mostly lasts for a turn, however long it is: many short ones tell more than few long ones. In
+    mostly lasts for a turn, however long it is: many short ones tell more than few long ones. Of
+    whole epochs at least ``epoch_rounds``, and as many as take each stack ``epochs_s`` seconds. In
     ``cold_launches`` of the launches the workers start one after the other with an empty compiler
     cache, which is what measures a cold start; else they start side by side and find it full.
     """
@@ -42,6 +43,7 @@ class Effort:
     cold_launches: int
     rounds: int
     epoch_rounds: int
+    epochs_s: float
     turn_s: float
     turns_s: float
     warm_s: float
@@ -49,6 +51,10 @@ class Effort:
     def rounds_of(self, turn_s: float) -> int:
         """How many rounds a launch takes where its longest turn is expected to take so long."""
         return max(self.rounds, round(self.turns_s / max(turn_s, self.turn_s)))
+
+    def epochs_of(self, epoch_s: float) -> int:
+        """The same of whole epochs, which are never more than ``rounds``."""
+        return min(self.rounds, max(self.epoch_rounds, int(self.epochs_s / epoch_s)))
 
 
 BUDGET_S = 480.0
@@ -59,6 +65,7 @@ EFFORTS: dict[str, Effort] = {
         cold_launches=1,
         rounds=4,
         epoch_rounds=1,
+        epochs_s=1.0,
         turn_s=0.06,
         turns_s=0.25,
         warm_s=0.2,
@@ -68,6 +75,7 @@ EFFORTS: dict[str, Effort] = {
         cold_launches=3,
         rounds=10,
         epoch_rounds=2,
+        epochs_s=5.0,
         turn_s=0.1,
         turns_s=2.0,
         warm_s=5.0,
@@ -77,6 +85,7 @@ EFFORTS: dict[str, Effort] = {
         cold_launches=5,
         rounds=20,
         epoch_rounds=2,
+        epochs_s=20.0,
         turn_s=0.2,
         turns_s=8.0,
         warm_s=15.0,

@@ -32,6 +32,10 @@ CAUSES = {
     "slow": "the core ran {:.2g} times slower",
     "gpu": "the device was throttled or shared",
 }
+WIDER = 1.5
+"""By how much an interval is widened, on the log scale, that must not hold 1 where there is a call.
+
+With 6 degrees of freedom that makes an interval of 99 %."""
 WORTH_SAYING = 1000  # a remedy of more launches than this is none
 
 
@@ -145,22 +149,34 @@ def margin(aa_floor: float | None) -> float:
 def judge(found: Estimate, margin: float) -> tuple[VerdictWord, str | None]:
     """The word for a against b, and why there is no call where there is none.
 
+    Beside the margin, which noise may exceed by far, a call needs an interval that does not hold 1
+    even half as wide again: of 20 equal but noisy stacks one 95 % interval misses 1 by chance.
+
     Args:
         found: the estimate; above 1 favours a.
         margin: what the whole interval must clear, as a fraction (0.02 is 2 %).
     """
     if found.ci95 is None:
         return "no call", "one launch gives no interval"
-    low, high = found.ci95
-    if low > 1 + margin:
-        return "faster", None
-    if high < 1 / (1 + margin):
-        return "slower", None
+    (low, high), (least, most) = found.ci95, _wider(found)
     if within(found, margin):
         return "no call", f"no difference beyond ±{100 * margin:.3g} %"
-    reason = f"interval [{low:.3f}, {high:.3f}] still crosses the margin"
+    if low <= 1 + margin and high >= 1 / (1 + margin):
+        reason = f"interval [{low:.3f}, {high:.3f}] still crosses the margin"
+    elif least <= 1 <= most:
+        reason = f"interval half as wide again, [{least:.3f}, {most:.3f}], still holds 1"
+    else:
+        return ("faster" if low > 1 else "slower"), None
     count = launches_to_settle(found, margin)
     return "no call", reason + (f"; about {count} launches would settle it" if count else "")
+
+
+def _wider(found: Estimate) -> tuple[float, float]:
+    """The interval of an estimate that has one, widened."""
+    assert found.ci95 is not None  # noqa: S101 - the caller has looked
+    low, high = map(math.log, found.ci95)
+    middle, half = (low + high) / 2, WIDER * (high - low) / 2
+    return math.exp(middle - half), math.exp(middle + half)
 
 
 def within(found: Estimate | Verdict, margin: float) -> bool:
@@ -304,14 +320,18 @@ def _who(launches: Sequence[Launch]) -> str:
 
 
 def launches_to_settle(found: Estimate | Verdict, margin: float) -> int | None:
-    """How many launches of the same spread bring the interval to one side of the nearest edge."""
+    """How many launches of the same spread bring the interval to one side of the nearest edge.
+
+    Beyond the margin that is where ``judge`` calls, and within it where the stacks are equal.
+    """
     if found.ratio is None or found.ci95 is None:
         return None
     freedom = found.launches - 1.0 if found.freedom is None else found.freedom
     half = (math.log(found.ci95[1]) - math.log(found.ci95[0])) / 2
     spread = half * math.sqrt(found.launches) / stdtrit(freedom, PROBABILITY)
-    room = abs(abs(math.log(found.ratio)) - math.log1p(margin))
+    off = abs(math.log(found.ratio))
+    room = abs(off - math.log1p(margin))
     counts = np.arange(found.launches + 1, WORTH_SAYING)
-    t = stdtrit(freedom + counts - found.launches, PROBABILITY)
-    enough = t * spread / np.sqrt(counts) < room
+    halves = stdtrit(freedom + counts - found.launches, PROBABILITY) * spread / np.sqrt(counts)
+    enough = halves < (min(room, off / WIDER) if off > math.log1p(margin) else room)
     return int(counts[enough.argmax()]) if enough.any() else None
