@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from profilers.ops.rows import Row
+from profilers.ops.rows import Row, Steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,23 +15,14 @@ class StackRow(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProfiledStack:
-    """The steps of one stack as profiled (``profilers.ops.account.Account``).
+class ProfiledStack(Steps):
+    """The steps of one stack as profiled, those of all ``recordings`` together.
 
-    ``timed_s`` is the median step just before, without a profiler; ``steps`` are those of all
-    ``recordings`` together.
+    ``timed_s`` is the median step just before, without a profiler.
     """
 
     stack: str
     timed_s: float
-    steps: int
-    wall_s: float
-    median_s: float
-    busy_s: float
-    overhead_s: float
-    on_device: bool
-    launches: float | None
-    syncs: float | None = None
     recordings: int
     notes: tuple[str, ...] = ()
 

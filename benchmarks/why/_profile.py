@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from statistics import median
 from typing import Any
 
@@ -22,7 +22,7 @@ from benchmarks.why._subject import Subject, ask, prepared
 from benchmarks.worker.process import WorkerError, WorkerProcess
 from profilers import gpu_state
 from profilers.ops.account import Account, merge
-from profilers.ops.rows import Event
+from profilers.ops.rows import Event, Steps
 from profilers.sampler import MOST_HZ
 from profilers.telemetry import SamplerError, Telemetry
 
@@ -174,18 +174,11 @@ def rows(profile: Profile) -> list[StackRow]:
 
 def summary(profile: Profile) -> ProfiledStack:
     """Everything but the rows."""
-    account = profile.account
+    told = {each.name: getattr(profile.account, each.name) for each in fields(Steps)}
     return ProfiledStack(
+        **told,
         stack=str(profile.stack),
         timed_s=profile.timed_s,
-        steps=account.steps,
-        wall_s=account.wall_s,
-        median_s=account.median_s,
-        busy_s=account.busy_s,
-        overhead_s=account.overhead_s,
-        on_device=account.on_device,
-        launches=account.launches,
-        syncs=account.syncs,
         recordings=len(profile.recordings),
         notes=profile.notes,
     )

@@ -9,7 +9,7 @@ from statistics import median
 from typing import NamedTuple
 
 from profilers.ops.intervals import innermost, shared
-from profilers.ops.rows import Event, Recording, Row
+from profilers.ops.rows import Event, Recording, Row, Steps
 
 NANO = 1e-9
 MULTIPLY = ("conv", "matmul", "recurrent")
@@ -25,24 +25,10 @@ class Kind(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """Where the time of a step went.
-
-    ``wall_s`` is the mean step, profiled; ``overhead_s`` what no operation accounts for: Python,
-    dispatch, waiting, and on a GPU its idle time. ``busy_s`` is the union of all operations, on
-    the device where there is one. ``launches`` counts operations on the device per step, ``syncs``
-    how often the host waited for it.
-    """
+class Account(Steps):
+    """Where the time of a step went: its rows and the overhead add up to it."""
 
     rows: tuple[Row, ...]
-    steps: int
-    wall_s: float
-    median_s: float
-    busy_s: float
-    overhead_s: float
-    on_device: bool
-    launches: float | None
-    syncs: float | None = None
 
 
 def settle(recording: Recording) -> Account:

@@ -55,3 +55,23 @@ class Recording:
     starts_ns: tuple[int, ...]
     ends_ns: tuple[int, ...]
     syncs: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """Where the time of a step went, on average over ``steps`` of them, seconds per step.
+
+    ``wall_s`` is the mean step, profiled, and ``median_s`` the median; ``overhead_s`` what no
+    operation accounts for: Python, dispatch, waiting, and on a GPU its idle time. ``busy_s`` is the
+    union of all operations, on the device where there is one. ``launches`` counts operations on the
+    device per step, ``syncs`` how often the host waited for it.
+    """
+
+    steps: int
+    wall_s: float
+    median_s: float
+    busy_s: float
+    overhead_s: float
+    on_device: bool
+    launches: float | None
+    syncs: float | None = None
