@@ -6,7 +6,7 @@ Nothing is redrawn while a worker is being timed: on two cores the drawing itsel
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -211,7 +211,8 @@ def summary(run: Run) -> Table:
     """Every matchup with the median of each stack and the headline verdicts."""
     stacks = list(dict.fromkeys(c.stack for r in run.matchups for c in r.cases))
     table = Table(title_justify="left", show_edge=False, pad_edge=False)
-    table.title = _cell(f"run {run.run_id}")
+    end = _shared_end([result.matchup.id for result in run.matchups])
+    table.title = _cell(f"run {run.run_id}", *([f"every matchup ends in {end}"] if end else []))
     # Folded, however ugly: a narrow terminal, or a log of 80 columns, must not cost a figure.
     table.add_column("matchup", overflow="fold")
     for stack in stacks:
@@ -225,7 +226,7 @@ def summary(run: Run) -> Table:
         }
         words = {(v.a, v.b): short(v) for v in result.verdicts}
         table.add_row(
-            _cell(result.matchup.id),
+            _cell(result.matchup.id.removesuffix(end)),
             *(_cell(shown.get(s, "")) for s in stacks),
             *(_cell(words.get(pair, "")) for pair in _pairs(run)),
         )
@@ -235,6 +236,17 @@ def summary(run: Run) -> Table:
         table.caption_justify = "left"
         table.caption = _cell(*below)
     return table
+
+
+def _shared_end(ids: Sequence[str]) -> str:
+    """What several ids all end in, in whole parts and at most three: precision, device, policy."""
+    parts = [each.split(".")[-3:] for each in ids]
+    shared = list[str]()
+    for last in zip(*map(reversed, parts), strict=False):
+        if len(ids) == 1 or len(set(last)) > 1:
+            break
+        shared.insert(0, f".{last[0]}")
+    return "".join(shared)
 
 
 def _cell(*lines: str) -> Text:
