@@ -172,6 +172,43 @@ def _check(options: argparse.Namespace) -> int:
     return done.exit
 
 
+def _add_archive(commands: _Commands) -> None:
+    about = "score stored predictions of pretrained models again, without their images"
+    parser = _command(commands, "archive", about, _archive)
+    parser.add_argument(
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="holds <model>_<platform>_<dataset>_top5preds.npy and …_top5probs.npy",
+    )
+    parser.add_argument(
+        "--labels",
+        action="append",
+        default=[],
+        metavar="DATASET=FILE",
+        help="the class of each image, one per line or as .npy (default: 50 images of each"
+        " class in order, which is how the 50,000 of imagenet stand)",
+    )
+    _json_flag(parser)
+
+
+def _archive(options: argparse.Namespace) -> int:
+    from reports.archives.archive import as_json, read
+    from reports.archives.load import ArchiveError
+    from reports.archives.write import as_text, write
+
+    labels: dict[str, Path] = {}
+    for given in options.labels:
+        dataset, equals, file = given.partition("=")
+        if not (dataset and equals and file):
+            raise ArchiveError(f"--labels {given}: write DATASET=FILE")
+        labels[dataset] = Path(file)
+    found = read(options.folder, labels)
+    page = write(found, options.out / "archives" / found.name)
+    _show(as_json(found) if options.json else (*as_text(found), f"page: {page}"))
+    return Exit.OK if found.scored else Exit.NOTHING
+
+
 def _command(
     commands: _Commands, name: str, about: str, action: Callable[[argparse.Namespace], int]
 ) -> argparse.ArgumentParser:
@@ -233,7 +270,7 @@ def _line(words: object) -> str:
     return " ".join(text.clean(str(words)).split())
 
 
-COMMANDS = (_add_build, _add_history, _add_compare, _add_check)
+COMMANDS = (_add_build, _add_history, _add_compare, _add_check, _add_archive)
 
 if __name__ == "__main__":
     sys.exit(main())

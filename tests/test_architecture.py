@@ -44,12 +44,12 @@ REPORTS_MAY_IMPORT = (
     "benchmarks.frameworks.about",
     "profilers.roofline",
 )
-MAX_SOURCE_LINES = 34_930
+MAX_SOURCE_LINES = 36_030
 """Lines of all sources together: what is added must be worth what it costs to read."""
 PRINTING = {
     "benchmarks/why/_command.py": 1,  # the one document of --json
     "benchmarks/terminal.py": 2,  # what was wrong, in one line
-    "benchmarks/measure/session.py": 1,  # why a report could not be built, after the run stands
+    "benchmarks/measure/means.py": 1,  # why a report could not be built, after the run stands
     "benchmarks/selfcheck/turns.py": 1,  # as good as a __main__: a program of its own
     "benchmarks/selfcheck/tools/asv.py": 2,  # programs of their own, which answer their parent
     "benchmarks/selfcheck/tools/torch.py": 1,

@@ -46,11 +46,12 @@ def build(run_dir: Path) -> Path:
 def cases_csv(run: Run) -> str:
     """Every case as CSV; a text that a spreadsheet would run as a formula starts with a quote."""
     frame = cases_frame(run)
-    written: str = frame.map(_inert).to_csv(index=False, lineterminator="\n")
+    written: str = frame.map(inert).to_csv(index=False, lineterminator="\n")
     return written
 
 
-def _inert(value: Any) -> Any:
+def inert(value: Any) -> Any:
+    """A text that a spreadsheet would run as a formula, with a quote before it; else the value."""
     if not isinstance(value, str):
         return value
     words = text.clean(value)

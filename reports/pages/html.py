@@ -90,14 +90,14 @@ class Detail(NamedTuple):
 
 def render(run: Run, figures: Mapping[str, Sequence[Figure]] | None = None) -> str:
     """The page, self-contained; the figures are those of ``draw``, where they are drawn already."""
-    css = _style()
+    css = style()
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     page: str = (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             run=run,
-            policy=_policy(css, script),
+            policy=policy(css, script),
             css=Markup(css),  # noqa: S704  our own file
             script=Markup(script),  # noqa: S704  our own file
             exit_words=EXITS.get(run.exit, f"exit {run.exit}"),
@@ -112,7 +112,8 @@ def render(run: Run, figures: Mapping[str, Sequence[Figure]] | None = None) -> s
     return page
 
 
-def _style() -> str:
+def style() -> str:
+    """The style sheet, in both themes."""
     light, dark = (f":root{{{palette.variables(c)}}}" for c in (palette.light(), palette.dark()))
     rules = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     themes = f"{light}\n@media screen and (prefers-color-scheme:dark){{{dark}}}"
@@ -271,8 +272,9 @@ def _settings(settings: dict[str, Any]) -> str:
     return text.items(f"{key} {value}" for key, value in settings.items())
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Reads the templates; every text is cleaned and escaped."""
+    made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
@@ -290,8 +292,8 @@ def _environment() -> Environment:
         "rows": _rows,
         "cause_parts": wording.cause_parts,
     }
-    environment.filters.update(filters)
-    return environment
+    made.filters.update(filters)
+    return made
 
 
 def _rows(table: sections.Table, sortable: bool) -> Markup:
@@ -326,7 +328,8 @@ def _finalize(value: Any) -> Any:
     return value
 
 
-def _policy(css: str, script: str) -> str:
+def policy(css: str, script: str) -> str:
+    """What the page may do: show its own style sheet and run its own script, and nothing else."""
     rules = (
         "default-src 'none'",
         f"style-src '{_hash(css)}'",

@@ -38,11 +38,11 @@ def render(run: Run) -> str:
     if withheld := verdicts.withheld(run):
         lines += ["", "## Withheld", ""]
         lines += [f"- {escape(w.what)}: {escape(text.brief(w.reason, 300))}" for w in withheld]
-    for table in (engines.costs(run), sections.cold_starts(run), sections.learned(run)):
-        if table:
-            rows = [[cell.text for cell in row] for row in table.rows]
-            heads = [column.label for column in table.columns]
-            lines += ["", f"## {escape(table.caption)}", "", *_table(heads, rows)]
+    for shown in (engines.costs(run), sections.cold_starts(run), sections.learned(run)):
+        if shown:
+            rows = [[cell.text for cell in row] for row in shown.rows]
+            heads = [column.label for column in shown.columns]
+            lines += ["", f"## {escape(shown.caption)}", "", *table(heads, rows)]
     lines += ["", "## Run it again", "", _code(shlex.join(run.command)), ""]
     return _cut(lines)
 
@@ -61,7 +61,7 @@ def _grid(run: Run, pair: Pair) -> list[str]:
         ]
         for row in grid.rows
     ]
-    return [*_table(["", *grid.phases], rows), *_findings(grid)]
+    return [*table(["", *grid.phases], rows), *_findings(grid)]
 
 
 def _findings(grid: Grid) -> list[str]:
@@ -82,7 +82,9 @@ def _words(outcome: Outcome) -> str:
     return text.brief(outcome.phrase, 240)
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table."""
+
     def line(cells: Iterable[str]) -> str:
         return f"| {' | '.join(escape(cell) for cell in cells)} |"
 

@@ -1,0 +1,1 @@
+"""Stored predictions of pretrained models: read, scored, held against published tables."""
