@@ -18,7 +18,8 @@ from benchmarks import frameworks, terminal
 from benchmarks.machine import environment, locks, names
 from benchmarks.measure import progress, session
 from benchmarks.measure.calibration import detection, floor, side
-from benchmarks.measure.run import carry_out
+from benchmarks.measure.means import Means
+from benchmarks.measure.run import MEANS, carry_out
 from benchmarks.pair import command as pairs
 from benchmarks.pair.files import prove
 from benchmarks.proof.group import verified
@@ -34,8 +35,8 @@ from benchmarks.worker.process import WorkerError
 from profilers import inventory
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+def main(arguments: Sequence[str] | None = None, means: Means = MEANS) -> int:
+    """Run one command and return its exit code; ``means`` is what a run is carried out with."""
     parser = terminal.Parser(
         prog="python -m benchmarks",
         description="PyTorch or Keras/TensorFlow: which runs this model faster here, and how sure.",
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for group in flags:
             options.add(group, command.add_argument)
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
-        command.set_defaults(function=function)
+        command.set_defaults(function=function, means=means)
 
     with terminal.ending() as ending:
         asked = parser.parse_args(arguments)
@@ -64,8 +65,8 @@ def run(asked: argparse.Namespace, console: Console) -> int:
         made = session.check(plan.make(options.selection(terminal.value_of(asked))))
         prepared = session.prepare(session.require_able(made), asked.out)
     with _resumable(prepared):
-        done = carry_out(prepared, progress.Telling(console), PROFILER)
-    _show(done, prepared, console)
+        done = carry_out(prepared, progress.Telling(console), PROFILER, asked.means)
+    _show(done, prepared, console, asked.means)
     if asked.json:
         print(json.dumps(to_json(done), allow_nan=False))
     return done.exit
@@ -82,9 +83,9 @@ def _resumable(prepared: session.Prepared) -> Iterator[None]:
         raise terminal.UnfinishedError(f"{error}; go on with: {prepared.resume_command}") from error
 
 
-def _show(done: Run, prepared: session.Prepared, console: Console) -> None:
+def _show(done: Run, prepared: session.Prepared, console: Console, means: Means) -> None:
     """Build the report, and end with the table and what to do next."""
-    page = session.report(prepared.folder)
+    page = means.report(prepared.folder)
     console.print(progress.summary(done))
     if done.exit == Exit.INTERRUPTED:
         console.print(f"interrupted; go on with: {prepared.resume_command}", soft_wrap=True)
@@ -104,7 +105,7 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
         )
     )
     failed, proofs = False, dict[str, Parity]()
-    for model, found, failures in verified(made, environment.usable_cores()):
+    for model, found, failures in verified(made, environment.usable_cores(), asked.means.start):
         if isinstance(found, WorkerError):
             told = wording.plain(f"{model}: {found.status}: {found.reason}")
             console.print(told, soft_wrap=True)
@@ -151,8 +152,8 @@ def pair(asked: argparse.Namespace, console: Console) -> int:
             prepared = session.prepare(made, asked.out)
             run_id = prepared.folder.name
             with _resumable(prepared):
-                done = carry_out(prepared, progress.Telling(console), PROFILER)
-            _show(done, prepared, console)
+                done = carry_out(prepared, progress.Telling(console), PROFILER, asked.means)
+            _show(done, prepared, console, asked.means)
             code = done.exit
     if asked.json:
         print(json.dumps(proof.document() | {"run": run_id}, allow_nan=False))
@@ -179,6 +180,7 @@ def selftest(asked: argparse.Namespace, console: Console) -> int:
             floor.selection(made.selection, [Stack.parse(name)], asked.inject),
             asked.out / floor.FOLDER,
             progress.Telling(console),
+            asked.means,
         )
         for name in stacks
         if not made.unsupported.get(name)

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from benchmarks.machine import environment, locks, variables
 from benchmarks.measure import progress
+from benchmarks.measure import run as runs
 from benchmarks.measure import session as sessions
-from benchmarks.measure.run import carry_out
 from benchmarks.replay import Measured
 from benchmarks.request import options, plan
 from benchmarks.results.records import Exit
@@ -118,8 +118,8 @@ def _measure(config: pytest.Config, wanted: set[str]) -> Measured:
         prepared = new or sessions.reopen(out, run, given)
         # `-k` may have left out single stacks of a matchup, which no flag can say.
         prepared = replace(prepared, plan=prepared.plan.only(wanted))
-        done = carry_out(prepared, progress.Telling(console), PROFILER)
-        sessions.report(prepared.folder)
+        done = runs.carry_out(prepared, progress.Telling(console), PROFILER, runs.MEANS)
+        runs.MEANS.report(prepared.folder)
         if done.exit == Exit.INTERRUPTED:
             console.print(f"interrupted; go on with: {prepared.resume_command}", highlight=False)
     return Measured(done, prepared.folder)

@@ -1,5 +1,7 @@
 """Takes up what a kill after each event of a small run would leave on disk.
 
+Its workers are those of ``tests.kernel``: what a kill does to processes has tests of its own.
+
 ``python -m tests.killing FOLDER`` prints, as one JSON list, the exit code of each run that was
 taken up, and that of the run itself. ``FOLDER/n`` is the folder of the runs as it was right after
 event ``n``, counted from 0 over the run and those that its calibration needs: a SIGKILL at that
@@ -11,20 +13,31 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.__main__ import main
 from benchmarks.measure import session
-from benchmarks.measure.calibration import ceilings, floor
-from benchmarks.worker import disturbances
-from tests.pipeline import OURS, shorten
+from benchmarks.measure.calibration import ceilings
+from tests import kernel
+from tests.kernel import Kernel
+from tests.pipeline import BARE, OURS, REAL, shorten
 
 WHOLE = "whole"
 ASKED = (*OURS, "--models", "tiny", "--stacks", "null-a")
 MORE = ("--phases", "forward", "--effort", "release", "--no-telemetry")
 ROWS = 64
 """Of the matrices whose product is a ceiling: small, because its value is nothing here."""
+MACHINE = Kernel()
+MEANS = replace(
+    BARE,
+    floor=REAL.floor,
+    ceiling=REAL.ceiling,
+    start=MACHINE.start,
+    now=MACHINE.now,
+    pause=MACHINE.sleep,
+)
 
 
 def copied_after_each_event(folder: Path) -> None:
@@ -42,7 +55,7 @@ def forked(arguments: list[str]) -> int:
     """The exit code of a command in a fork of this process."""
     pid = os.fork()
     if pid == 0:
-        os._exit(main(arguments))
+        os._exit(main(arguments, MEANS))
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
@@ -50,22 +63,14 @@ def every(folder: Path) -> list[int]:
     """The exit codes of the runs that were taken up, by their number, and of the whole one."""
     record = session.Session.record
     copied_after_each_event(folder)
-    code = main(["run", *ASKED, *MORE, "--out", str(folder / WHOLE)])
+    code = main(["run", *ASKED, *MORE, "--out", str(folder / WHOLE)], MEANS)
     session.Session.record = record  # type: ignore[method-assign]
     taken = [str(folder / str(n)) for n in range(len(list(folder.iterdir())) - 1)]
     return [*(forked(["run", "--resume", *OURS, "--out", out]) for out in taken), code]
 
 
-def _left_alone(record: disturbances.Record, normal: disturbances.Normal) -> dict[str, float]:
-    del record, normal
-    return {}
-
-
 if __name__ == "__main__":
-    calibrated = floor.settle, ceilings.settle
     shorten()
-    floor.settle, ceilings.settle = calibrated
     ceilings.SIZES = {"cpu": ROWS}
-    session.report = lambda folder: folder / "report.html"
-    disturbances.causes = _left_alone
+    kernel.device().sleep = MACHINE.sleep
     sys.stdout.write(json.dumps(every(Path(sys.argv[1]))))

@@ -3,6 +3,7 @@
 As a program it is the command line at that effort, for tests that must interrupt or kill it.
 """
 
+import gc
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,20 @@ import psutil
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.measure import session, watching, workers
-from benchmarks.measure.calibration import ceilings, floor
+from benchmarks.machine import allocator
+from benchmarks.measure import run as runs
+from benchmarks.measure import session, watching
+from benchmarks.measure.means import Means
 from benchmarks.measure.session import Session
-from benchmarks.proof import group, sides
-from benchmarks.request import plan, selection
+from benchmarks.request import selection
 from benchmarks.request.selection import EFFORTS, Effort
 from benchmarks.results import journal
 from benchmarks.results.codec import read_run
 from benchmarks.results.machine import Ceiling, Floor
 from benchmarks.results.records import Case, MatchupResult, Run
-from benchmarks.worker import disturbances
 from benchmarks.worker.process import WorkerProcess
+from tests import kernel
+from tests.kernel import Kernel
 
 ROOT = Path(__file__).parent.parent
 MODELS = Path(__file__).parent / "models"
@@ -50,7 +53,7 @@ SHORT = {
     for name, launches in (("quick", 2), ("standard", 4), ("release", 1))
 }
 PATIENCE_S = 300.0
-WITH, WITHOUT = "with-report", "without-report"
+WITH, WITHOUT = "TWINBENCH_WITH_REPORT", "without-report"
 
 
 @dataclass
@@ -90,7 +93,12 @@ class Outcome:
 
 @dataclass
 class Pipeline:
-    """Runs the command line in this process, at the small effort and with a lock of its own."""
+    """Runs the command line in this process, at the small effort and with a lock of its own.
+
+    ``means`` is what its runs are carried out with: workers are real ones, but nothing that the
+    tests' own machine does counts against a turn, and no floor, peaks or page is made. A test that
+    is about one of them puts it back, by ``wanting``; one that needs no processes calls ``inside``.
+    """
 
     monkeypatch: pytest.MonkeyPatch
     tmp_path: Path
@@ -102,18 +110,26 @@ class Pipeline:
         self.monkeypatch.delenv("TWINBENCH_NULL", raising=False)
         for name, effort in SHORT.items():
             self.monkeypatch.setitem(EFFORTS, name, effort)
-            self.monkeypatch.setitem(
-                watching.WATCH_S, name, 0.0
-            )  # what it tells has tests of its own
+            # What a second pass tells has tests of its own.
+            self.monkeypatch.setitem(watching.WATCH_S, name, 0.0)
         # A test makes the launches of its effort; what a default run adds has tests of its own.
         self.monkeypatch.setattr(selection, "BUDGET_S", 0.0)
-        self.monkeypatch.setattr(session, "report", _no_report)
-        # The tests' own machine may be as busy as it likes; what a gate does has tests of its own.
-        self.monkeypatch.setattr(disturbances, "causes", lambda _record, _normal: {})
-        self.monkeypatch.setattr(floor, "settle", no_floor)
-        self.monkeypatch.setattr(ceilings, "settle", no_ceiling)
-        for module in (workers, group, sides):
-            self.monkeypatch.setattr(module, "WorkerProcess", self._worker)
+        self.means = replace(BARE, start=self._worker)
+
+    def wanting(self, **parts: Any) -> "Pipeline":
+        """The same with other means; ``REAL`` has those of the product."""
+        self.means = replace(self.means, **parts)
+        return self
+
+    def inside(self) -> Kernel:
+        """A machine in this process, on which its runs are carried out from here on."""
+        machine = Kernel()
+        self.monkeypatch.setattr(kernel.device(), "sleep", machine.sleep)
+        # What a worker does to its own process is not done to the tests.
+        self.monkeypatch.setattr(allocator, "keep", lambda: None)
+        self.monkeypatch.setattr(gc, "freeze", lambda: None)
+        self.wanting(start=machine.start, causes=REAL.causes, now=machine.now, pause=machine.sleep)
+        return machine
 
     def run(self, *arguments: str, **control: Any) -> Outcome:
         """Measure the tiny model; ``control`` tells mode b of the null framework what to do."""
@@ -123,7 +139,7 @@ class Pipeline:
         """``run`` with these arguments alone."""
         with self.monkeypatch.context() as patch:
             patch.setenv("TWINBENCH_NULL", json.dumps(control))
-            code = main(["run", "--out", str(self.out), *arguments])
+            code = main(["run", "--out", str(self.out), *arguments], self.means)
         return Outcome(code, self.out)
 
     def start(self, *arguments: str, report: bool = False) -> "subprocess.Popen[bytes]":
@@ -183,16 +199,24 @@ def _no_report(folder: Path) -> Path:
     return folder / "report.html"
 
 
-def no_floor(session: Session) -> Floor:
-    """In the place of ``floor.settle``."""
+def _no_floor(session: Session) -> Floor:
     del session
     return Floor()
 
 
-def no_ceiling(made: plan.Plan, out: Path, threads: int) -> Ceiling:
-    """In the place of ``ceilings.settle``."""
-    del made, out, threads
+def _no_ceiling(session: Session) -> Ceiling:
+    del session
     return Ceiling(reason="not measured")
+
+
+def _nothing_disturbs(record: Any, normal: Any) -> dict[str, float]:
+    del record, normal
+    return {}
+
+
+REAL = runs.MEANS
+BARE = Means(floor=_no_floor, ceiling=_no_ceiling, causes=_nothing_disturbs, report=_no_report)
+WITHOUT_CALIBRATION = replace(REAL, floor=_no_floor, ceiling=_no_ceiling)
 
 
 def _group(pid: int) -> int | None:
@@ -203,22 +227,26 @@ def _group(pid: int) -> int | None:
 
 
 def shorten() -> None:
-    """Have every run of this process be small, without a watch, a floor and ceilings."""
+    """Have every run of this process be small, and without a watch."""
     EFFORTS.update(SHORT)
     selection.BUDGET_S = 0.0
     watching.WATCH_S.update(dict.fromkeys(SHORT, 0.0))
-    floor.settle = no_floor
-    ceilings.settle = no_ceiling
 
 
 def pytest_configure() -> None:
-    """As a plugin (``-p tests.pipeline``) it shortens the runs of the pytest front door."""
+    """As a plugin (``-p tests.pipeline``) it shortens the runs of the pytest front door.
+
+    A report is built where the variable ``WITH`` is set.
+    """
     shorten()
+    told = WITH in os.environ
+    runs.MEANS = WITHOUT_CALIBRATION if told else replace(WITHOUT_CALIBRATION, report=_no_report)
 
 
 if __name__ == "__main__":
     shorten()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+    chosen = WITHOUT_CALIBRATION
     if sys.argv[1] == WITHOUT:
-        session.report = _no_report
-    sys.exit(main(sys.argv[2:]))
+        chosen = replace(chosen, report=_no_report)
+    sys.exit(main(sys.argv[2:], chosen))

@@ -7,7 +7,7 @@ import gzip
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -38,7 +38,7 @@ class Replay:
 
     def __post_init__(self) -> None:
         """Time its parts by the journal's clock."""
-        self.pace = replace(pace.of(self.plan), now=self.now)
+        self.pace = pace.of(self.plan, self.now)
 
     def now(self) -> float:
         """Seconds since the first event of its turns."""

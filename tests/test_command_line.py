@@ -152,7 +152,7 @@ def test_doctor_describes_the_machine(capsys: Capture) -> None:
 
 
 def test_verify_proves_and_checks_and_times_nothing(pipeline: Pipeline, capsys: Capture) -> None:
-    assert main(["verify", "--json", "--out", str(pipeline.out), *TINY]) == 0
+    assert main(["verify", "--json", "--out", str(pipeline.out), *TINY], pipeline.means) == 0
     shown = capsys.readouterr()
     (row,) = json.loads(shown.out)
     assert (row["model"], row["adapter"]) == ("tiny", "null")

@@ -15,7 +15,6 @@ import psutil
 import pytest
 
 from benchmarks.machine import environment, locks
-from benchmarks.measure import session
 from benchmarks.results import journal
 from benchmarks.results.records import Case, Exit, Failure, Stack
 from benchmarks.worker import process
@@ -486,9 +485,9 @@ def test_a_check_cut_short_is_made_again(
 
 
 def test_a_report_that_cannot_be_built_does_not_cost_the_run(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(session, "report", lambda _folder: None)
+    pipeline.wanting(report=lambda _folder: None)
     done = pipeline.call(*TINY, "--phases", "forward", *ONCE, "--stacks", "null-a")
     assert done.code == 0
     assert "report: could not be built" in capsys.readouterr().err

@@ -18,9 +18,8 @@ from benchmarks.results import wording
 from benchmarks.results.codec import read_run, to_json
 from benchmarks.results.machine import Environment, Floor
 from benchmarks.results.records import Exit, Matchup, MatchupResult, Run, Stack, Verdict
-from tests.pipeline import MODELS, Pipeline
+from tests.pipeline import MODELS, REAL, Pipeline
 
-SETTLE = floor.settle
 TINY = ("--models-dir", str(MODELS), "--models", "tiny", "--phases", "forward,train_step")
 
 
@@ -156,15 +155,16 @@ def test_copies_are_the_same_stack_and_slower_ones() -> None:
 def test_the_selftest_sees_a_slow_copy_and_calls_no_equal_one(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pipeline.inside()
     command = ["selftest", *TINY, "--stacks", "null-a", "--inject", "100", "--effort", "standard"]
-    code = main([*command, "--out", str(pipeline.out), "--json"])
+    code = main([*command, "--out", str(pipeline.out), "--json"], pipeline.means)
     found = json.loads(capsys.readouterr().out)
     assert (found["comparisons"], found["called"]) == (2, [])
     (row,) = found["slowdowns"]
     assert (row["comparisons"], row["detected"]) == (4, 4)
-    assert row["ratio"] == pytest.approx(2.0, abs=0.8)  # beside whatever else runs
+    assert row["ratio"] == pytest.approx(2.0, rel=0.01)
     assert code == Exit.OK
-    assert 0 < found["floor"]["value"] < 0.5
+    assert 0 < found["floor"]["value"] < 0.01
     assert found["floor"]["comparisons"] == 2
     assert not list(pipeline.out.glob("*-*/run.json"))  # these runs are no part of the history
     assert len(list((pipeline.out / floor.FOLDER).glob("*-*/run.json"))) == 1
@@ -183,8 +183,8 @@ def test_the_selftest_sees_a_slow_copy_and_calls_no_equal_one(
 def test_a_run_measures_a_small_floor_until_enough_is_known_and_judges_by_it(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(floor, "settle", SETTLE)
-    done = pipeline.run("--phases", "forward")
+    pipeline.inside()
+    done = pipeline.wanting(floor=REAL.floor).run("--phases", "forward")
     assert "first, the A/A floor: " in capsys.readouterr().err
     (own,) = (pipeline.out / floor.FOLDER).glob("*-*/run.json")
     assert done.run.aa_floor.value == pytest.approx(

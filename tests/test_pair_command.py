@@ -14,15 +14,14 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.machine.environment import framework_status
 from benchmarks.measure import watching
-from benchmarks.measure.calibration import ceilings, floor
 from benchmarks.pair import folder
 from benchmarks.pair.files import Pair
-from benchmarks.request import discovery
+from benchmarks.request import discovery, selection
 from benchmarks.request.selection import EFFORTS
 from benchmarks.results.codec import read_run
 from benchmarks.tasks import stored, weights
 from benchmarks.tasks.task import TaskError
-from tests.pipeline import ROOT, SHORT, no_ceiling, no_floor
+from tests.pipeline import ROOT, SHORT, WITHOUT_CALIBRATION
 
 PAIRS = ROOT / "tests" / "pairs"
 CHAR = (
@@ -174,10 +173,9 @@ def test_a_pair_is_timed_and_its_report_named(
 ) -> None:
     monkeypatch.setitem(EFFORTS, "quick", SHORT["release"])  # one launch
     monkeypatch.setitem(watching.WATCH_S, "quick", 0.0)
-    monkeypatch.setattr(floor, "settle", no_floor)  # these have tests of their own
-    monkeypatch.setattr(ceilings, "settle", no_ceiling)
+    monkeypatch.setattr(selection, "BUDGET_S", 0.0)
     place = ("--save", str(tmp_path / "models" / "houses"), "--out", str(tmp_path / "results"))
-    done = main(["pair", *REGRESSION, *place, "--json"])
+    done = main(["pair", *REGRESSION, *place, "--json"], WITHOUT_CALIBRATION)
     told = capsys.readouterr()
     found = json.loads(told.out)
     run = read_run(json.loads((tmp_path / "results" / found["run"] / "run.json").read_text()))

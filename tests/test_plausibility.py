@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -11,17 +13,23 @@ from benchmarks.machine import locks, peaks
 from benchmarks.machine.peaks import ImplausibleError, measure, obstacle
 from benchmarks.measure import plausibility
 from benchmarks.measure.calibration import ceilings
+from benchmarks.measure.session import Session
 from benchmarks.request import plan
 from benchmarks.request.selection import Selection
 from benchmarks.results.machine import Ceiling
 from benchmarks.results.records import Case, Exit, Launch
 from tests.conftest import FakeClock
-from tests.pipeline import MODELS, Pipeline
+from tests.pipeline import MODELS, REAL, Pipeline
 
-SETTLE = ceilings.settle
 PEAK = 1e11
 CEILING = Ceiling(flops_per_s=PEAK, bytes_per_s=1e10)
 CHOSEN = Selection(models=("tiny",), models_dir=MODELS, stacks=("null-a", "null-b"))
+
+
+def settle(out: Path) -> Ceiling:
+    """The ceiling of ``CHOSEN``, kept in a folder."""
+    asking = SimpleNamespace(plan=plan.make(CHOSEN), out=out, threads=1, means=REAL)
+    return ceilings.settle(cast("Session", asking))
 
 
 class Device:
@@ -102,14 +110,13 @@ def test_the_ceiling_is_measured_once_per_machine_and_kept(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     Pipeline(monkeypatch, tmp_path)
-    made = plan.make(CHOSEN)
-    first = SETTLE(made, tmp_path, 1)
+    first = settle(tmp_path)
     assert (first.flops_per_s or 0) > 1e6
     assert (first.bytes_per_s or 0) > 1e6
-    assert SETTLE(made, tmp_path, 1) == first
+    assert settle(tmp_path) == first
     (file,) = (tmp_path / ceilings.STORE).iterdir()
     file.write_text("{")
-    assert SETTLE(made, tmp_path, 1).flops_per_s != first.flops_per_s
+    assert settle(tmp_path).flops_per_s != first.flops_per_s
 
 
 def test_a_batch_that_costs_less_than_a_smaller_one_is_doubted() -> None:
@@ -122,7 +129,7 @@ def test_a_ceiling_is_not_measured_beside_another_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pipeline = Pipeline(monkeypatch, tmp_path)
-    monkeypatch.setattr(ceilings, "settle", SETTLE)
+    pipeline.wanting(ceiling=REAL.ceiling)
     with locks.DeviceLock("cpu"):
         assert pipeline.run("--phases", "forward").code == Exit.LOCKED
     assert not (pipeline.out / ceilings.STORE).exists()
@@ -135,7 +142,7 @@ def test_a_framework_that_cannot_be_measured_has_no_say(
 ) -> None:
     Pipeline(monkeypatch, tmp_path)
     monkeypatch.setattr(ceilings, "SIZES", {"cpu": -1})
-    told = SETTLE(plan.make(CHOSEN), tmp_path, 1)
+    told = settle(tmp_path)
     assert told.flops_per_s is None
     assert str(told.reason).startswith("null-a: ValueError")
     assert not (tmp_path / ceilings.STORE).exists()
@@ -146,8 +153,7 @@ def test_a_run_keeps_its_ceiling_and_withholds_what_is_beyond_it(
 ) -> None:
     pipeline = Pipeline(monkeypatch, tmp_path)
     low = Ceiling(flops_per_s=1e-3, bytes_per_s=1.0)
-    monkeypatch.setattr(ceilings, "settle", lambda _made, _out, _threads: low)
-    done = pipeline.run("--phases", "forward")
+    done = pipeline.wanting(ceiling=lambda _session: low).run("--phases", "forward")
     assert done.run.environment.ceiling == low
     assert done.code == 3
     assert str(done.case("forward", "null-a").reason).startswith("implausible: ")

@@ -17,7 +17,7 @@ import pytest
 from benchmarks.machine.environment import ROOT
 from benchmarks.results.codec import read_run
 from benchmarks.results.records import Exit
-from tests.pipeline import until
+from tests.pipeline import WITH, until
 
 REGRESSED = 1
 OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
@@ -41,13 +41,14 @@ def command(folder: Path, *arguments: str) -> list[str]:
 
 
 def bench(
-    folder: Path, *arguments: str, control: dict[str, Any] | None = None
+    folder: Path, *arguments: str, control: dict[str, Any] | None = None, report: bool = False
 ) -> subprocess.CompletedProcess[str]:
     """What became of that command; ``control`` is for null-b."""
+    more = {"TWINBENCH_NULL": json.dumps(control or {})} | ({WITH: "1"} if report else {})
     return subprocess.run(
         command(folder, *arguments),
         cwd=ROOT,
-        env=own(folder) | {"TWINBENCH_NULL": json.dumps(control or {})},
+        env=own(folder) | more,
         capture_output=True,
         text=True,
         timeout=600,
@@ -63,7 +64,7 @@ def stored(folder: Path) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("front")
-    done = bench(folder, "--benchmark-autosave", "--benchmark-save-data")
+    done = bench(folder, "--benchmark-autosave", "--benchmark-save-data", report=True)
     assert done.returncode == Exit.OK, done.stdout + done.stderr
     return folder
 

@@ -7,12 +7,12 @@ import pytest
 from benchmarks.machine import environment
 from benchmarks.measure.calibration import tuning
 from benchmarks.request import changes, discovery, options, plan
-from benchmarks.request.selection import EFFORTS, Selection, Variant
+from benchmarks.request.selection import Selection, Variant
 from benchmarks.results.fairness import fairness, tuned
 from benchmarks.results.machine import Environment
 from benchmarks.results.records import Case, Exit, Launch, Matchup, MatchupResult, Run, Stack, Tuned
 from benchmarks.worker import briefing
-from tests.pipeline import MODELS, OURS, SHORT, Pipeline
+from tests.pipeline import MODELS, OURS, Pipeline
 
 TORCH, GRAPH = Stack.parse("torch-eager"), Stack.parse("tensorflow-graph")
 FOUND = Tuned(
@@ -135,8 +135,7 @@ def test_a_best_run_measures_what_helps_and_then_uses_it(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(environment, "usable_cores", lambda: 2)
-    steady = replace(SHORT["quick"], launches=4)  # two would take a quiet machine to be sure
-    monkeypatch.setitem(EFFORTS, "quick", steady)
+    pipeline.inside()
     done = pipeline.run("--phases", "train_step", "--policy", "best", alone=0.25)
     assert "first, what makes each stack of tiny faster" in capsys.readouterr().err
     assert done.code == Exit.OK

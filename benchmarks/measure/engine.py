@@ -61,11 +61,16 @@ def measure(session: Session, profiler: Profiler | None = None) -> None:
     ):
         selection = session.plan.selection
         context = Context(
+            means=session.means,
             selection=selection,
             effort=session.plan.effort,
             threads=session.threads,
             cache=cache,
-            gate=Gate(gpu=gpu if selection.device == "cuda" else None),
+            gate=Gate(
+                pause=session.means.pause,
+                causes=session.means.causes,
+                gpu=gpu if selection.device == "cuda" else None,
+            ),
         )
         for group in session.plan.groups:
             for lost in _broken(session, group):
@@ -139,7 +144,7 @@ def _checks(session: Session, step: Step, found: dict[str, Checks]) -> Iterator[
         yield checks
         return
     session.record("proving", model=group.model)
-    with proof(group, chosen) as proven:
+    with proof(group, chosen, start=session.means.start) as proven:
         done = checks.done if checks else set()
         found[group.model] = checks = Checks(proven, proven.handoffs, done)
         session.record("proof", model=group.model, parity=to_json(proven.parity))
@@ -193,7 +198,8 @@ def _handoffs(session: Session, group: Group, found: dict[str, Checks]) -> Hando
     """What the proof found of each engine; found anew where this run has not proven it."""
     if group.model not in found:
         able = next(g for g in groups(session.plan) if g.model == group.model)
-        found[group.model] = Checks(handoffs=handoffs(able, session.plan.selection)[0])
+        made, _ = handoffs(able, session.plan.selection, session.means.start)
+        found[group.model] = Checks(handoffs=made)
     return found[group.model].handoffs
 
 

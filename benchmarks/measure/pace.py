@@ -126,7 +126,7 @@ class Countdown:
         return self.told[1]
 
 
-def of(plan: Plan) -> Pace:
-    """Of a run that has not begun."""
+def of(plan: Plan, now: Callable[[], float]) -> Pace:
+    """Of a run that has not begun, by a clock of monotonic seconds."""
     cold = any(m.phase == COLD for group in plan.groups for m in group.matchups)
-    return Pace(plan.effort.cold_launches if cold else 0)
+    return Pace(plan.effort.cold_launches if cold else 0, now)

@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.results.observed import Interference
 from benchmarks.results.records import Matchup, Stack
 from benchmarks.worker import disturbances
-from benchmarks.worker.disturbances import Normal
+from benchmarks.worker.disturbances import Normal, Record
 from profilers import gpu_state, neighbours
 
 Turns = Mapping[Stack, Mapping[str, Any]]
@@ -90,6 +90,7 @@ class Gate:
     normals: dict[tuple[str, Stack], Normal] = field(default_factory=dict)
     canaries_s: dict[Stack, list[float]] = field(default_factory=dict)
     pause: Callable[[float], None] = time.sleep
+    causes: Callable[[Record, Normal], dict[str, float]] = disturbances.causes
     gpu: gpu_state.Watch | None = None
     clocks_mhz: list[int] = field(default_factory=list)
 
@@ -149,7 +150,7 @@ class Taking:
         """All rounds so far, each judged anew, because more is known of what is normal."""
         causes = [
             {
-                stack: disturbances.causes(turn["record"], self.gate.normal(self.matchup, stack))
+                stack: self.gate.causes(turn["record"], self.gate.normal(self.matchup, stack))
                 for stack, turn in turns.items()
             }
             for turns in self.rounds

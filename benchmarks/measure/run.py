@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from benchmarks.measure import engine
+from benchmarks.measure.calibration import ceilings, floor
 from benchmarks.measure.calibration.calibrate import calibrate
 from benchmarks.measure.engine import Profiler
+from benchmarks.measure.means import Means
 from benchmarks.measure.session import Listener, Prepared, opened
 from benchmarks.results.records import Run
 
+MEANS = Means(floor=floor.settle, ceiling=ceilings.settle)
+"""What every run is carried out with, but for those of tests."""
 
-def carry_out(prepared: Prepared, listener: Listener, profiler: Profiler | None = None) -> Run:
+
+def carry_out(
+    prepared: Prepared, listener: Listener, profiler: Profiler | None, means: Means
+) -> Run:
     """Measure what the journal lacks, and write run.json however it ends.
 
     ``profiler`` is needed where profiles were asked for.
@@ -18,7 +25,7 @@ def carry_out(prepared: Prepared, listener: Listener, profiler: Profiler | None 
         Locked: another run is using the device.
         JournalError: a file cannot be written; what was measured before is in the journal.
     """
-    with opened(prepared, listener) as session:
+    with opened(prepared, listener, means) as session:
         try:
             calibrate(session)
             session.begin()

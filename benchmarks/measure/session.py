@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import shlex
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -15,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from benchmarks.machine import environment, locks, names, scratch, variables
-from benchmarks.machine.environment import ROOT
 from benchmarks.measure import pace
+from benchmarks.measure.means import Means
 from benchmarks.measure.pace import Pace
 from benchmarks.measure.summary import assemble
 from benchmarks.proof.sides import UsageError
@@ -94,7 +91,10 @@ class Prepared:
 
 @dataclass(kw_only=True)
 class Session:
-    """A run that is being carried out. ``asked`` is the plan before its stacks were tuned."""
+    """A run that is being carried out, by some means.
+
+    ``asked`` is the plan before its stacks were tuned.
+    """
 
     asked: Plan
     folder: Path
@@ -102,6 +102,7 @@ class Session:
     ledger: Ledger
     log: journal.Journal
     listener: Listener
+    means: Means
     threads: int = field(default_factory=environment.usable_cores)
     began: float | None = None
     interrupted: bool = False
@@ -109,7 +110,7 @@ class Session:
 
     def __post_init__(self) -> None:
         """No part of it has been timed yet."""
-        self.pace = pace.of(self.asked)
+        self.pace = pace.of(self.asked, self.means.now)
 
     @property
     def out(self) -> Path:
@@ -125,12 +126,12 @@ class Session:
     @property
     def seconds(self) -> float:
         """How long turns, proofs and starts took so far, earlier attempts included."""
-        now = time.monotonic()
-        return self.header.seconds + (0.0 if self.began is None else now - self.began)
+        spent = 0.0 if self.began is None else self.means.now() - self.began
+        return self.header.seconds + spent
 
     def begin(self) -> None:
         """From here on the time counts."""
-        self.began = time.monotonic()
+        self.began = self.means.now()
         self.listener.begin(self)
 
     def record(self, kind: str, **data: Any) -> None:
@@ -167,12 +168,15 @@ class Session:
 
 
 @contextmanager
-def opened(prepared: Prepared, listener: Listener, *, held: bool = False) -> Iterator[Session]:
+def opened(
+    prepared: Prepared, listener: Listener, means: Means, *, held: bool = False
+) -> Iterator[Session]:
     """Carry out a run within it; an interrupt inside ends it early and keeps what is done.
 
     Args:
         prepared: the run.
         listener: is told of its events.
+        means: what it is carried out with.
         held: whether the device is held already, by the run that needs this one.
 
     Raises:
@@ -191,6 +195,7 @@ def opened(prepared: Prepared, listener: Listener, *, held: bool = False) -> Ite
             ledger=Ledger.of(prepared.entries),
             log=log,
             listener=listener,
+            means=means,
         )
         if not prepared.entries:
             session.record(
@@ -334,21 +339,6 @@ def _begun(out: Path, run_id: str) -> tuple[Path, list[dict[str, Any]], dict[str
     if begun is None:
         raise SelectionError(f"the journal of {folder.name} does not say what was to be measured")
     return folder, entries, begun
-
-
-def report(folder: Path) -> Path | None:
-    """Build the report in a process of its own, because reports know no measuring."""
-    built = subprocess.run(
-        [sys.executable, "-m", "reports", "build", str(folder.resolve())],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if built.returncode != 0:
-        print(built.stderr.strip(), file=sys.stderr)  # noqa: T201 - the run stands, its report does not
-        return None
-    return folder / "report.html"
 
 
 @contextmanager

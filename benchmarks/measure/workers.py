@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measure.means import Means
 from benchmarks.measure.rounds import Gate
 from benchmarks.measure.session import Event
 from benchmarks.request import discovery
@@ -26,6 +27,7 @@ class Context:
     ``cache`` holds the compilers' caches of the run; ``gate`` judges which rounds count.
     """
 
+    means: Means
     selection: Selection
     effort: Effort
     threads: int
@@ -100,7 +102,7 @@ class Workers:
         chosen = self.context.selection
         python = chosen.variant(stack).python
         cache = self._cache(stack)
-        self.alive[stack] = WorkerProcess(stack, cache, python, passed=chosen.env)
+        self.alive[stack] = self.context.means.start(stack, cache, python, passed=chosen.env)
 
     def _settle(self, stack: Stack, cache: str | None) -> None:
         """Let a worker import and build; a failure costs all its cases here.

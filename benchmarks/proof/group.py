@@ -22,7 +22,7 @@ from benchmarks.request.selection import Selection
 from benchmarks.results.records import Failure, Finding, Parity, Stack, TimedCheck
 from benchmarks.tasks.task import Published, Task
 from benchmarks.worker import briefing, checks, sources
-from benchmarks.worker.process import WorkerError, WorkerProcess
+from benchmarks.worker.process import Start, WorkerError, WorkerProcess
 
 References = dict[str, Path]
 """Where the float64 reference of each part lies."""
@@ -49,17 +49,19 @@ class Proven:
 
 
 @contextmanager
-def proof(group: Group, selection: Selection, every: Sides | None = None) -> Iterator[Proven]:
+def proof(
+    group: Group, selection: Selection, every: Sides | None = None, start: Start = WorkerProcess
+) -> Iterator[Proven]:
     """Prove a group's twins; references live as long as the block.
 
-    ``every`` are workers that are there already and stay; else there are some for as long as the
-    proof takes.
+    ``every`` are workers that are there already and stay; else ``start`` starts some, for as long
+    as the proof takes.
 
     Raises:
         WorkerError: a framework could not run it, which says nothing about identity.
         UsageError: the model's task does not fit its twins; one line says what.
     """
-    with nullcontext(every) if every else opened(group.stacks, selection) as workers:
+    with nullcontext(every) if every else opened(group.stacks, selection, start) as workers:
         found = _proven(group, selection, workers)
         if not every:
             workers.end()  # what is timed must have the machine for itself
@@ -123,14 +125,16 @@ def _as_published(published: Published, parity: Parity) -> Parity:
     return replace(parity, status="failed", reason=text)
 
 
-def handoffs(group: Group, selection: Selection) -> tuple[dict[str, Handoff], Parity]:
+def handoffs(
+    group: Group, selection: Selection, start: Start = WorkerProcess
+) -> tuple[dict[str, Handoff], Parity]:
     """What workers need to load a group's weights, and the work of its layers: nothing is proven.
 
     Raises:
         WorkerError: a framework could not describe its twin.
         UsageError: the sides do not match.
     """
-    with opened(group.stacks, selection) as every:
+    with opened(group.stacks, selection, start) as every:
         asked = replace(_asked(group, selection), task=group.task)
         told, made = prove.matched(asked, every)
         assigned, keys = prove.assigned_to(every.names, made), _keys(made)
@@ -141,14 +145,16 @@ def handoffs(group: Group, selection: Selection) -> tuple[dict[str, Handoff], Pa
 
 
 @contextmanager
-def opened(stacks: Sequence[Stack], selection: Selection) -> Iterator[Sides]:
+def opened(
+    stacks: Sequence[Stack], selection: Selection, start: Start = WorkerProcess
+) -> Iterator[Sides]:
     """The workers that prove what these stacks run, for as long as it lasts."""
     engines = {
         selection.engine(s): replace(s, mode=frameworks.facts(s.framework).proof_mode)
         for s in stacks
     }
     pythons = {selection.engine(s): selection.variant(s).python for s in stacks}
-    with sides(engines, selection.timeout_s, pythons, selection.env) as every:
+    with sides(engines, selection.timeout_s, pythons, selection.env, start) as every:
         yield every
 
 
@@ -292,7 +298,9 @@ Failures = dict[str, WorkerError]
 """Why a stack, by name, could not compute what it is checked on."""
 
 
-def verified(made: Plan, threads: int) -> Iterator[tuple[str, Parity | WorkerError, Failures]]:
+def verified(
+    made: Plan, threads: int, start: Start = WorkerProcess
+) -> Iterator[tuple[str, Parity | WorkerError, Failures]]:
     """Each model of a plan and its proof, its stacks held against it; or why there is none.
 
     The workers of one proof make the next, until one fails. A stack that fails where it is checked
@@ -309,10 +317,11 @@ def verified(made: Plan, threads: int) -> Iterator[tuple[str, Parity | WorkerErr
             mine = replace(group, stacks=able)
             try:
                 if able not in there:
-                    there[able] = stack.enter_context(opened(able, made.selection))
+                    there[able] = stack.enter_context(opened(able, made.selection, start))
                 failures = Failures()
                 with proof(mine, made.selection, there[able]) as proven:
-                    timed = tuple(check_stacks(mine, made.selection, threads, proven, failures))
+                    checked = check_stacks(mine, made.selection, threads, proven, failures, start)
+                    timed = tuple(checked)
                 yield group.model, replace(proven.parity, timed=timed), failures
             except WorkerError as error:
                 there.pop(able).end()
@@ -320,7 +329,12 @@ def verified(made: Plan, threads: int) -> Iterator[tuple[str, Parity | WorkerErr
 
 
 def check_stacks(
-    group: Group, selection: Selection, threads: int, proven: Proven, failures: Failures
+    group: Group,
+    selection: Selection,
+    threads: int,
+    proven: Proven,
+    failures: Failures,
+    start: Start = WorkerProcess,
 ) -> Iterator[TimedCheck]:
     """Hold each stack of a group, as it would be timed, against the float64 references.
 
@@ -331,8 +345,7 @@ def check_stacks(
         stacks = group.stacks[first : first + AT_ONCE]
         # The kernel ends a worker with the thread that spawned it, so this thread spawns them all.
         workers = [
-            WorkerProcess(s, python=selection.variant(s).python, passed=selection.env)
-            for s in stacks
+            start(s, python=selection.variant(s).python, passed=selection.env) for s in stacks
         ]
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
             asked = [

@@ -18,7 +18,7 @@ from benchmarks.frameworks.description import (
 )
 from benchmarks.machine import scratch
 from benchmarks.results.records import Stack
-from benchmarks.worker.process import WorkerProcess
+from benchmarks.worker.process import Start, WorkerProcess
 
 WORKER = "benchmarks.proof.worker"
 AT_ONCE = 2
@@ -45,12 +45,13 @@ class Sides:
         timeout_s: float,
         pythons: Mapping[str, str | None] | None = None,
         passed: Sequence[str] = (),
+        start: Start = WorkerProcess,
     ) -> None:
         self.folder, self.timeout_s = folder, timeout_s
         self.frameworks = {name: stack.framework for name, stack in stacks.items()}
         # The kernel ends a worker with the thread that spawned it, so this thread spawns them all.
         self.workers = {
-            name: WorkerProcess(
+            name: start(
                 stack,
                 python=(pythons or {}).get(name),
                 more=SHARING,
@@ -130,10 +131,11 @@ def sides(
     timeout_s: float,
     pythons: Mapping[str, str | None] | None = None,
     passed: Sequence[str] = (),
+    start: Start = WorkerProcess,
 ) -> Iterator[Sides]:
     """The workers, for as long as it lasts; ``passed`` as in ``WorkerProcess``."""
     with scratch.folder("proof") as folder:
-        every = Sides(stacks, folder, timeout_s, pythons, passed)
+        every = Sides(stacks, folder, timeout_s, pythons, passed, start)
         try:
             yield every
         finally:

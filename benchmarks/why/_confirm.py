@@ -14,6 +14,7 @@ from rich.console import Console
 
 from benchmarks.measure.calibration import floor, side
 from benchmarks.measure.progress import Telling
+from benchmarks.measure.run import MEANS
 from benchmarks.request.selection import Variant
 from benchmarks.results import statistics
 from benchmarks.results.profiles import Confirmation, Experiment, Explained
@@ -57,7 +58,7 @@ def _try(
         launches=of.selection.launches or LAUNCHES,
     )
     folder = folder_of(of, out) / "confirm"
-    run = side.measured(chosen, folder, Telling(console))
+    run = side.measured(chosen, folder, Telling(console), MEANS)
     stored = floor.lookup(out, of.selection)
     margin = statistics.margin(stored.value if stored else None)
     told = judged(run.matchups[0].cases, pair, trial, margin)

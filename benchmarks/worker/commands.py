@@ -29,8 +29,9 @@ LONGEST = 5
 
 @dataclass
 class Worker:
-    """What a worker remembers between commands."""
+    """What a worker remembers between commands; ``now`` gives monotonic seconds."""
 
+    now: clock.Now = time.perf_counter
     device: str = "cpu"
     scaled: bool = False
     session: Session | None = None
@@ -48,10 +49,10 @@ class Worker:
             allocator.keep()
         self.scaled = settings["precision"] == "float16"
         device = build.device(job["framework"], settings)
-        imported = time.perf_counter()
+        imported = self.now()
         self.session = build.build(device, job)
         device.synchronize()
-        built = time.perf_counter()
+        built = self.now()
         return {
             "import_s": imported - spawned,
             "build_s": built - imported,
@@ -70,7 +71,7 @@ class Worker:
             product,
             copy,
             chosen.synchronize,
-            time.perf_counter,
+            self.now,
             size=size,
             copied_bytes=peaks.COPIED * NUMBER_BYTES.get(settings["precision"], 4),
         )
@@ -79,11 +80,11 @@ class Worker:
     def first_step(self) -> dict[str, Any]:
         """The first training step, with all the tracing and compiling that it sets off."""
         session = self._session()
-        began = time.perf_counter()
+        began = self.now()
         session.program.set_training(training=True)
         session.program.step(session.batch)
         session.device.synchronize()
-        return {"first_step_s": time.perf_counter() - began}
+        return {"first_step_s": self.now() - began}
 
     def check(self, *, part: str, path: str) -> dict[str, Any]:
         """Write what the timed callables compute, for comparison with the float64 reference."""
@@ -108,7 +109,8 @@ class Worker:
         warm = [self._warm_up(run, work, warm_s / len(runs)) for run in runs]
         typical = min(warm[0].samples_s[-10:])  # a disturbed warm-up must not shorten the turns
         if slow:
-            self.work = replace(work, run=slowed(work.run, slow * median(warm[0].samples_s[-10:])))
+            more_s = slow * median(warm[0].samples_s[-10:])
+            self.work = replace(work, run=slowed(work.run, more_s, self.now))
         self.turn_s = turn_s
         self.iterations = work.iterations or clock.iterations_for(typical, turn_s)
         self.traced = session.program.traced()
@@ -133,7 +135,7 @@ class Worker:
             return clock.turn(
                 run,
                 synchronize,
-                time.perf_counter,
+                self.now,
                 iterations=self.iterations,
                 block=block,
                 discard=work.discard,
@@ -165,11 +167,9 @@ class Worker:
         taken = list[float]()
         synchronize()
         began_ns = time.monotonic_ns()
-        until = time.perf_counter() + seconds
-        while not taken or time.perf_counter() < until:
-            taken.append(
-                clock.turn(work.run, synchronize, time.perf_counter, iterations=each, discard=0)
-            )
+        until = self.now() + seconds
+        while not taken or self.now() < until:
+            taken.append(clock.turn(work.run, synchronize, self.now, iterations=each, discard=0))
         del work.learned[learned:]  # epochs on end, and not one from the first weights
         return {
             "iterations": len(taken) * each,
@@ -186,7 +186,7 @@ class Worker:
 
         def each(run: Any) -> list[float]:
             return [
-                clock.turn(run, synchronize, time.perf_counter, iterations=1, discard=0)
+                clock.turn(run, synchronize, self.now, iterations=1, discard=0)
                 for _ in range(iterations)
             ]
 
@@ -227,9 +227,9 @@ class Worker:
     def _warm_up(self, run: Any, work: Work, cap_s: float) -> clock.WarmUp:
         synchronize = self._session().device.synchronize
         if work.warm_up is None:
-            return clock.warm_up(run, synchronize, time.perf_counter, cap_s=cap_s)
+            return clock.warm_up(run, synchronize, self.now, cap_s=cap_s)
         samples = (
-            clock.turn(run, synchronize, time.perf_counter, iterations=1, discard=0)
+            clock.turn(run, synchronize, self.now, iterations=1, discard=0)
             for _ in range(work.warm_up)
         )
         return clock.WarmUp(samples_s=tuple(samples), steady=True)
@@ -249,13 +249,15 @@ def _nothing() -> None:
     """What is waited for where the wait itself is timed."""
 
 
-def slowed(run: Callable[[], object], more_s: float) -> Callable[[], object]:
+def slowed(
+    run: Callable[[], object], more_s: float, now: clock.Now = time.perf_counter
+) -> Callable[[], object]:
     """The same work and a busy wait behind it: on a GPU it runs beside what is still queued."""
 
     def both() -> None:
         run()
-        until = time.perf_counter() + more_s
-        while time.perf_counter() < until:
+        until = now() + more_s
+        while now() < until:
             pass
 
     return both

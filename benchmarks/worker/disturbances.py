@@ -102,18 +102,29 @@ class Counters:
 
 
 class Watch:
-    """Reads the counters and the canary at both edges of what is timed, outside of it."""
+    """Reads the counters and the canary at both edges of what is timed, outside of it.
 
-    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
-        self.now = now
+    Args:
+        now: monotonic seconds.
+        counters: asks the kernel, given ``now``.
+        chirp: seconds of the canary, given ``now``.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], float] = time.perf_counter,
+        counters: Callable[[Callable[[], float]], Counters] = Counters.read,
+        chirp: Callable[[Callable[[], float]], float] = canary,
+    ) -> None:
+        self.now, self._counters, self._chirp = now, counters, chirp
         self.records: list[dict[str, Any]] = []
         self._before: tuple[float, float, Counters] | None = None
 
     def open(self) -> None:
         """Before the clock starts."""
         entered = self.now()
-        chirp = canary(self.now)
-        before = Counters.read(self.now)
+        chirp = self._chirp(self.now)
+        before = self._counters(self.now)
         self._before = (self.now() - entered, chirp, before)
 
     def close(self) -> None:
@@ -122,8 +133,8 @@ class Watch:
             raise RuntimeError("a watch is opened before it is closed")
         entered = self.now()
         spent_s, chirp, before = self._before
-        after = Counters.read(self.now)
-        chirp = min(chirp, canary(self.now))  # both edges slow: so was what lies between
+        after = self._counters(self.now)
+        chirp = min(chirp, self._chirp(self.now))  # both edges slow: so was what lies between
         gate_s = spent_s + self.now() - entered
         self.records.append(_between(before, after) | {"canary_s": chirp, "gate_s": gate_s})
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +243,10 @@ class WorkerProcess:
             if value := os.environ.get(name):
                 text = text.replace(value, f"${name}")
         return text
+
+
+Start = Callable[..., WorkerProcess]
+"""Starts a worker of a stack, with what ``WorkerProcess`` takes."""
 
 
 def environment_of(

@@ -14,7 +14,7 @@ import random
 import signal
 import traceback
 from contextlib import suppress
-from typing import IO, NoReturn, Protocol
+from typing import IO, Any, NoReturn, Protocol
 
 from benchmarks.request import discovery
 from benchmarks.worker import shortage
@@ -38,20 +38,24 @@ def serve(worker: Servant, commands: IO[str], answers: IO[str]) -> None:
             return
         # A thread could not interrupt native code that holds the interpreter lock; this can.
         faulthandler.dump_traceback_later(deadline_s, exit=True)
-        try:
-            answer = {"ok": True, **getattr(worker, verb)(**order)}
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-            answer = {
-                "ok": False,
-                "status": shortage.status(error, worker.device),
-                "reason": reason,
-                # Where the checkout lies is nobody's business.
-                "stack": traceback.format_exc().replace(f"{discovery.HERE.parent}/", ""),
-            }
+        told = answer(worker, verb, order)
         faulthandler.cancel_dump_traceback_later()
-        answers.write(json.dumps(answer) + "\n")
+        answers.write(json.dumps(told) + "\n")
         answers.flush()
+
+
+def answer(worker: Servant, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What a worker says to a command: ``ok``, and its answer or what went wrong."""
+    try:
+        return {"ok": True, **getattr(worker, verb)(**arguments)}
+    except Exception as error:
+        return {
+            "ok": False,
+            "status": shortage.status(error, worker.device),
+            "reason": f"{type(error).__name__}: {error}".strip().splitlines()[0],
+            # Where the checkout lies is nobody's business.
+            "stack": traceback.format_exc().replace(f"{discovery.HERE.parent}/", ""),
+        }
 
 
 def die_with_parent() -> None:

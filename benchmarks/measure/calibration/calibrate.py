@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from benchmarks.measure.calibration import ceilings, floor, tuning
+from benchmarks.measure.calibration import tuning
 from benchmarks.measure.session import Session
 from benchmarks.results.codec import to_json
 from benchmarks.results.machine import Ceiling, Floor
@@ -23,9 +23,9 @@ def calibrate(session: Session) -> None:
     if known.tuned is None:
         _settled(session, "tuned", tuning.settle(session))
     if known.floor is None:
-        _settled(session, "floor", floor.settle(session))
+        _settled(session, "floor", session.means.floor(session))
     if known.ceiling is None:
-        _settled(session, "ceiling", ceilings.settle(session.plan, session.out, session.threads))
+        _settled(session, "ceiling", session.means.ceiling(session))
 
 
 def _settled(session: Session, of: str, value: Floor | Ceiling | Iterable[Tuned]) -> None:

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import environment, names
+from benchmarks.measure.session import Session
 from benchmarks.request import options
-from benchmarks.request.plan import Plan
 from benchmarks.request.selection import Selection
 from benchmarks.results import files, journal
 from benchmarks.results.codec import RecordError, decode, encode
 from benchmarks.results.machine import Ceiling
 from benchmarks.results.records import Stack
 from benchmarks.worker import briefing
-from benchmarks.worker.process import WorkerError, WorkerProcess
+from benchmarks.worker.process import WorkerError
 
 SIZES = {"cpu": 1024, "cuda": 8192}
 """Rows of the matrices: long beside the clock's step, short beside a person's patience."""
@@ -24,26 +24,26 @@ STORE = "ceilings"
 MIXED = {"bfloat16", "float16"}
 
 
-def settle(made: Plan, out: Path, threads: int) -> Ceiling:
+def settle(session: Session) -> Ceiling:
     """The ceiling of this machine, device and precision; measured where it is not stored.
 
     It is the largest over the frameworks of the run, and kept for them and their versions. A
-    framework that fails has no say. Whoever asks holds the device.
+    framework that fails has no say.
     """
-    chosen = made.selection
+    made, chosen = session.plan, session.plan.selection
     able: dict[str, Stack] = {}
     for group in made.groups:
         for stack in group.stacks:
             if not stack.label and not made.lacking(group.model, stack):
                 able.setdefault(stack.framework, stack)
     name = environment.key(able, chosen.device, chosen.precision, chosen.policy)
-    path = out / STORE / f"{name}.json"
+    path = session.out / STORE / f"{name}.json"
     if stored := _read(path):
         return stored
-    found, reasons = _ask(list(able.values()), chosen, threads)
+    found, reasons = _ask(session, list(able.values()), chosen)
     if found and chosen.precision in MIXED:
         # Some of the work stays in float32, which may be the faster one.
-        found += _ask(list(able.values()), replace(chosen, precision="float32"), threads)[0]
+        found += _ask(session, list(able.values()), replace(chosen, precision="float32"))[0]
     if not found:
         return Ceiling(reason="; ".join(reasons) or "no framework could measure it")
     told = Ceiling(
@@ -56,19 +56,19 @@ def settle(made: Plan, out: Path, threads: int) -> Ceiling:
 
 
 def _ask(
-    stacks: Sequence[Stack], chosen: Selection, threads: int
+    session: Session, stacks: Sequence[Stack], chosen: Selection
 ) -> tuple[list[Mapping[str, Any]], list[str]]:
     """What each framework reached, and why one did not answer."""
     found, reasons = list[Mapping[str, Any]](), list[str]()
     for stack in stacks:
-        worker = WorkerProcess(stack, passed=chosen.env)
+        worker = session.means.start(stack, passed=chosen.env)
         try:
             found.append(
                 worker.ask(
                     "ceiling",
                     deadline_s=chosen.timeout_s,
                     framework=stack.framework,
-                    settings=briefing.settings(stack, chosen, threads),
+                    settings=briefing.settings(stack, chosen, session.threads),
                     size=SIZES[chosen.device],
                 )
             )

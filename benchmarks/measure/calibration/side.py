@@ -5,20 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.measure import engine
+from benchmarks.measure.means import Means
 from benchmarks.measure.session import Listener, Prepared, Session, check, opened, prepare, reopen
 from benchmarks.request import plan
 from benchmarks.request.selection import Selection, SelectionError
 from benchmarks.results.records import Exit, Run
 
 
-def measured(chosen: Selection, out: Path, listener: Listener) -> Run:
+def measured(chosen: Selection, out: Path, listener: Listener, means: Means) -> Run:
     """Carry out a run by itself, without calibrating first.
 
     Raises:
         KeyboardInterrupt: it was interrupted.
         Locked: another run is using the device.
     """
-    return _carry_out(prepare(check(plan.make(chosen)), out), listener, held=False)
+    return _carry_out(prepare(check(plan.make(chosen)), out), listener, means, held=False)
 
 
 def needed(session: Session, of: str, chosen: Selection, folder: str, why: str) -> Run:
@@ -38,7 +39,7 @@ def needed(session: Session, of: str, chosen: Selection, folder: str, why: str) 
     prepared = _begun(out, begun, chosen) if begun else None
     prepared = prepared or prepare(check(plan.make(chosen)), out)
     session.record("calibrating", of=of, run=prepared.folder.name, why=why)
-    return _carry_out(prepared, session.listener.beside(), held=True)
+    return _carry_out(prepared, session.listener.beside(), session.means, held=True)
 
 
 def _begun(out: Path, run_id: str, chosen: Selection) -> Prepared | None:
@@ -49,8 +50,8 @@ def _begun(out: Path, run_id: str, chosen: Selection) -> Prepared | None:
         return None
 
 
-def _carry_out(prepared: Prepared, listener: Listener, *, held: bool) -> Run:
-    with opened(prepared, listener, held=held) as session:
+def _carry_out(prepared: Prepared, listener: Listener, means: Means, *, held: bool) -> Run:
+    with opened(prepared, listener, means, held=held) as session:
         try:
             session.begin()
             engine.measure(session)

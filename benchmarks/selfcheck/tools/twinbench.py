@@ -11,6 +11,7 @@ from rich.console import Console
 
 from benchmarks.measure.calibration import detection, floor, side
 from benchmarks.measure.progress import Telling
+from benchmarks.measure.run import MEANS
 from benchmarks.request import plan
 from benchmarks.request.selection import Selection, Variant
 from benchmarks.results import statistics
@@ -74,7 +75,7 @@ def alone(folder: Path) -> list[Outcome]:
 
 
 def _run(chosen: Selection, folder: Path) -> Run:
-    return side.measured(chosen, folder, Telling(Console(file=io.StringIO())))
+    return side.measured(chosen, folder, Telling(Console(file=io.StringIO())), MEANS)
 
 
 def pairs(run: Run) -> tuple[list[Outcome], list[Outcome]]:

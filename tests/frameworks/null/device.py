@@ -19,6 +19,8 @@ from benchmarks.tasks.task import Batch, Task
 
 CONTROL = "TWINBENCH_NULL"
 DELAY_S = 0.002
+sleep = time.sleep
+"""What a delay is made of; tests of a fake machine put another in its place."""
 FOREVER_S = 3600
 
 
@@ -86,11 +88,20 @@ class Device:
         return None
 
     def ceiling_work(self, size: int, copied: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
-        """A product of NumPy's, and a copy."""
+        """A product of NumPy's and a copy, each with a delay."""
         a = np.ones((size, size), dtype=np.float32)
         out, source = np.empty_like(a), np.ones(copied, dtype=np.float32)
         target = np.empty_like(source)
-        return lambda: np.matmul(a, a, out=out), lambda: np.copyto(target, source)
+
+        def product() -> None:
+            np.matmul(a, a, out=out)
+            sleep(self.delay_s)
+
+        def copy() -> None:
+            np.copyto(target, source)
+            sleep(self.delay_s)
+
+        return product, copy
 
     def settings(self) -> dict[str, Any]:
         """What was asked."""
@@ -100,7 +111,7 @@ class Device:
         """Wait, or fail where that is asked of this method."""
         self.strike(method)
         self.worked += 1
-        time.sleep(delays * self.delay_s)
+        sleep(delays * self.delay_s)
 
     def strike(self, method: str) -> None:
         """Fail where that is asked of this method."""
