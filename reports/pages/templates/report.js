@@ -103,6 +103,7 @@
       save();
     });
   }
+  if (!filter) return; // a page without a table of cases is sorted, and that is all
   filter.addEventListener("input", () => {
     state.q = filter.value;
     apply();
