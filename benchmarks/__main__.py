@@ -113,7 +113,7 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
             continue
         proofs[model] = found
         for line in wording.proof_lines(model, found):
-            console.print(line, soft_wrap=True)
+            console.print(wording.plain(line), soft_wrap=True)
         for stack, error in failures.items():
             told = wording.plain(f"  {stack}: {error.status}: {error.reason}")
             console.print(told, soft_wrap=True)
@@ -142,7 +142,7 @@ def pair(asked: argparse.Namespace, console: Console) -> int:
     kept = pairs.place(asked, one) / CANONICAL if asked.save or not asked.prove_only else None
     proof = prove(one, kept)
     for line in pairs.told(proof):
-        console.print(line, soft_wrap=True)
+        console.print(wording.plain(line), soft_wrap=True)
     code: int = pairs.code(proof)
     run_id: str | None = None
     if asked.save or not asked.prove_only:

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.frameworks.description import Description
-from benchmarks.frameworks.encoding import description
 from benchmarks.machine.environment import framework_status
 from benchmarks.proof.costs import layers
 from benchmarks.request import discovery
+from benchmarks.results.codec import from_json
 from benchmarks.results.records import LayerWork
 
 ROOT = Path(__file__).parent.parent
@@ -38,7 +38,7 @@ def _told() -> dict[str, Description]:
     )
     assert done.returncode == 0, done.stderr[-4000:]
     found = json.loads(done.stdout.splitlines()[-1])
-    return {name: description(told) for name, told in found.items()}
+    return {name: from_json(Description, told) for name, told in found.items()}
 
 
 def told(model: str, effort: str = "standard") -> Description:

@@ -44,7 +44,7 @@ REPORTS_MAY_IMPORT = (
     "benchmarks.frameworks.about",
     "profilers.roofline",
 )
-MAX_SOURCE_LINES = 36_030
+MAX_SOURCE_LINES = 36_400
 """Lines of all sources together: what is added must be worth what it costs to read."""
 PRINTING = {
     "benchmarks/why/_command.py": 1,  # the one document of --json

@@ -14,10 +14,10 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.frameworks.description import Description, Drop, Node, Output, Step, Weight
-from benchmarks.frameworks.encoding import assignment, description, plain
+from benchmarks.frameworks.encoding import assignment, plain
 from benchmarks.proof import compare, comparison, costs, group, outcome, precision, prove
 from benchmarks.proof.match import Match, Prints, ambiguous, match
-from benchmarks.proof.sides import Sides, UsageError
+from benchmarks.proof.sides import Sides, UsageError, described
 from benchmarks.request import plan
 from benchmarks.request.selection import Selection
 from benchmarks.results.codec import from_json, to_json
@@ -571,7 +571,7 @@ def test_a_description_and_an_assignment_survive_the_pipe() -> None:
         outputs={"output": Output(shape=(2, 2, 3), first=True)},
         random=("torch.rand",),
     )
-    assert description(to_json(told)) == told
+    assert described("torch", {"description": to_json(told)}) == told
     assigned = match(told, told).torch
     assert assignment(plain(assigned)) == assigned
 
@@ -716,3 +716,17 @@ def test_nothing_moved_is_an_update_too(tmp_path: Path) -> None:
 
 def test_a_reference_without_quantities_checks_nothing(tmp_path: Path) -> None:
     assert _timed(tmp_path, {}, {}) == {}
+
+
+@pytest.mark.parametrize("written", [b"PK", None])
+def test_what_a_stack_did_not_write_is_refused(tmp_path: Path, written: bytes | None) -> None:
+    _timed(tmp_path, _updates(0.1), _updates(0.1))
+    paths = {name: tmp_path / f"{name}.npz" for name in ("reference", "written")}
+    if written is None:
+        paths["written"].unlink()
+    else:
+        paths["written"].write_bytes(written)
+    (found,) = precision.timed_checks(
+        LAYERS, TASK, "torch-eager", precision="float32", batch=4, **paths
+    )
+    assert (found.quantity, found.error, found.ok) == ("update", math.inf, False)

@@ -66,7 +66,7 @@ class Computed:
     made: Match
     leading: Leading
     traces: Traces
-    notes: list[dict[str, Any]]
+    notes: list[Finding]
     compared: compare.Compared
     causes: list[Cause]
 
@@ -163,7 +163,7 @@ class Comparison:
         for name, error in compared.errors.items():
             errors[name] = max(error, errors.get(name, 0.0))
         findings = {f.name: f for f in (before.findings if before else ())}
-        findings |= {f["name"]: Finding(**f) for f in found.notes}
+        findings |= {f.name: f for f in found.notes}
         findings |= {f.name: f for f in self._restated(made, found.traces[self.leader])}
         if not causes and not compared.equal:
             causes.append(Cause(where=_where(compared), cause=reason or ""))
@@ -212,7 +212,7 @@ class Comparison:
 
     def _traced(
         self, made: Match, leading: Leading | None
-    ) -> tuple[Leading, Traces, list[dict[str, Any]]]:
+    ) -> tuple[Leading, Traces, list[Finding]]:
         """What both sides compute; the leader's is not computed twice for the same keys."""
         each = self.each(made)
         if leading is not None and leading.serves(made):
@@ -257,11 +257,11 @@ class Comparison:
         if known:
             yield from found
             return
-        if not found and compared.errors["output"] > compare.TOLERANCE:
+        if not found and compared.errors.get("output", 0.0) > compare.TOLERANCE:
             masks = {n: a for n, a in batch.inputs.items() if a.dtype == bool}
             found = list(layers.masked(made, pair, masks, values))
             found = found or list(first.first_difference(made, self.both, pair, values))
-        if not found and compared.errors["loss"] > compare.TOLERANCE:
+        if not found and compared.errors.get("loss", 0.0) > compare.TOLERANCE:
             outputs = {
                 k.partition("/")[2]: v for k, v in pair[0].items() if k.startswith("output/")
             }

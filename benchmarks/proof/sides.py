@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from benchmarks import frameworks
 from benchmarks.frameworks import encoding
@@ -17,11 +16,15 @@ from benchmarks.frameworks.description import (
     Description,
 )
 from benchmarks.machine import scratch
-from benchmarks.results.records import Stack
-from benchmarks.worker.process import Start, WorkerProcess
+from benchmarks.results.codec import from_json
+from benchmarks.results.records import Failure, Finding, Stack
+from benchmarks.tasks import stored
+from benchmarks.worker.process import Start, WorkerError, WorkerProcess
 
 WORKER = "benchmarks.proof.worker"
 AT_ONCE = 2
+MOST_VALUES = 1 << 40
+"""Numbers that a twin may say to have."""
 SHARING = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Threads of OpenMP that wait leave their core, which the other side computes on at that time."""
 Traces = dict[str, dict[str, Any]]
@@ -94,11 +97,11 @@ class Sides:
         answers = self.ask(
             "open", {name: {"framework": self.frameworks[name], **told} for name in self.names}
         )
-        return {name: encoding.description(answers[name]["description"]) for name in self.names}
+        return {name: described(name, answers[name]) for name in self.names}
 
     def arrays(
         self, verb: str, each: Mapping[str, tuple[tuple[Assigned, ...], Any]], **more: Any
-    ) -> tuple[Traces, list[dict[str, Any]]]:
+    ) -> tuple[Traces, list[Finding]]:
         """What each side wrote when asked with its assignment and the keys, and the findings."""
         paths = {side: self.folder / f"{verb}-{side}.npz" for side in each}
         answers = self.ask(
@@ -113,16 +116,48 @@ class Sides:
                 for side, (assigned, keys) in each.items()
             },
         )
-        found = {}
+        found, notes = Traces(), list[Finding]()
         for side, path in paths.items():
-            with np.load(path) as stored:
-                found[side] = {key: stored[key] for key in stored.files}
-        return found, [f for answer in answers.values() for f in answer["findings"]]
+            with _as_told(side):
+                found[side] = stored.read(path)
+                notes += from_json(list[Finding], answers[side]["findings"])
+        return found, notes
 
     def end(self) -> None:
         """Let all go."""
         for worker in self.workers.values():
             worker.kill()
+
+
+def described(side: str, answer: Mapping[str, Any]) -> Description:
+    """What a side told of its twin.
+
+    Raises:
+        WorkerError: it is no description: the code of a model can change what is told of it.
+    """
+    with _as_told(side):
+        found = from_json(Description, answer["description"])
+        shapes = [w.shape for node in found.nodes for w in node.weights.values()]
+        if any(length < 0 for shape in shapes for length in shape):
+            raise ValueError("a length below 0")
+        if sum(map(math.prod, shapes)) > MOST_VALUES:
+            raise ValueError("more weights than any machine holds")
+        return found
+
+
+@contextmanager
+def _as_told(side: str) -> Iterator[None]:
+    """Within it what a side told or wrote is read.
+
+    Raises:
+        WorkerError: it is not what it should be.
+    """
+    try:
+        yield
+    except (LookupError, ValueError) as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        told = f"what the {side} side told cannot be read: {what}"
+        raise WorkerError("error", told, Failure()) from error
 
 
 @contextmanager

@@ -75,6 +75,14 @@ def read(name: str, models_dir: Path, passed: Sequence[str] = ()) -> Any:
     return _told(text, code)
 
 
+def signal_name(number: int) -> str:
+    """``SIGSEGV``; of a real-time signal, which has no name, its number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 def _answer(reading: int, until: float) -> bytes | None:
     """What was written until the other end was closed; ``None`` when time is up."""
     text = b""
@@ -92,7 +100,7 @@ def _told(text: bytes | None, code: int | None) -> Any:
     if text is None or code is None:
         raise ReadingError("timeout", f"its import took longer than {PATIENCE_S:g} s")
     if code < 0:
-        raise ReadingError("crash", f"its import died of {signal.Signals(-code).name}")
+        raise ReadingError("crash", f"its import died of {signal_name(-code)}")
     try:
         found = json.loads(text)
         if found.get("task") is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,32 +18,58 @@ KERAS = ".weights.h5"
 """Keras reads its own format itself, through h5py."""
 UNPACKED, SHRINKING = 64 << 20, 4
 """What an archive may unpack to: so many bytes, and so many times its size."""
+LONGEST = 300
+"""Characters of what is said of a file."""
 CANONICAL = "weights.npz"
 """A model's own weights, in its folder, by canonical key."""
 
 
 def read(path: Path) -> Arrays:
-    """The arrays of a safetensors or npz file, by name.
+    """The arrays of a safetensors or npz file, by name; each holds real numbers.
 
     Raises:
         TaskError: it cannot be read; one line says why.
     """
     try:
-        if path.suffix == ".npz":
-            _refuse_bomb(path)
-            with np.load(path, allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored.files}
-        if path.suffix == ".safetensors":
-            from safetensors.numpy import load_file
-
-            return dict(load_file(path))
+        held = _arrays(path)
     except ModuleNotFoundError:
         raise TaskError(f"{path.name}: reading it needs the package safetensors") from None
-    except (OSError, ValueError, KeyError, struct.error, EOFError) as error:
-        raise TaskError(f"{path.name} cannot be read: {type(error).__name__}: {error}") from None
-    except Exception as error:  # safetensors has an error class of its own
-        raise TaskError(f"{path.name} cannot be read: {error}") from None
-    raise TaskError(f"{path.name} is no file of weights: {FORMATS}")
+    except Exception as error:  # the formats have error classes of their own, and raise any other
+        raise TaskError(
+            _line(f"{path.name} cannot be read: {type(error).__name__}: {error}")
+        ) from None
+    if held is None:
+        raise TaskError(f"{path.name} is no file of weights: {FORMATS}")
+    for name, one in held.items():
+        if not _real(one):
+            raise TaskError(_line(f"{path.name} cannot be read: {name} holds no numbers"))
+    return held
+
+
+def _arrays(path: Path) -> Arrays | None:
+    """What a file holds; ``None`` where its name is that of no format."""
+    if path.suffix == ".npz":
+        _refuse_bomb(path)
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    if path.suffix == ".safetensors":
+        from safetensors.numpy import load_file
+
+        return dict(load_file(path))
+    return None
+
+
+def _real(held: object) -> bool:
+    """Whether it is an array of real numbers, those of other packages (bfloat16) included."""
+    if not isinstance(held, np.ndarray):
+        return False
+    kind = held.dtype
+    return kind.kind in "biuf" or (kind.names is None and "float" in kind.name)
+
+
+def _line(text: str) -> str:
+    """The text in one line: names and errors of a file may have several."""
+    return " ".join(text.split())[:LONGEST]
 
 
 def _refuse_bomb(path: Path) -> None:
@@ -70,11 +95,11 @@ def check(path: Path, held: Arrays, shapes: Mapping[str, tuple[int, ...]], side:
         lacking = f"it lacks {missing[0]}" if missing else ""
         more = f"the model has no {spare[0]}" if spare else ""
         why = " and ".join(filter(None, (lacking, more)))
-        raise TaskError(f"{path.name} does not fit the {side} side: {why}")
+        raise TaskError(_line(f"{path.name} does not fit the {side} side: {why}"))
     for name, shape in shapes.items():
         if tuple(held[name].shape) != tuple(shape):
+            there, here = ("x".join(map(str, one)) for one in (held[name].shape, shape))
             raise TaskError(
-                f"{path.name} does not fit the {side} side: {name} is"
-                f" {'x'.join(map(str, held[name].shape))} in the file and"
-                f" {'x'.join(map(str, shape))} in the model"
+                f"{path.name} does not fit the {side} side: {name} is {there} in the file and"
+                f" {here} in the model"
             )

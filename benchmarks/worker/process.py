@@ -12,12 +12,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks import frameworks
 from benchmarks.machine import scratch, variables
 from benchmarks.machine.environment import ROOT
+from benchmarks.request.reading import signal_name
+from benchmarks.results.codec import from_json
 from benchmarks.results.records import Failure, Stack, Status
 from profilers import host
 
@@ -27,6 +30,8 @@ GRACE_S = 5.0
 LOG_BYTES = 1 << 16
 """What is kept of what a worker writes: the end of it."""
 READ_BYTES = 1 << 16
+ANSWER_BYTES = 256 << 20
+"""What an answer may take at most: a recording of many steps takes a tenth of it."""
 TAIL_CHARACTERS = 4000
 
 
@@ -115,7 +120,9 @@ class WorkerProcess:
             os.close(reading)
             os.close(writing)
         self._log = Log(self._process)
-        self._give, self._take, self._buffer = give, take, b""
+        os.set_blocking(give, False)  # a worker that does not read must not hold us up
+        self._give, self._take, self._buffer = give, take, bytearray()
+        self._asked = 0
         self._ending = threading.RLock()  # an interrupt ends it while another thread may, too
 
     def _spawn(
@@ -146,10 +153,12 @@ class WorkerProcess:
         Raises:
             WorkerError: it reported an error, died, or did not answer within the deadline.
         """
-        order = {"do": verb, "deadline_s": deadline_s, **arguments}
+        self._asked += 1
+        order = {"do": verb, "number": self._asked, "deadline_s": deadline_s, **arguments}
+        until = time.monotonic() + deadline_s + GRACE_S
         try:
-            os.write(self._give, (json.dumps(order) + "\n").encode())
-            line = self._line(time.monotonic() + deadline_s + GRACE_S)
+            taken = self._hand_over((json.dumps(order) + "\n").encode(), until)
+            line = self._line(until) if taken else None
         except OSError:  # the pipe is closed: the worker is gone
             line = b""
         if line is None:
@@ -157,7 +166,12 @@ class WorkerProcess:
             raise self._failed("timeout", f"no answer to {verb!r} within {deadline_s:g} s")
         if not line:
             raise self._died(verb, deadline_s)
-        answer: dict[str, Any] = json.loads(line)
+        try:
+            answer = parsed(line, self._asked)
+        except ValueError as error:
+            self.kill()
+            told = f"what came as the answer to {verb!r} is none: {error}"
+            raise self._failed("error", told) from None
         if not answer.pop("ok"):
             failure = Failure(stack=self._withheld(answer["stack"]), stderr=self._tail())
             raise WorkerError(answer["status"], self._withheld(answer["reason"]), failure)
@@ -188,30 +202,47 @@ class WorkerProcess:
                 os.close(self._take)
                 self._give = self._take = -1
 
+    def _hand_over(self, data: bytes, until: float) -> bool:
+        """Write to the pipe; not all of it where the worker does not read before time is up."""
+        while data:
+            left = until - time.monotonic()
+            if left <= 0 or not select.select([], [self._give], [], left)[1]:
+                return False
+            data = data[os.write(self._give, data) :]
+        return True
+
     def _line(self, until: float) -> bytes | None:
-        """The next line; empty at the end of the pipe, ``None`` when time is up."""
-        while b"\n" not in self._buffer:
+        """The next line; empty at the end of the pipe, ``None`` when time is up.
+
+        In the place of one that does not end within ``ANSWER_BYTES``: words that are no answer.
+        """
+        while b"\n" not in self._buffer[-READ_BYTES:]:
+            if len(self._buffer) > ANSWER_BYTES:
+                return b"(too long)"
             left = until - time.monotonic()
             if left <= 0 or not select.select([self._take], [], [], left)[0]:
                 return None
-            received = os.read(self._take, 1 << 16)
+            received = os.read(self._take, READ_BYTES)
             if not received:
                 return b""
             self._buffer += received
         line, _, self._buffer = self._buffer.partition(b"\n")
-        return line
+        return bytes(line)
 
     def _died(self, verb: str, deadline_s: float) -> WorkerError:
-        code = self._process.wait()
+        ended = self._ends()
         self.kill()
-        tail = self._tail()
+        code, tail = self._process.returncode, self._tail()
+        if not ended:
+            told = f"the worker closed the pipe for its answer to {verb!r}, and went on"
+            return self._failed("error", told)
         if "Timeout (" in tail and code == 1:  # what faulthandler writes before it exits
             return self._failed("timeout", f"{verb!r} took longer than {deadline_s:g} s")
         if code >= 0:
             return self._failed(
                 "error", f"the worker left without an answer to {verb!r} (exit {code})"
             )
-        name = signal.Signals(-code).name
+        name = signal_name(-code)
         kills = host.oom_kills().value
         if name == "SIGKILL" and kills is not None and kills > (self._kills_before or 0):
             return self._failed(
@@ -219,11 +250,23 @@ class WorkerProcess:
             )
         return self._failed("crash", f"the worker died of {name} during {verb!r}")
 
+    def _ends(self) -> bool:
+        """Whether it ends within ``GRACE_S``; its exit code is not taken."""
+        until, how = time.monotonic() + GRACE_S, os.WEXITED | os.WNOWAIT | os.WNOHANG
+        try:
+            while os.waitid(os.P_PID, self.pid, how) is None:
+                if time.monotonic() > until:
+                    return False
+                time.sleep(0.01)
+        except ChildProcessError:  # another thread has taken it
+            pass
+        return True
+
     def _failed(self, status: Status, reason: str) -> WorkerError:
         code = self._process.returncode
         tail = self._tail()
         failure = Failure(
-            signal=signal.Signals(-code).name if code is not None and code < 0 else None,
+            signal=signal_name(-code) if code is not None and code < 0 else None,
             exit_code=code,
             stack=tail if "most recent call first" in tail else "",
             stderr=tail,
@@ -243,6 +286,33 @@ class WorkerProcess:
             if value := os.environ.get(name):
                 text = text.replace(value, f"${name}")
         return text
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """What an answer holds beside ``ok`` where something failed."""
+
+    status: Status
+    reason: str
+    stack: str
+
+
+def parsed(line: bytes, number: int | None = None) -> dict[str, Any]:
+    """The answer to the question of a number: ``ok``, and what belongs to it.
+
+    Raises:
+        ValueError: it is none. What runs in a worker may write where its answers are written.
+    """
+    try:
+        answer = json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(answer, dict) or answer.pop("to", None) != number:
+        raise ValueError("it does not say what it answers")
+    if answer.get("ok") is not True:
+        from_json(_Refused, answer)
+        answer["ok"] = False
+    return answer
 
 
 Start = Callable[..., WorkerProcess]

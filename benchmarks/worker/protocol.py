@@ -31,16 +31,20 @@ class Servant(Protocol):
 
 def serve(worker: Servant, commands: IO[str], answers: IO[str]) -> None:
     """Obey until told to quit or the parent is gone."""
+    own = os.getpid()
     for line in commands:
         order = json.loads(line)
         verb, deadline_s = order.pop("do"), order.pop("deadline_s")
+        asked = {"to": order.pop("number")} if "number" in order else {}
         if verb == "quit":
             return
         # A thread could not interrupt native code that holds the interpreter lock; this can.
         faulthandler.dump_traceback_later(deadline_s, exit=True)
         told = answer(worker, verb, order)
         faulthandler.cancel_dump_traceback_later()
-        answers.write(json.dumps(told) + "\n")
+        if os.getpid() != own:  # a fork that the code of a model made, and that came back here
+            os._exit(1)
+        answers.write(json.dumps({**told, **asked}) + "\n")
         answers.flush()
 
 
