@@ -16,6 +16,8 @@ Stack = tuple[str, ...]
 Stacks = Mapping[Stack, int]
 
 SPEEDSCOPE = "https://www.speedscope.app/file-format-schema.json"
+DIGITS = 18
+"""Of a count at most: no profiler sees more samples."""
 UNKNOWN = "(no symbol)"
 """Native code of which only an address is known; addresses differ from run to run."""
 
@@ -64,7 +66,7 @@ def readable(text: str) -> tuple[dict[Stack, int], dict[int, int]]:
         if not line.strip():
             continue
         frames, _, count = line.rpartition(" ")
-        counted = count.isascii() and count.isdecimal()
+        counted = count.isascii() and count.isdecimal() and len(count) <= DIGITS
         if frames.strip() and counted:
             found[tuple(frames.split(";"))] += int(count)
         else:

@@ -317,7 +317,7 @@ def _of_a_run(folder: Path) -> Iterator[None]:
         raise journal.JournalError(f"{folder / JOURNAL}: {error}") from error
     except usage_errors():
         raise
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         what = f"{type(error).__name__}: {error}".splitlines()[0]
         raise journal.JournalError(
             f"{folder / JOURNAL}: not the journal of a run ({what})"

@@ -135,11 +135,13 @@ def _told(error: Exception) -> str:
 
 def _from_1(run: dict[str, Any]) -> dict[str, Any]:
     """A run of schema 1, whose results held the fields of their matchup among their own."""
-    names = {field.name for field in fields(Matchup)}
+    names, results = {field.name for field in fields(Matchup)}, run.get("matchups")
+    if not isinstance(results, list):
+        return run | {"schema": SCHEMA}
     matchups = [
         result | {"matchup": {k: v for k, v in result.items() if k in names}}
         if isinstance(result, dict)
         else result
-        for result in run.get("matchups", ())
+        for result in results
     ]
     return run | {"matchups": matchups, "schema": SCHEMA}

@@ -25,6 +25,10 @@ from benchmarks.tasks.task import (
     check,
 )
 
+UNREADABLE = (
+    *(TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError),
+)
+"""What data that tell no task may end in."""
 KINDS: Mapping[str, Any] = {
     kind.__name__: kind
     for kind in (
@@ -63,8 +67,8 @@ def task(data: Any) -> Task:
         if isinstance(made, Task) and all(isinstance(o.optimizer, Optimizer) for o in made.steps):
             check(made)
             return made
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
-        raise ValueError(f"not a task: {error}") from error
+    except UNREADABLE as error:
+        raise ValueError(f"not a task: {' '.join(str(error).split())}") from error
     raise ValueError(f"not a task: {type(made).__name__}")
 
 

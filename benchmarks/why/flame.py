@@ -17,6 +17,7 @@ from benchmarks import frameworks
 from benchmarks.machine.environment import ROOT
 from benchmarks.request.selection import SelectionError
 from benchmarks.results import files, journal
+from benchmarks.results.codec import RecordError, decode
 from benchmarks.results.records import Exit, Stack
 from benchmarks.why._command import emit
 from benchmarks.why._files import folder_of
@@ -46,6 +47,13 @@ class Pace:
     iterations: int
     median_s: float
     mean_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is read of a stored profile's record."""
+
+    alone: Pace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,9 +160,10 @@ def _earlier(path: Path) -> Profile:
     except (OSError, UnicodeDecodeError, folded.FoldedError) as error:
         raise SelectionError(f"--against {path}: {error}") from error
     try:
-        kept = files.parse(files.read(path.with_name(f"{path.stem}.json")))
-        alone = Pace(**kept["alone"])
-    except (OSError, ValueError, LookupError, TypeError):
+        alone = decode(_Kept, files.read(path.with_name(f"{path.stem}.json"))).alone
+    except (OSError, RecordError):
+        alone = None
+    if alone and not alone.mean_s > 0:  # which no iteration takes
         alone = None
     return Profile(name=f"{path.stem} before", matchup="", mode="", stacks=stacks, alone=alone)
 

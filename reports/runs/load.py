@@ -17,6 +17,7 @@ from benchmarks.results.records import Case, MatchupResult, Run
 
 Part = TypeVar("Part")
 NAMES = ("run.json", "run.json.gz")
+SMALLEST, LARGEST = 1e-12, 1e12
 
 
 class LoadError(ValueError):
@@ -55,8 +56,16 @@ def load(kind: type[Part], file: Path) -> Part:
 
 
 def times(samples_s: Iterable[float]) -> tuple[float, ...]:
-    """The samples without those that are no times (infinite, zero or negative)."""
-    return tuple(s for s in samples_s if math.isfinite(s) and s > 0)
+    """The samples without those that are no times."""
+    return tuple(filter(possible, samples_s))
+
+
+def possible(value: float) -> bool:
+    """Whether a time in seconds, or a ratio of times, can be: not beyond 1e-12 or 1e12.
+
+    No clock is finer, nobody waits longer, and what lies between can be divided and squared.
+    """
+    return SMALLEST <= value <= LARGEST
 
 
 def latest(out: Path) -> Path:

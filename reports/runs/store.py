@@ -23,7 +23,7 @@ from benchmarks.results.codec import RecordError, compact, decode
 from benchmarks.results.statistics import estimate
 from benchmarks.results.wording import NO_REASON
 from reports.runs.files import append, write
-from reports.runs.load import NAMES, LoadError, NoRunError, load, times
+from reports.runs.load import NAMES, LoadError, NoRunError, load, possible, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -218,7 +218,7 @@ def point(entry: Entry, key: str) -> Point | None:
         if key in entry.ratios:
             return _ratio_point(entry.ratios[key])
         return _case_point(entry.cases[key]) if key in entry.cases else None
-    except ValueError as error:  # times too far apart for a number
+    except (ValueError, ArithmeticError) as error:  # times too far apart for a number
         return Point(None, reason=str(error))
 
 
@@ -249,7 +249,7 @@ def versions(run: Run | _Run) -> dict[str, str]:
 
 
 def _case_point(case: CaseLine) -> Point:
-    if case.status != "ok" or not case.median_s:
+    if case.status != "ok" or case.median_s is None or not possible(case.median_s):
         return Point(None, reason=f"{case.status}: {case.reason or 'no valid time'}")
     ci95 = estimate([math.log(s) for s in case.launches_s]).ci95
     if case.canary_s is None:
@@ -259,9 +259,10 @@ def _case_point(case: CaseLine) -> Point:
 
 
 def _ratio_point(verdict: RatioLine) -> Point:
-    if verdict.verdict == "not comparable" or verdict.ratio is None or verdict.ratio <= 0:
+    if verdict.verdict == "not comparable" or verdict.ratio is None or not possible(verdict.ratio):
         return Point(None, reason=verdict.reason or NO_REASON)
-    return Point(verdict.ratio, verdict.ci95)
+    ends = verdict.ci95 and all(map(possible, verdict.ci95))
+    return Point(verdict.ratio, verdict.ci95 if ends else None)
 
 
 def _entry(folder: str, run: _Run) -> Entry:
@@ -289,7 +290,7 @@ def _case(case: _Case) -> CaseLine:
     """Samples that are no times are left out, as everywhere."""
     timed = [(s, launch) for launch in case.launches if (s := times(launch.samples_s))]
     canaries = [one.interference.canary_s if one.interference else None for _, one in timed]
-    known = tuple(c for c in canaries if c and c > 0)
+    known = times(c for c in canaries if c is not None)
     return CaseLine(
         status=case.status,
         reason=case.reason,

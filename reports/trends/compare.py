@@ -18,7 +18,7 @@ from benchmarks.results.codec import to_json
 from benchmarks.results.statistics import MIN_MARGIN, launch_log_ratio
 from benchmarks.results.statistics import margin as margin_over
 from benchmarks.results.wording import NO_REASON
-from reports.runs.load import LoadError, sound
+from reports.runs.load import LoadError, sound, times
 from reports.runs.store import fingerprint, ratio_key, versions
 from reports.trends.history import version_changes
 
@@ -202,12 +202,11 @@ def case_logs(case: Case, *, normalised: bool) -> Logs:
     """
     launches = [launch for launch in case.launches if launch.samples_s]
     canaries = [one.interference.canary_s if one.interference else None for one in launches]
-    loops = canaries if normalised else [1.0] * len(launches)
-    return tuple(
-        math.log(median(launch.samples_s) / loop)
-        for launch, loop in zip(launches, loops, strict=True)
-        if loop and None not in loops
-    )
+    loops = times(c for c in canaries if c is not None) if normalised else (1.0,) * len(launches)
+    if len(loops) != len(launches):
+        return ()
+    medians = (median(launch.samples_s) for launch in launches)
+    return tuple(math.log(m / loop) for m, loop in zip(medians, loops, strict=True))
 
 
 def _time(old: Case, new: Case, *, normalised: bool) -> Shift | None:

@@ -85,4 +85,5 @@ def _read(path: Path) -> Ceiling | None:
         stored = decode(Ceiling, files.read(path))
     except (OSError, RecordError):
         return None
-    return stored if stored.flops_per_s and stored.bytes_per_s else None
+    known = (stored.flops_per_s or 0.0, stored.bytes_per_s or 0.0)
+    return stored if min(known) > 0 else None

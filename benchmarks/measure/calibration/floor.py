@@ -37,6 +37,8 @@ PREFERRED = ("train_step", "forward")
 SHARE = 0.95
 """Of the comparisons of a stack with itself that lie below the floor."""
 CONFIDENCE = 0.95
+FARTHEST = math.log(1000)
+"""What a stack's distance from itself may be in a stored comparison: more is no measurement."""
 ENOUGH = 20
 """Comparisons below which a run measures more of them first."""
 
@@ -149,7 +151,7 @@ def _pool(out: Path, chosen: Selection) -> dict[str, Shown]:
         pool = decode(dict[str, Shown], files.read(_file(out, chosen)))
     except (OSError, RecordError):
         return {}
-    sound = all(shown.logs and min(shown.logs) >= 0 for shown in pool.values())
+    sound = all(s.logs and min(s.logs) >= 0 and max(s.logs) <= FARTHEST for s in pool.values())
     return pool if sound else {}
 
 

@@ -48,7 +48,11 @@ def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
     if found != promised:
         sizes = " x ".join(map(str, shape))
         raise DataError(f"{path}: holds {found} values, its header says {sizes} = {promised}")
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    values = np.frombuffer(content, np.uint8, offset=header)
+    try:
+        return values.reshape(shape)
+    except ValueError:  # no values, and lengths beyond what an array may have
+        raise DataError(f"{path}: no array can be {' x '.join(map(str, shape))}") from None
 
 
 def read_labelled(
