@@ -23,9 +23,8 @@ from benchmarks.measure import session
 from benchmarks.request.selection import EFFORTS, Effort
 from benchmarks.results import journal
 from benchmarks.results.records import Exit
-from benchmarks.worker import disturbances
 from tests.frameworks.null.device import CONTROL
-from tests.pipeline import TINY, shorten
+from tests.pipeline import BARE, TINY, shorten
 from tests.soak.faults import Fault, drawn
 
 MEMORY, VICTIM, STRUCK = "memory", "victim", "struck"
@@ -151,7 +150,7 @@ def carry_out(folder: Path, number: int, fault: Fault | None) -> int:
 
 def _main(out: Path, run_id: str | None, words: tuple[str, ...]) -> int:
     more = ("--resume", run_id, *TINY[:2]) if run_id else words
-    return main(["run", *more, "--out", str(out)])
+    return main(["run", *more, "--out", str(out)], BARE)
 
 
 def finished(out: Path) -> bool:
@@ -167,17 +166,11 @@ def prepare(launches: int) -> None:
         cold_launches=1,
         rounds=1,
         epoch_rounds=1,
+        epochs_s=0.0,
         turn_s=0.002,
         turns_s=0.0,
         warm_s=0.002,
     )
-    session.report = lambda folder: folder
-    disturbances.causes = _none
-
-
-def _none(record: disturbances.Record, normal: disturbances.Normal) -> dict[str, float]:
-    del record, normal
-    return {}
 
 
 def job_of(text: str) -> Job:
