@@ -86,7 +86,10 @@ def visible_uuid() -> Reading[str]:
     """The UUID of the device that CUDA calls 0, or why it cannot be had."""
     try:
         with nvml.session() as api:
-            return Reading(str(api.nvmlDeviceGetUUID(_first(api))))
+            try:
+                return Reading(str(api.nvmlDeviceGetUUID(_first(api))))
+            except api.NVMLError as error:  # it is there, and does not answer any more
+                return Reading(None, str(error))
     except nvml.Unavailable as error:
         return Reading(None, str(error))
 

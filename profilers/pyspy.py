@@ -11,10 +11,10 @@ from __future__ import annotations
 import ctypes
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 from contextlib import suppress
@@ -43,7 +43,7 @@ class Watching:
     """How to look: ``rate`` per second; ``native`` frames cost a stop of every thread each time.
 
     ``cap_s`` is the wall-clock time after which it is ended whatever it does. ``command`` is
-    py-spy, found where it is installed unless given.
+    py-spy, that of this environment unless given.
     """
 
     rate: int = RATE
@@ -180,10 +180,10 @@ def _interruptible() -> None:
 
 
 def find() -> tuple[str, ...] | None:
-    """py-spy on the path, or beside the interpreter; ``None`` where it is not installed."""
-    beside = Path(sys.executable).parent / "py-spy"
-    found = str(beside) if beside.is_file() else shutil.which("py-spy")
-    return (found,) if found else None
+    """py-spy of this environment, and no other that a path may lead to; ``None`` without it."""
+    folders = (Path(sys.executable).parent, Path(sysconfig.get_path("scripts")))
+    there = (str(folder / "py-spy") for folder in folders if (folder / "py-spy").is_file())
+    return next(((found,) for found in there), None)
 
 
 def arguments(pid: int, written: Path, how: Watching) -> list[str]:

@@ -10,11 +10,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.frameworks._keras.weights import refuse_bomb
 from benchmarks.machine.environment import framework_status
 
 pytestmark = pytest.mark.slow
@@ -201,3 +203,39 @@ def test_findings_say_how_far_tensorflow_is_from_what_is_stated(told: Told) -> N
 
 def _shapes(one: dict[str, Any]) -> dict[str, Any]:
     return {name: found["shape"] for name, found in one["description"]["outputs"].items()}
+
+
+def _h5(path: Path, fill: Callable[[Any], object]) -> Path:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        fill(file.create_group("layers/dense/vars"))
+    return path
+
+
+def test_a_bomb_of_weights_is_not_loaded(tmp_path: Path) -> None:
+    many = (64 << 20,)  # of four bytes each
+    for name, fill in {
+        "packed": lambda to: to.create_dataset("0", many, "f4", compression="gzip", fillvalue=1.0),
+        "never written": lambda to: to.create_dataset("0", many, "f4", chunks=(1 << 20,)),
+    }.items():
+        path = _h5(tmp_path / f"{name}.weights.h5", fill)
+        assert path.stat().st_size < 1 << 20
+        with pytest.raises(ValueError, match="it would unpack to 256 MiB"):
+            refuse_bomb(path)
+    sound = _h5(tmp_path / "x.weights.h5", lambda to: to.create_dataset("0", data=[1.0, 2.0]))
+    refuse_bomb(sound)
+
+
+def test_weights_that_lie_in_other_files_are_not_loaded(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    other = str(tmp_path / "other")
+
+    def led(to: Any) -> None:
+        to["0"] = h5py.ExternalLink(other, "/secret")
+
+    def kept(to: Any) -> None:
+        to.create_dataset("0", (4,), "f4", external=[(other, 0, 16)])
+
+    for fill in (led, kept):
+        with pytest.raises(ValueError, match="0 lies in another file"):
+            refuse_bomb(_h5(tmp_path / "x.weights.h5", fill))

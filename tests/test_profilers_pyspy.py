@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,7 +78,7 @@ def test_samples_without_frames_are_counted_and_cost_no_profile(tmp_path: Path) 
 
 def test_an_absent_py_spy_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
     with Recorder(1) as recorder:
         assert not recorder.started
     assert recorder.recording == pyspy.Recording(stacks=None, reason="py-spy is not installed")
@@ -161,3 +162,20 @@ def test_a_running_process_is_seen_at_work() -> None:
 
 def test_any_process_of_the_user_may_be_let_in() -> None:
     pyspy.allow(os.getpid())  # without the kernel module that restricts it, nothing happens
+
+
+def test_py_spy_is_that_of_this_environment_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere" / "py-spy"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text("#!/bin/sh\n")
+    elsewhere.chmod(0o755)
+    monkeypatch.setenv("PATH", str(elsewhere.parent))
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    monkeypatch.setattr(sys, "executable", str(ours / "python"))
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(ours))
+    assert pyspy.find() is None
+    (ours / "py-spy").write_text("#!/bin/sh\n")
+    assert pyspy.find() == (str(ours / "py-spy"),)

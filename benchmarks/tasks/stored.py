@@ -79,7 +79,15 @@ def _refuse_bomb(path: Path) -> None:
         ValueError: it does.
     """
     with zipfile.ZipFile(path) as archive:
-        unpacked = sum(one.file_size for one in archive.infolist())
+        refuse_large(path, sum(one.file_size for one in archive.infolist()))
+
+
+def refuse_large(path: Path, unpacked: int) -> None:
+    """Refuse a file that says to hold so many bytes where it holds much less.
+
+    Raises:
+        ValueError: it does.
+    """
     if unpacked > UNPACKED + SHRINKING * path.stat().st_size:
         raise ValueError(f"it would unpack to {unpacked >> 20} MiB")
 

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.frameworks._keras import calls, engines, patches, watch
 from benchmarks.frameworks._keras.optimizers import make as optimizer_of
 from benchmarks.frameworks._keras.optimizers import told as optimizer_told
-from benchmarks.frameworks._keras.weights import Inventory, array, joined
+from benchmarks.frameworks._keras.weights import Inventory, array, joined, refuse_bomb
 from benchmarks.frameworks.contracts import Source
 from benchmarks.frameworks.description import (
     Arrays,
@@ -93,6 +93,7 @@ class Twin:
         """
         if path.name.endswith(stored.KERAS):
             try:
+                refuse_bomb(path)
                 self.model.load_weights(str(path))
             except Exception as error:
                 text = " ".join(str(error).split())[:300]

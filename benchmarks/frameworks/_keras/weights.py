@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.frameworks._keras import watch
 from benchmarks.frameworks.description import Arrays, Assigned
+from benchmarks.tasks import stored
 from benchmarks.tasks.layers import Kind, Part, Slot, attribute, kind_of
 from benchmarks.tasks.task import Objective
 
@@ -204,3 +205,31 @@ def _name_in(parent: Any, child: Any) -> str:
                 if one is child:
                     return f"{name}/{place}"
     return str(child.name)
+
+
+def refuse_bomb(path: Path) -> None:
+    """Refuse a file of Keras' weights (HDF5) that says to hold much more than it has bytes.
+
+    So can one that is compressed, or of which little was ever written.
+
+    Raises:
+        ValueError: it does, or it leads to other files.
+    """
+    import h5py
+
+    sizes, elsewhere = list[int](), list[str]()  # nothing may be raised while h5py walks
+
+    def look(name: str, held: Any) -> None:
+        if isinstance(held, h5py.Dataset):
+            elsewhere.extend([name] if held.is_virtual or held.external else [])
+            sizes.append(held.size * held.dtype.itemsize)
+
+    def follow(name: str, link: Any) -> None:
+        elsewhere.extend([name] if isinstance(link, h5py.ExternalLink) else [])
+
+    with h5py.File(path, "r") as file:
+        file.visititems_links(follow)
+        file.visititems(look)
+    if elsewhere:
+        raise ValueError(f"{elsewhere[0]} lies in another file")
+    stored.refuse_large(path, sum(sizes))
