@@ -9,15 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.results import unexpected
+from benchmarks.results import printable, unexpected, wording
 from benchmarks.results.records import Exit
 from reports.contents import text
-from reports.runs.load import LoadError, NoRunError, find, latest
+from reports.runs.load import EditedError, LoadError, NoRunError, find, latest, load_run, unedited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from rich.console import RenderableType
+
+    from benchmarks.results.records import Run
+    from reports.runs.store import Entry
 
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  no other name
 
@@ -33,6 +36,7 @@ PIPED_WIDTH = 160  # of a table that goes into a file: folded less than at the u
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is one of ``Exit``."""
+    printable.fall_back()
     parser = argparse.ArgumentParser(prog="python -m reports", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in COMMANDS:
@@ -44,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except NoRunError as error:
         print(f"error: {_line(error)}", file=sys.stderr)
         return Exit.NOTHING
+    except EditedError as error:
+        print(f"error: {_line(error)}", file=sys.stderr)
+        return Exit.PARITY
     except (LoadError, OSError) as error:
         print(f"error: {_line(error)}", file=sys.stderr)
         return Exit.USAGE
@@ -68,7 +75,8 @@ def _add_build(commands: _Commands) -> None:
 def _build(options: argparse.Namespace) -> int:
     from reports.pages.build import build  # imports matplotlib: not needed for --help
 
-    print(build(find(options.run, options.out) if options.run else latest(options.out)))
+    folder = find(options.run, options.out) if options.run else latest(options.out)
+    print(build(folder, _loaded(folder, options)))
     return Exit.OK
 
 
@@ -94,6 +102,7 @@ def _history(options: argparse.Namespace) -> int:
 
     entries, skipped = read(options.out)
     _warn(skipped)
+    _strictly(entries, options)
     found = history(entries, options.names, options.fingerprint)
     if options.png:
         from reports.trends.timeline import draw
@@ -113,11 +122,10 @@ def _add_compare(commands: _Commands) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from reports.runs.load import load_run
     from reports.trends import tables
     from reports.trends.compare import as_json, compare
 
-    a, b = (load_run(find(name, options.out)) for name in (options.a, options.b))
+    a, b = (_loaded(find(name, options.out), options) for name in (options.a, options.b))
     done = compare(a, b, options.margin)
     _show(as_json(done) if options.json else tables.comparison(done))
     return Exit.OK
@@ -147,9 +155,11 @@ def _add_check(commands: _Commands) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from reports.runs import baselines
+    from reports.runs import baselines, store
     from reports.trends import check, tables
 
+    if options.strict:
+        _strictly(store.read(options.out).entries, options)
     if options.accept:
         run_id = baselines.accept(options.out, options.run)
         print(f"accepted as a baseline: {run_id}", file=sys.stderr)
@@ -220,8 +230,34 @@ def _command(
         metavar="DIR",
         help="the folder that holds run folders (default: %(default)s)",
     )
+    parser.add_argument(
+        "--strict", action="store_true", help="exit 4 where a run that is read was edited"
+    )
     parser.set_defaults(action=action)
     return parser
+
+
+def _loaded(path: Path, options: argparse.Namespace) -> Run:
+    """A run; a line says so where it was edited.
+
+    Raises:
+        EditedError: it was, and the command is strict.
+    """
+    run = load_run(path)
+    if options.strict:
+        unedited(run)
+    _warn([wording.edited(run.run_id)] if run.edited else [])
+    return run
+
+
+def _strictly(entries: Iterable[Entry], options: argparse.Namespace) -> None:
+    """Let every entry be, or those that were not edited where the command is strict.
+
+    Raises:
+        EditedError: it is, and one was; the first is named.
+    """
+    for entry in entries if options.strict else ():
+        unedited(entry)
 
 
 def _json_flag(parser: argparse.ArgumentParser) -> None:

@@ -318,7 +318,8 @@ def hostile_run() -> Run:
             0.01,
             status="crash",
             reason=word,
-            failure=Failure(signal=word, stack=word, stderr=word),
+            failure=Failure(signal=word, stack=word, stderr=word, peak_rss_bytes=1 << 30),
+            notes=(word,),
         )
         proof = parity(reason=word, notes=(word,), weights_sha256=word)
         results.append(result(matchup, (*cases, failed), proof))

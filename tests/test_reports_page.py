@@ -246,3 +246,16 @@ def test_any_combination_of_statuses_makes_a_whole_page(run: Run) -> None:
         for case in result.cases:
             assert case.status == "ok" or case.id in page.text
     assert len(markdown.render(run)) < markdown.MAX_CHARACTERS
+
+
+def test_a_page_has_rules_for_paper() -> None:
+    page = check_inert(html.render(samples.healthy_run(("mlp",), ("forward",))))
+    printed = page.raw["style"][0].partition("@media print{")[2]
+    assert ".controls" in printed or "nav" in printed  # what cannot be used on paper is not there
+
+
+def test_no_picture_is_loaded_by_a_page_not_even_from_itself() -> None:
+    page = check_inert(html.render(samples.healthy_run(("mlp",), ("forward",))))
+    policy = next(a["content"] for a in page.all("meta") if "http-equiv" in a) or ""
+    assert "img-src" not in policy
+    assert "data:" not in policy

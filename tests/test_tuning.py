@@ -9,8 +9,8 @@ from benchmarks.measure.calibration import tuning
 from benchmarks.request import changes, discovery, options, plan
 from benchmarks.request.selection import Selection, Variant
 from benchmarks.results.fairness import fairness, tuned
-from benchmarks.results.machine import Environment
-from benchmarks.results.records import Case, Exit, Launch, Matchup, MatchupResult, Run, Stack, Tuned
+from benchmarks.results.machine import Environment, Tuned
+from benchmarks.results.records import Case, Exit, Launch, Matchup, MatchupResult, Run, Stack
 from benchmarks.worker import briefing
 from tests.pipeline import MODELS, OURS, Pipeline
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.request.selection import EFFORTS, MOST, Selection, SelectionError, Variant
 from benchmarks.results import journal
-from benchmarks.results.records import Tuned
+from benchmarks.results.machine import Tuned
 
 
 def _names(text: str) -> tuple[str, ...]:

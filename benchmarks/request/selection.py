@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from benchmarks.results.records import Stack, Tuned
+from benchmarks.results.machine import Tuned
+from benchmarks.results.records import Stack
 
 EffortName = Literal["quick", "standard", "release"]
 PRECISIONS = ("float32", "tf32", "bfloat16", "float16")

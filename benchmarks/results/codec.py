@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import hashlib
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import msgspec
 
-from benchmarks.results.records import SCHEMA, Matchup, Run
+from benchmarks.results.records import EDITED, SCHEMA, Matchup, Run
 
 Record = TypeVar("Record")
 
@@ -17,10 +18,11 @@ class RecordError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Any:
-    """The one field that tells how to read the others."""
+class About:
+    """What tells how to read the other fields, and whether they are as they were written."""
 
     schema: int | None = None
+    sha256: str = ""
 
 
 def to_json(record: Any) -> Any:
@@ -29,7 +31,17 @@ def to_json(record: Any) -> Any:
 
 
 def compact(record: Any) -> bytes:
-    """A record as JSON in one line; what UTF-8 cannot hold (a lone surrogate) becomes ``?``."""
+    """A record as JSON in one line; what UTF-8 cannot hold (a lone surrogate) becomes ``?``.
+
+    A run gets its SHA-256: that of these bytes with an empty ``sha256``.
+    """
+    if not isinstance(record, Run):
+        return _plain(record)
+    data = _plain(replace(record, sha256=""))
+    return data.replace(_field(""), _field(_digest(data)), 1)  # the first field
+
+
+def _plain(record: Any) -> bytes:
     try:
         return msgspec.json.encode(record)
     except UnicodeEncodeError:
@@ -71,22 +83,51 @@ def decode_run(data: bytes) -> Run:
     Raises:
         RecordError: damaged, not a run, or written by a newer version.
     """
-    if known_schema(data) == SCHEMA:
-        return decode(Run, data)
-    return read_run(decode(dict[str, Any], data))
+    about = known(data)
+    seal, current = sealed(data, about), about.schema == SCHEMA
+    run = decode(Run, data) if current else read_run(decode(dict[str, Any], data))
+    return replace(run, sha256=seal)
 
 
-def known_schema(data: bytes) -> int:
-    """The schema of a stored run, which this version can read.
+def known(data: bytes) -> About:
+    """The schema of a stored run, which this version can read, and its SHA-256.
 
     Raises:
         RecordError: damaged, not a run, or written by a newer version.
     """
     try:
-        found = decode(_Any, data)
+        found = decode(About, data)
     except RecordError as error:
         raise RecordError(f"not a run: {error}") from error
-    return _known(found.schema)
+    _known(found.schema)
+    return found
+
+
+def sealed(data: bytes, about: About) -> str:
+    """The SHA-256 that a stored run has; ``edited`` where it is not that of ``data``.
+
+    Spaces between the fields, and how its numbers and letters are written, do not matter.
+    """
+    stated = about.sha256
+    if not stated:
+        return ""
+    try:
+        as_written = msgspec.json.format(data, indent=-1).replace(_field(stated), _field(""), 1)
+        if _digest(as_written) == stated:
+            return stated
+        del as_written  # another program may have written the same anew
+        found = _plain(msgspec.json.decode(data) | {"sha256": ""})
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return EDITED
+    return stated if _digest(found) == stated else EDITED
+
+
+def _field(digest: str) -> bytes:
+    return b'"sha256":"%s"' % digest.encode("utf-8", "replace")
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def read_run(data: Any) -> Run:

@@ -7,8 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from benchmarks.results.machine import Check, CheckState
-from benchmarks.results.records import Tuned
+from benchmarks.results.machine import Check, CheckState, Tuned
 
 SAME = 1e-6  # frameworks keep hyperparameters in float32, whose rounding is no difference
 COMPARED = "the engine is what is being compared"

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from benchmarks.results.codec import from_json
-from benchmarks.results.machine import Ceiling, Floor
+from benchmarks.results.machine import Ceiling, Floor, Tuned
 from benchmarks.results.observed import Watched
 from benchmarks.results.profiles import StepProfile
-from benchmarks.results.records import COLD, ColdStart, Matchup, Parity, Stack, TimedCheck, Tuned
+from benchmarks.results.records import COLD, ColdStart, Matchup, Parity, Stack, TimedCheck
 
 Entry = Mapping[str, Any]
 
@@ -31,6 +31,8 @@ class Ledger:
     ``calibrating`` has the id of the run that was begun for each part of the calibration, by name.
     ``proofs`` and ``checks`` are by model, ``launches``, ``colds`` and ``profiles`` by matchup,
     ``settings`` by model and stack, ``failures`` and ``telemetry`` by matchup and stack.
+    ``disorder`` has what is told of a worker's end by model and stack, and ``broken`` the seconds
+    of turns that count for nothing by matchup and stack, both by launch.
     """
 
     calibrating: dict[str, str] = field(default_factory=dict)
@@ -43,6 +45,8 @@ class Ledger:
     settings: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     profiles: dict[str, StepProfile] = field(default_factory=dict)
     telemetry: dict[tuple[str, str], Watched] = field(default_factory=dict)
+    disorder: dict[tuple[str, str], dict[int, str]] = field(default_factory=dict)
+    broken: dict[tuple[str, str], dict[int, list[float]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Ledger:
@@ -73,8 +77,8 @@ class Ledger:
                 self.settings[entry.get("model", ""), entry["stack"]] = entry["settings"]
             case "profile":
                 self.profiles[entry["matchup"]] = from_json(StepProfile, entry["profile"])
-            case "failure":
-                self.failures.setdefault((entry["matchup"], entry["stack"]), entry)
+            case "failure" | "broken" | "disorder":
+                self._amiss(entry)
 
     def done(self, matchup: Matchup, stack: Stack, launch: int, cold_launches: int) -> bool:
         """Whether a launch of a case is in the journal, or never will be because it failed."""
@@ -93,6 +97,17 @@ class Ledger:
         else:
             part = from_json(Calibrated, {entry["of"]: entry["value"]})
             self.calibrated = replace(self.calibrated, **{entry["of"]: getattr(part, entry["of"])})
+
+    def _amiss(self, entry: Entry) -> None:
+        """What went wrong, with a case or beside its samples."""
+        if entry["kind"] == "failure":
+            self.failures.setdefault((entry["matchup"], entry["stack"]), entry)
+        elif entry["kind"] == "broken":
+            turns = self.broken.setdefault((entry["matchup"], entry["stack"]), {})
+            turns[entry["launch"]] = [turn["run_s"] for turn in entry["turns"]]
+        else:
+            ends = self.disorder.setdefault((entry["model"], entry["stack"]), {})
+            ends[entry["launch"]] = entry["how"]
 
     def _check(self, model: str, new: TimedCheck) -> None:
         """Keep the newest of a stack's checks: a resumed run makes those anew that it can."""

@@ -69,6 +69,21 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """What a stack runs a model with under the policy ``best``, because it was measured faster.
+
+    ``ratio`` and ``ci95`` say how much: the time that it takes as it comes over the time so.
+    """
+
+    model: str
+    stack: str
+    layout: str | None = None
+    threads: int | None = None
+    ratio: float
+    ci95: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
     """How far apart equal stacks come out on this machine: a share, and how it was found.
 

@@ -3,7 +3,8 @@
 Schema history:
     1  first version: a matchup's fields stood among those of its result, and the environment,
        memory, telemetry, disturbances and profiles were free mappings.
-    2  typed throughout; described by docs/run.schema.json.
+    2  typed throughout; described by docs/run.schema.json. A run without ``sha256`` is older than
+       that field.
 
 Units are in the names: ``_s`` seconds, ``_bytes`` bytes, ``_per_s`` per second. A value that
 could not be had is ``None``, with the reason beside it; it is never 0. What is no number (a loss
@@ -39,10 +40,13 @@ Status = Literal[
     "timeout",
     "crash",
     "error",
+    "invalid",
     "parity_failed",
     "unsupported",
     "interrupted",
 ]
+EDITED = "edited"
+"""In place of the digest of a run that was read and is not as it was written."""
 COLD = "cold_start"
 """The phase whose sample is the start of a process."""
 VerdictWord = Literal["faster", "slower", "no call", "not comparable"]
@@ -134,21 +138,6 @@ class Matchup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tuned:
-    """What a stack runs a model with under the policy ``best``, because it was measured faster.
-
-    ``ratio`` and ``ci95`` say how much: the time that it takes as it comes over the time so.
-    """
-
-    model: str
-    stack: str
-    layout: str | None = None
-    threads: int | None = None
-    ratio: float
-    ci95: tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """What one stack gave in one launch; ``samples_s`` stand in round order, so they pair up.
 
@@ -191,13 +180,17 @@ class ColdStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """What is known about a case that failed: enough to mend it without running it again."""
+    """What is known about a case that failed: enough to mend it without running it again.
+
+    ``peak_rss_bytes`` is the most memory that its process held, where that is known.
+    """
 
     launch: int | None = None
     signal: str | None = None
     exit_code: int | None = None
     stack: str = ""
     stderr: str = ""
+    peak_rss_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,9 +214,10 @@ class Case:
     """One stack in one matchup, with every sample it gave.
 
     ``settings`` are what the framework read back. ``roofline`` says where the median stands under
-    the device's ceilings. Over all samples, ``None`` without any: ``median_s``, ``iqr_s`` (the
-    interquartile range; from two samples on), ``min_s``, and ``throughput_per_s``, the items of an
-    iteration over the median.
+    the device's ceilings. ``notes`` say what happened that changed no sample: a process that did
+    not end in order, a launch that broke off. Over all samples, ``None`` without any: ``median_s``,
+    ``iqr_s`` (the interquartile range; from two samples on), ``min_s``, and ``throughput_per_s``,
+    the items of an iteration over the median.
     """
 
     id: str
@@ -241,6 +235,7 @@ class Case:
     failure: Failure | None = None
     telemetry: Watched | None = None
     roofline: Place | None = None
+    notes: tuple[str, ...] = ()
     median_s: float | None = field(init=False, default=None)
     iqr_s: float | None = field(init=False, default=None)
     min_s: float | None = field(init=False, default=None)
@@ -415,8 +410,13 @@ class MatchupResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One invocation: ``run.json``."""
+    """One invocation: ``run.json``.
 
+    ``sha256`` is the digest of all else, as ``codec`` writes and checks it: empty where none was
+    written, ``edited`` where what was read does not have it.
+    """
+
+    sha256: str = field(default="", compare=False)
     run_id: str
     started: str
     seconds: float
@@ -430,6 +430,11 @@ class Run:
     telemetry: Perturbation = field(default_factory=Perturbation)
     matchups: tuple[MatchupResult, ...] = ()
     schema: int = SCHEMA
+
+    @property
+    def edited(self) -> bool:
+        """Whether it was changed after it was written."""
+        return self.sha256 == EDITED
 
 
 def _derive(record: object, **fields: Any) -> None:

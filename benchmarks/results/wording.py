@@ -22,6 +22,7 @@ CAUSES = {
     "taken": "others on the cores",
     "stolen": "cores taken by the hypervisor",
     "slow": "a slow core",
+    "asleep": "the machine asleep",
     "gpu": "a device throttled or shared",
 }
 """What disturbed a turn, by its name in a record."""
@@ -34,6 +35,11 @@ PAIRS = (("torch-eager", "tensorflow-graph"), ("torch-compile", "tensorflow-xla"
 def plain(text: str) -> str:
     """The text with what would steer a terminal, or break the line, as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def edited(run_id: str) -> str:
+    """What is said of a run that is not as it was written."""
+    return f"{plain(run_id)} was edited: its content does not have the SHA-256 that it states"
 
 
 def proof_line(model: str, parity: Parity) -> str:
@@ -135,7 +141,7 @@ def headline(result: MatchupResult) -> list[Verdict]:
 
 
 def verdict_lines(result: MatchupResult) -> list[str]:
-    """What came of a matchup, and every case that failed."""
+    """What came of a matchup, every case that failed, and what happened beside the samples."""
     name = result.matchup.id
     lines = [f"  {name}: {verdict_phrase(v)}" for v in headline(result)]
     lines += [
@@ -143,7 +149,9 @@ def verdict_lines(result: MatchupResult) -> list[str]:
         for case in result.cases
         if case.status not in {"ok", "unsupported"}
     ]
-    return lines
+    return lines + [
+        f"  {name}: {case.stack}: {note}" for case in result.cases for note in case.notes
+    ]
 
 
 def repeats(told: Disturbances) -> str:

@@ -205,13 +205,17 @@ def summary(run: Run, pair: Pair) -> str:
 
 
 def validity(run: Run) -> tuple[str, ...]:
-    """What the numbers stand on: valid cases, failures by status, proven models, comparability."""
+    """What the numbers stand on: valid cases, failures by status, proven models, comparability.
+
+    Where the run was edited that comes first.
+    """
     cases = [case for result in run.matchups for case in result.cases]
     failed: dict[str, list[str]] = {}
     for case in cases:
         if case.status != "ok":
             failed.setdefault(case.status, []).append(case.id)
-    parts = [f"{len(cases) - sum(map(len, failed.values()))} of {len(cases)} cases valid"]
+    parts = [wording.edited(run.run_id)] if run.edited else []
+    parts.append(f"{len(cases) - sum(map(len, failed.values()))} of {len(cases)} cases valid")
     named = sum(map(len, failed.values())) <= MAX_NAMED  # all are named where they are explained
     for status, ids in failed.items():
         parts.append(f"{len(ids)} {status}" + (f" ({', '.join(ids)})" if named else ""))
@@ -220,6 +224,13 @@ def validity(run: Run) -> tuple[str, ...]:
     usable = sum(o.word != "not comparable" for o in shown)
     parts += [f"{usable} of {len(shown)} comparisons stand"] if shown else []
     return (*parts, *disturbances(run))
+
+
+def notes(run: Run) -> tuple[Withheld, ...]:
+    """What happened beside the samples of a case and changed none, case by case."""
+    return tuple(
+        Withheld(case.id, note) for r in run.matchups for case in r.cases for note in case.notes
+    )
 
 
 def disturbances(run: Run) -> tuple[str, ...]:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 PAGE = "report.html"
 
 
-def build(run_dir: Path) -> Path:
-    """Write page, summary, table and pictures into the folder of a run.
+def build(run_dir: Path, run: Run | None = None) -> Path:
+    """Write page, summary, table and pictures into the folder of a run; of ``run``, if it was read.
 
     Of each kind of picture the first is a file; the page holds all.
 
@@ -29,7 +29,7 @@ def build(run_dir: Path) -> Path:
         LoadError: the run cannot be read.
         OSError: the folder cannot be written.
     """
-    run = load_run(run_dir)
+    run = run or load_run(run_dir)
     folder = run_dir if run_dir.is_dir() else run_dir.parent
     figures = html.draw(run)
     for name, several in figures.items():

@@ -125,6 +125,7 @@ def _facts(run: Run) -> dict[str, Any]:
     return {
         "validity": (*verdicts.validity(run), *machine.fairness_words(run)),
         "withheld": verdicts.withheld(run),
+        "notes": verdicts.notes(run),
         "machine": machine.machine(run),
         "versions": machine.versions(run),
         "main_versions": machine.main_versions(run),
@@ -288,6 +289,7 @@ def environment() -> Environment:
         "elapsed": text.elapsed,
         "moment": text.moment,
         "whole": text.whole,
+        "size": text.size,
         "quantity": text.quantity,
         "rows": _rows,
         "cause_parts": wording.cause_parts,
@@ -334,7 +336,6 @@ def policy(css: str, script: str) -> str:
         "default-src 'none'",
         f"style-src '{_hash(css)}'",
         f"script-src '{_hash(script)}'",
-        "img-src data:",
         "base-uri 'none'",
         "form-action 'none'",
     )

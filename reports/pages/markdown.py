@@ -38,6 +38,9 @@ def render(run: Run) -> str:
     if withheld := verdicts.withheld(run):
         lines += ["", "## Withheld", ""]
         lines += [f"- {escape(w.what)}: {escape(text.brief(w.reason, 300))}" for w in withheld]
+    if notes := verdicts.notes(run):
+        lines += ["", "## Beside the samples", ""]
+        lines += [f"- {escape(n.what)}: {escape(text.brief(n.reason, 300))}" for n in notes]
     for shown in (engines.costs(run), sections.cold_starts(run), sections.learned(run)):
         if shown:
             rows = [[cell.text for cell in row] for row in shown.rows]

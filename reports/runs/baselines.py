@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from benchmarks.results import files
 from benchmarks.results.records import Exit, Run
 from reports.runs.files import append
-from reports.runs.load import LoadError, NoRunError, find, load_run
+from reports.runs.load import LoadError, NoRunError, find, load_run, unedited
 from reports.runs.store import Entry, fingerprint, is_confirmation, read
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def latest_ok(entries: Sequence[Entry], marked: dict[str, str], run: Run) -> Ent
         if (
             entry.fingerprint == fingerprint(run)
             and entry.exit == Exit.OK
-            and not entry.confirmation
+            and entry.usable
             and entry.run_id != run.run_id
             and entry.started <= run.started
             and marked.get(entry.run_id) not in _BAD
@@ -65,9 +65,9 @@ def accept(out: Path, name: str | None) -> str:
     """Take a run as a baseline whatever the gate said of it; returns its id.
 
     Raises:
-        LoadError: it has failed cases, or is the confirmation of another.
+        LoadError: it has failed cases, was edited, or is the confirmation of another.
     """
-    run = load_run(chosen(read(out).entries, name, out))
+    run = unedited(load_run(chosen(read(out).entries, name, out)))
     if run.exit != Exit.OK or is_confirmation(run):
         why = "it confirms another run" if is_confirmation(run) else f"its exit code is {run.exit}"
         raise LoadError(f"{run.run_id} cannot be a baseline: {why}")

@@ -7,16 +7,32 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pandas as pd
 
 from benchmarks.results import files
-from benchmarks.results.codec import RecordError, decode, decode_run, known_schema
-from benchmarks.results.records import Case, MatchupResult, Run
+from benchmarks.results.codec import RecordError, decode, decode_run, known, sealed
+from benchmarks.results.records import EDITED, Case, MatchupResult, Run
+from benchmarks.results.wording import edited
+
+NAMES = ("run.json", "run.json.gz")
+
+
+class AnyRun(Protocol):
+    """A run, or what is known of one."""
+
+    @property
+    def run_id(self) -> str:
+        """Its id."""
+
+    @property
+    def edited(self) -> bool:
+        """Whether it is not as it was written."""
+
 
 Part = TypeVar("Part")
-NAMES = ("run.json", "run.json.gz")
+Whole = TypeVar("Whole", bound=AnyRun)
 SMALLEST, LARGEST = 1e-12, 1e12
 
 
@@ -26,6 +42,10 @@ class LoadError(ValueError):
 
 class NoRunError(LoadError):
     """There is no run at all."""
+
+
+class EditedError(LoadError):
+    """A run is not as it was written, and must be."""
 
 
 def load_run(path: Path) -> Run:
@@ -41,16 +61,27 @@ def load_run(path: Path) -> Run:
         raise LoadError(f"{file}: {error}") from error
 
 
-def load(kind: type[Part], file: Path) -> Part:
-    """The fields of a run that ``kind`` names, which are alike in every schema.
+def unedited(run: Whole) -> Whole:
+    """The run itself.
+
+    Raises:
+        EditedError: it is not as it was written.
+    """
+    if run.edited:
+        raise EditedError(edited(run.run_id))
+    return run
+
+
+def load(kind: type[Part], file: Path) -> tuple[Part, bool]:
+    """The fields of a run that ``kind`` names, alike in every schema, and whether it was edited.
 
     Raises:
         LoadError: as ``load_run``, but what is not named is not checked.
     """
     data = _read_bytes(file)
     try:
-        known_schema(data)
-        return decode(kind, data)
+        about = known(data)
+        return decode(kind, data), sealed(data, about) == EDITED
     except RecordError as error:
         raise LoadError(f"{file}: {error}") from error
 

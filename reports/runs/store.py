@@ -21,7 +21,7 @@ from benchmarks import frameworks
 from benchmarks.results import files
 from benchmarks.results.codec import RecordError, compact, decode
 from benchmarks.results.statistics import estimate
-from benchmarks.results.wording import NO_REASON
+from benchmarks.results.wording import NO_REASON, edited
 from reports.runs.files import append, write
 from reports.runs.load import NAMES, LoadError, NoRunError, load, possible, times
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from benchmarks.results.records import Run
 
 INDEX = ".history.ndjson"
-FORMAT = 4  # of a line; the next number makes every line anew
+FORMAT = 5  # of a line; the next number makes every line anew
 BATCH = 200  # so that an interrupt keeps what was read
 
 _SEAL = b',"sum":"%08x"}'
@@ -63,8 +63,8 @@ class RatioLine:
 class Entry:
     """A run in one line.
 
-    ``confirmation`` marks the re-run of a few cases (``--only``): no point of a history.
-    ``cases`` are by id, ``ratios`` by ``MATCHUP STACK_A STACK_B``.
+    ``confirmation`` marks the re-run of a few cases (``--only``): no point of a history, as one
+    that was ``edited``. ``cases`` are by id, ``ratios`` by ``MATCHUP STACK_A STACK_B``.
     """
 
     folder: str
@@ -77,6 +77,12 @@ class Entry:
     versions: dict[str, str]
     cases: dict[str, CaseLine]
     ratios: dict[str, RatioLine]
+    edited: bool = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is a point of a history."""
+        return not self.confirmation and not self.edited
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +148,7 @@ class _Run:
 
 
 class Stored(NamedTuple):
-    """The runs of a store, oldest first, and a line for each file that was skipped."""
+    """The runs of a store, oldest first, and a line for each that was skipped or is edited."""
 
     entries: tuple[Entry, ...]
     skipped: tuple[str, ...]
@@ -189,7 +195,7 @@ def _read(out: Path) -> Stored:
         line = known.get(folder)
         if line is None or line.stamp != stamp:
             try:
-                line = _Line(FORMAT, stamp, _entry(folder, load(_Run, file)))
+                line = _Line(FORMAT, stamp, _entry(folder, *load(_Run, file)))
             except LoadError as error:
                 skipped.append(f"skipped: {error}")
                 continue
@@ -203,8 +209,9 @@ def _read(out: Path) -> Stored:
             write(out / INDEX, b"".join(_sealed(line) + b"\n" for line in kept))
     if not kept and not skipped:
         raise NoRunError(f"no run below {out}: start one with 'python -m benchmarks run'")
-    entries = (line.entry for line in kept)
-    return Stored(tuple(sorted(entries, key=lambda e: (e.started, e.folder))), tuple(skipped))
+    entries = sorted((line.entry for line in kept), key=lambda e: (e.started, e.folder))
+    skipped += [f"left out: {edited(e.run_id)}" for e in entries if e.edited]
+    return Stored(tuple(entries), tuple(skipped))
 
 
 def ratio_key(matchup: str, a: str, b: str) -> str:
@@ -265,7 +272,7 @@ def _ratio_point(verdict: RatioLine) -> Point:
     return Point(verdict.ratio, verdict.ci95 if ends else None)
 
 
-def _entry(folder: str, run: _Run) -> Entry:
+def _entry(folder: str, run: _Run, changed: bool) -> Entry:
     return Entry(
         folder=folder,
         run_id=run.run_id,
@@ -283,6 +290,7 @@ def _entry(folder: str, run: _Run) -> Entry:
             for r in run.matchups
             for v in r.verdicts
         },
+        edited=changed,
     )
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.results.codec import RecordError, decode_run, to_json
 from benchmarks.results.records import Exit, Run
 from reports.runs.baselines import LATEST_OK, chosen, latest_ok, mark, marks
-from reports.runs.load import LoadError, find, load_run
+from reports.runs.load import LoadError, find, load_run, unedited
 from reports.runs.store import Entry, fingerprint, point, read
 from reports.trends.compare import Comparison, Failure, Shift, compare, pooled, shift_json
 from reports.trends.history import judged
@@ -126,18 +126,20 @@ def gate(
     Raises:
         NoRunError: there is no run to check, or no baseline.
         LoadError: they cannot be read, or are not of one machine.
+        EditedError: the run, or a baseline that was named, is not as it was written.
         RemeasureError: flagged cases could not be measured again; the run stays flagged.
     """
     entries, skipped = read(out)
-    run = load_run(chosen(entries, name, out))
+    run = unedited(load_run(chosen(entries, name, out)))
     if baseline == LATEST_OK:
         base = load_run(out / latest_ok(entries, marks(out), run).folder)
     else:
-        base = load_run(find(baseline, out))
+        base = unedited(load_run(find(baseline, out)))
     past = [
         e
         for e in entries
-        if (e.fingerprint, e.confirmation) == (fingerprint(run), False)
+        if e.fingerprint == fingerprint(run)
+        and e.usable
         and e.started <= run.started
         and e.run_id != run.run_id
     ]

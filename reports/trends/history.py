@@ -68,7 +68,7 @@ def history(entries: Sequence[Entry], names: Sequence[str], machine: str | None 
     Raises:
         LoadError: a name or a machine that the store does not hold.
     """
-    entries = [e for e in entries if not e.confirmation]
+    entries = [e for e in entries if e.usable]
     machines = list(dict.fromkeys(e.fingerprint for e in reversed(entries)))
     chosen = machine if machine is not None else machines[0] if machines else ""
     ours = [e for e in entries if e.fingerprint == chosen]

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from benchmarks.measure.calibration import tuning
 from benchmarks.measure.session import Session
 from benchmarks.results.codec import to_json
-from benchmarks.results.machine import Ceiling, Floor
-from benchmarks.results.records import Tuned
+from benchmarks.results.machine import Ceiling, Floor, Tuned
 
 
 def calibrate(session: Session) -> None:

@@ -17,7 +17,8 @@ from benchmarks.request import changes
 from benchmarks.request.plan import Group, Plan
 from benchmarks.request.selection import EFFORTS, Selection, Variant
 from benchmarks.results import statistics
-from benchmarks.results.records import Run, Stack, Tuned
+from benchmarks.results.machine import Tuned
+from benchmarks.results.records import Run, Stack
 
 FOLDER = "tuning"
 """Below the folder of the runs: a search for settings is no part of their history."""
