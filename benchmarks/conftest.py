@@ -18,6 +18,7 @@ from benchmarks.replay import Measured
 from benchmarks.request import options, plan
 from benchmarks.results.records import Exit
 from benchmarks.why._run import PROFILER
+from benchmarks.worker import interrupts
 
 MEASURED = pytest.StashKey[Measured]()
 PLANNED = pytest.StashKey[plan.Plan]()
@@ -46,7 +47,8 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
     }
     if wanted and not session.config.option.collectonly:
         try:
-            session.config.stash[MEASURED] = _measure(session.config, wanted)
+            with interrupts.taken():
+                session.config.stash[MEASURED] = _measure(session.config, wanted)
         except KeyboardInterrupt:
             pytest.exit("twinbench: interrupted", returncode=Exit.INTERRUPTED)
         except locks.Locked as error:

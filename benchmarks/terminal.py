@@ -14,8 +14,9 @@ from rich.console import Console
 from benchmarks.machine import locks
 from benchmarks.measure import session
 from benchmarks.request.selection import SelectionError
-from benchmarks.results import unexpected, wording
+from benchmarks.results import printable, unexpected, wording
 from benchmarks.results.records import Exit
+from benchmarks.worker import interrupts
 from benchmarks.worker.process import WorkerError
 
 
@@ -54,10 +55,15 @@ class Ending:
 
 @contextmanager
 def ending() -> Iterator[Ending]:
-    """Within it a command sets its exit code; what it raises is told in a line and has a code."""
+    """Within it a command sets its exit code; what it raises is told in a line and has a code.
+
+    A signal that asks it to end is an interrupt; the second one ends it at once.
+    """
+    printable.fall_back()
     made = Ending()
     try:
-        yield made
+        with interrupts.taken():
+            yield made
     except locks.Locked as error:
         made.code = _told(str(error), Exit.LOCKED)
     except session.NothingRunsError as error:

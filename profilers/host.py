@@ -8,6 +8,7 @@ Formats: proc(5), Documentation/accounting/psi.rst and Documentation/admin-guide
 
 import math
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,6 +143,18 @@ def steal_s(proc: Path = PROC) -> Reading[float]:
     return _parsed(proc / "stat", lambda text: _ticks(text)[7])
 
 
+def suspended_s() -> Reading[float]:
+    """Time since the machine started in which it was suspended (clock_gettime(2)).
+
+    CLOCK_MONOTONIC, by which everything is timed, stands still then, and no change of the date
+    moves it; CLOCK_BOOTTIME goes on.
+    """
+    boot = getattr(time, "CLOCK_BOOTTIME", None)
+    if boot is None:
+        return Reading(None, "the system has no CLOCK_BOOTTIME")
+    return Reading(time.clock_gettime(boot) - time.clock_gettime(time.CLOCK_MONOTONIC))
+
+
 def load_average(proc: Path = PROC) -> Reading[float]:
     """Tasks running or waiting, averaged over one minute."""
     return _parsed(proc / "loadavg", lambda text: float(text.split()[0]))
@@ -193,6 +206,19 @@ def cgroup_cpu_quota(proc: Path = PROC, sys: Path = SYS) -> Reading[float]:
     if not quotas and not unlimited:
         return Reading(None, "no control group of the CPU is mounted")
     return Reading(min(quotas, default=math.inf))
+
+
+def memory_limit_bytes(proc: Path = PROC, sys: Path = SYS) -> Reading[int]:
+    """What this process and its children may hold: the machine's memory, or less in a group."""
+    limits = [limit] if (limit := _kib(proc / "meminfo", "MemTotal").value) else []
+    names = ("memory.max", "memory.limit_in_bytes")
+    try:
+        there = [folder / name for folder in _groups(proc, sys, "memory") for name in names]
+        texts = (path.read_text().strip() for path in there if path.is_file())
+        limits += [int(text) for text in texts if text != "max"]
+    except (OSError, ValueError):
+        pass  # the machine's own limit is left
+    return Reading(min(limits)) if limits else Reading(None, "the machine tells no limit")
 
 
 def oom_kills(proc: Path = PROC, sys: Path = SYS) -> Reading[int]:

@@ -56,6 +56,9 @@ def test_a_turn_left_alone_has_no_cause() -> None:
         ({"steal_s": 0.01}, {}),  # one step of the counter may be rounding
         ({"canary_s": 1.5e-4}, {"slow": pytest.approx(1.5)}),
         ({"gpu": ["thermal"]}, {"gpu": 1.0}),
+        ({"asleep_s": 3.0}, {"asleep": 3.0}),
+        ({"asleep_s": 0.01}, {}),  # two clocks are not read at one moment
+        ({"asleep_s": None}, {}),
         ({"wall_s": 9.9}, {}),  # however long it took
     ],
 )
@@ -187,3 +190,21 @@ def test_a_busy_neighbour_on_the_same_core_is_recorded() -> None:
             neighbour.kill()
     found = causes(watch.record(), Normal())
     assert found["taken"] > disturbances.TAKEN_SHARE
+
+
+def test_a_turn_in_which_the_machine_slept_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, slept_s = FakeClock(), 100.0
+    monkeypatch.setattr(host, "suspended_s", lambda: host.Reading(slept_s))
+    watch = Watch(fake)
+    watch.open()
+    fake.advance(0.1)
+    slept_s += 3600.0  # the turn's own clock stands still meanwhile
+    watch.close()
+    record = watch.record()
+    assert (record["wall_s"], record["asleep_s"]) == (pytest.approx(0.1), 3600.0)
+    assert causes(record, Normal())["asleep"] == 3600.0
+    monkeypatch.setattr(host, "suspended_s", lambda: host.Reading(None, "not counted"))
+    watch.open()
+    fake.advance(0.1)
+    watch.close()
+    assert "asleep" not in causes(watch.record(), Normal())

@@ -174,8 +174,7 @@ def _proven(model: Path, both: Sides) -> Parity:
             models=(model.name,), models_dir=model.parent, stacks=BOTH, phases=("train_step",)
         )
     )
-    with group.proof(made.groups[0], made.selection, both) as found:
-        return found.parity
+    return group.proven(made.groups[0], made.selection, both).parity
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -289,3 +290,37 @@ os.waitpid(child, 0)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert 0.05 < float(done.stdout) < 0.4  # two loops on one CPU: each waits half the time
+
+
+@pytest.mark.parametrize(
+    ("files", "limit"),
+    [
+        ({}, 4096 * 1024),
+        (V2 | {"sys/fs/cgroup/box/inner/memory.max": "1048576\n"}, 1048576),
+        (V2 | {"sys/fs/cgroup/box/inner/memory.max": "max\n"}, 4096 * 1024),
+        (V1 | {"sys/fs/cgroup/memory/m/memory.limit_in_bytes": "2097152\n"}, 2097152),
+        (V1 | {"sys/fs/cgroup/memory/m/memory.limit_in_bytes": f"{1 << 62}\n"}, 4096 * 1024),
+        (V2 | {"sys/fs/cgroup/box/inner/memory.max": "much\n"}, 4096 * 1024),
+    ],
+)
+def test_the_tightest_limit_of_memory_holds(
+    tmp_path: Path, files: dict[str, str], limit: int
+) -> None:
+    _tree(tmp_path, {"proc/meminfo": "MemTotal:     4096 kB\n"} | files)
+    assert host.memory_limit_bytes(tmp_path / "proc", tmp_path / "sys") == Reading(limit)
+
+
+def test_a_machine_that_tells_no_limit_of_memory_has_a_reason(tmp_path: Path) -> None:
+    found = host.memory_limit_bytes(tmp_path, tmp_path)
+    assert (found.value, found.reason) == (None, "the machine tells no limit")
+    assert (host.memory_limit_bytes().value or 0) > 0
+
+
+def test_time_asleep_is_what_one_clock_counts_and_the_other_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clocks = {time.CLOCK_BOOTTIME: 500.0, time.CLOCK_MONOTONIC: 480.0}
+    monkeypatch.setattr(time, "clock_gettime", clocks.__getitem__)
+    assert host.suspended_s() == Reading(20.0)
+    monkeypatch.delattr(time, "CLOCK_BOOTTIME")
+    assert host.suspended_s().reason == "the system has no CLOCK_BOOTTIME"

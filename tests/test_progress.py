@@ -221,6 +221,7 @@ def _session(made: plan.Plan, *results: MatchupResult, **proofs: Parity) -> Sess
         run=lambda: _run(*results),
         pace=Pace(1),
         seconds=0.0,
+        log=SimpleNamespace(damaged=0),
     )
     return cast("Session", told)
 

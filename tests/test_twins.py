@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -150,7 +151,8 @@ def direct() -> Iterator[Callable[[str], Parity]]:
 
 def _proven(made: plan.Plan, every: sides.Sides | None = None) -> Parity:
     (mine,) = made.groups
-    with group.proof(mine, made.selection, every) as found:
+    with nullcontext(every) if every else group.opened(mine.stacks, made.selection) as workers:
+        found = group.proven(mine, made.selection, workers)
         assert bool(found.references) == bool(found.handoffs) == (found.parity.status == "proven")
         return found.parity
 

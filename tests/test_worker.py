@@ -24,6 +24,7 @@ from benchmarks.tasks import weights
 from benchmarks.tasks.data import sets
 from benchmarks.tasks.task import Task
 from benchmarks.worker import build, shortage, sources
+from benchmarks.worker.clock import ClockError
 from benchmarks.worker.commands import Worker
 from benchmarks.worker.phases._protocol import Session, Work
 
@@ -299,6 +300,7 @@ def _error(name: str, text: str) -> BaseException:
         (MemoryError("std::bad_alloc"), "cuda", "h"),
         (_error("RuntimeError", "CUDA error: an illegal memory access"), "cuda", "error"),
         (ValueError("the shapes do not fit"), "cpu", "error"),
+        (ClockError("the clock measured 0.0 s"), "cpu", "invalid"),
     ],
 )
 def test_who_ran_out_of_memory(error: BaseException, device: str, status: str) -> None:

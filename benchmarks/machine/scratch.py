@@ -13,16 +13,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from benchmarks.results.journal import JournalError
+
 PREFIX = "twinbench-run-"
 
 
 class Folder:
-    """A folder that only this user may enter; ``close`` removes it."""
+    """A folder that only this user may enter; ``close`` removes it.
+
+    Raises:
+        JournalError: it cannot be made.
+    """
 
     def __init__(self, kind: str) -> None:
         while True:  # until it is locked before a sweep has found it
-            self.path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{kind}-"))
-            self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                self.path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{kind}-"))
+                self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except OSError as error:
+                why = f"{error.strerror}: TMPDIR can name another place"
+                raise JournalError(f"cannot make a temporary folder: {why}") from error
             with suppress(OSError):  # a file system without locks: it is not swept either
                 fcntl.flock(self._fd, fcntl.LOCK_SH)
             if self.path.exists():

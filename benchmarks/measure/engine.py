@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.machine import scratch
@@ -19,7 +19,7 @@ from benchmarks.measure.session import Session
 from benchmarks.measure.stopping import widest
 from benchmarks.measure.todo import Step, groups, launches_made
 from benchmarks.measure.workers import Context
-from benchmarks.proof.group import Handoff, handoffs, proof
+from benchmarks.proof.group import Handoff, NoneLeftError, handoffs, proof
 from benchmarks.request.plan import Group, Plan
 from benchmarks.results.codec import to_json
 from benchmarks.results.profiles import StepProfile
@@ -48,7 +48,7 @@ def measure(session: Session, profiler: Profiler | None = None) -> None:
 
     Every model is proven before its first launch and has that launch before any has its second one.
     A launch gives one event after the other, and each is recorded before it goes on. What a worker
-    does wrong costs its cases; a proof that cannot run costs the cases of its model.
+    does wrong costs its cases; an engine that cannot run the proof costs its own cases of a model.
 
     Raises:
         KeyboardInterrupt: it was interrupted; what was measured before is recorded.
@@ -78,15 +78,15 @@ def measure(session: Session, profiler: Profiler | None = None) -> None:
         for step in _steps(session):
             try:
                 with _checks(session, step, found) as checks:
-                    if not checks.handoffs:
+                    left = todo.without_failed(session, step)
+                    if not checks.handoffs or not left:
                         continue  # the proof failed, and the journal says how
-                    launch = Launch(context, step.group, step.index, step.wanted, checks)
+                    launch = Launch(context, left.group, left.index, left.wanted, checks)
                     with closing(launch.events()) as events:
                         for kind, data in events:
                             session.record(kind, **data)
-            except WorkerError as error:
-                for data in _unproven(step.group, error):
-                    session.record("failure", **data)
+            except NoneLeftError as error:
+                _record_lost(session, step.group, error.lost)
         for group in session.plan.groups:
             session.record("concluded", model=group.model)
     _profile(session, profiler, found)
@@ -144,7 +144,8 @@ def _checks(session: Session, step: Step, found: dict[str, Checks]) -> Iterator[
         yield checks
         return
     session.record("proving", model=group.model)
-    with proof(group, chosen, start=session.means.start) as proven:
+    with proof(group, chosen, session.means.start) as proven:
+        _record_lost(session, group, proven.lost)
         done = checks.done if checks else set()
         found[group.model] = checks = Checks(proven, proven.handoffs, done)
         session.record("proof", model=group.model, parity=to_json(proven.parity))
@@ -164,10 +165,14 @@ def _profile(session: Session, profiler: Profiler | None, found: dict[str, Check
         session.record("profile", matchup=result.matchup.id, profile=to_json(made))
 
 
-def _unproven(group: Group, error: WorkerError) -> Iterator[dict[str, Any]]:
-    """A proof that could not run costs every case of its model, but refutes nothing."""
-    reason = f"the proof could not run: {error.reason}"
-    return _every_case(group, error.status, reason, error.failure)
+def _record_lost(session: Session, group: Group, lost: Mapping[str, WorkerError]) -> None:
+    """A proof that an engine could not run costs all its cases of a model, but refutes nothing."""
+    for engine, error in lost.items():
+        stacks = tuple(s for s in group.stacks if session.plan.selection.engine(s) == engine)
+        reason = f"the proof could not run: {error.reason}"
+        of_engine = replace(group, stacks=stacks)
+        for data in _every_case(of_engine, error.status, reason, error.failure):
+            session.record("failure", **data)
 
 
 def _broken(session: Session, group: Group) -> list[dict[str, Any]]:

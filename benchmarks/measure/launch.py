@@ -80,6 +80,7 @@ class Launch:
                 yield Event("timing", about | {"matchup": matchup.id, "phase": matchup.phase})
                 yield from self._measure(matchup, rng)
             yield from self.workers.warm_starts()
+            yield from self.workers.dismissed()
         except KeyboardInterrupt:
             yield from self.workers.happened()
             raise
@@ -113,7 +114,7 @@ class Launch:
                     yield Event("check", {"model": self.group.model, "check": to_json(check)})
             self.checks.done.add((stack, part))
         if not sound and stack in self.workers.alive:
-            self.workers.alive.pop(stack).quit()
+            self.workers.dismiss(stack)
 
     def _measure(self, matchup: Matchup, rng: random.Random) -> Iterator[Event]:
         """Warm up, then take turns: round by round, in balanced random order."""
@@ -157,6 +158,7 @@ class Launch:
             done, ready = self.workers.ask([matchup], stack, "finish"), prepared[stack]
             yield from self.workers.happened()
             if not done or not ready or (matchup.id, stack) in self.workers.failed:
+                yield from self._broken(matchup, stack, taken)
                 continue
             samples = _samples(taken.counted_turns(stack))
             if min(samples) > 0:
@@ -170,6 +172,12 @@ class Launch:
                 key = {"matchup": matchup.id, "launch": self.index, "stack": str(stack)}
                 yield Event("unresolved", key | {"turns": taken.turns(stack)})
         yield Event("launch", {"matchup": matchup.id, "launch": self.index, "cases": cases})
+
+    def _broken(self, matchup: Matchup, stack: Stack, taken: Taken) -> Iterator[Event]:
+        """The turns of a stack that failed before its launch was complete: none is a sample."""
+        if turns := taken.turns(stack):
+            key = {"matchup": matchup.id, "launch": self.index, "stack": str(stack)}
+            yield Event("broken", key | {"turns": turns})
 
     def _watch(
         self, matchup: Matchup, stack: Stack, taken: Taken, rng: random.Random

@@ -78,6 +78,9 @@ class Telling:
             f"{plural(cases, 'case')} in {plural(matchups, 'matchup')} of"
             f" {plural(len(plan.groups), 'model')}, {plural(self.launches, 'launch', 'es')} each"
         )
+        if session.log.damaged:
+            lines = plural(session.log.damaged, "damaged line")
+            self._say(f"{lines} of the journal moved to {session.log.path.name}.bad, not used")
         for stack, reason in plan.unsupported.items():
             self._say(f"  {stack}: unsupported, {reason}")
         if self.console.is_terminal:

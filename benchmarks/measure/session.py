@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -21,7 +20,7 @@ from benchmarks.request import discovery, options, plan
 from benchmarks.request.plan import Plan
 from benchmarks.request.selection import Selection, SelectionError
 from benchmarks.results import journal
-from benchmarks.results.codec import RecordError, encode, from_json, to_json
+from benchmarks.results.codec import RecordError, encode, read_run, to_json
 from benchmarks.results.ledger import Ledger
 from benchmarks.results.records import Run
 from benchmarks.tasks.data import idx, sets
@@ -40,7 +39,8 @@ class Event(NamedTuple):
 
     ``kind`` is one of: ``run`` (what was asked), ``calibrating`` and ``calibrated``, ``proving``
     and ``proof``, ``starting`` (a launch), ``settings``, ``check``, ``cold``, ``timing`` (a phase
-    begins), ``launch`` (the turns of a phase), ``unresolved``, ``telemetry``, ``failure``,
+    begins), ``launch`` (the turns of a phase), ``unresolved`` and ``broken`` (turns that count for
+    nothing), ``telemetry``, ``failure``, ``disorder`` (how a worker ended, where not in order),
     ``concluded`` (a model has its launches), ``profiling`` and ``profile``, ``end``.
     """
 
@@ -185,7 +185,6 @@ def opened(
     """
     with (
         nullcontext() if held else _device_of(prepared),
-        _terminated_like_interrupted(),
         journal.Journal.resume(prepared.folder / JOURNAL) as log,
     ):
         session = Session(
@@ -200,6 +199,7 @@ def opened(
         if not prepared.entries:
             session.record(
                 "run",
+                schema=journal.SCHEMA,
                 selection=options.to_stored(options.unnamed(prepared.plan.selection)),
                 cases=prepared.plan.case_ids(),
                 header=to_json(prepared.header),
@@ -272,7 +272,7 @@ def reopen(out: Path, run_id: str, given: Selection) -> Prepared:
     folder, entries, begun = _begun(out, run_id)
     with _of_a_run(folder):
         spent = max((float(e["seconds"]) for e in entries if e["kind"] == "end"), default=0.0)
-        header = replace(from_json(Run, begun["header"]), seconds=spent)
+        header = replace(read_run(begun["header"]), seconds=spent)
     here = environment.describe(threads=environment.usable_cores())
     if here.fingerprint != header.environment.fingerprint:
         raise SelectionError(
@@ -338,6 +338,12 @@ def _begun(out: Path, run_id: str) -> tuple[Path, list[dict[str, Any]], dict[str
     begun = next((e for e in entries if e["kind"] == "run"), None)
     if begun is None:
         raise SelectionError(f"the journal of {folder.name} does not say what was to be measured")
+    schema = begun.get("schema", 1)
+    if type(schema) is not int or schema > journal.SCHEMA:
+        raise journal.JournalError(
+            f"{folder / JOURNAL}: schema {schema} is newer than this version reads"
+            f" ({journal.SCHEMA}): update twinbench"
+        )
     return folder, entries, begun
 
 
@@ -352,20 +358,6 @@ def _device_of(prepared: Prepared) -> Iterator[None]:
         if not prepared.entries:
             prepared.folder.rmdir()
         raise
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """A polite request to end keeps what is done, as an interrupt does."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def usage_errors() -> tuple[type[Exception], ...]:

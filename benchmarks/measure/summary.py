@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 from typing import Any
@@ -34,7 +34,7 @@ from benchmarks.results.records import (
     Status,
     Verdict,
 )
-from benchmarks.results.wording import error_words, unproven
+from benchmarks.results.wording import duration, error_words, plural, unproven
 
 
 def assemble(plan: Plan, ledger: Ledger, header: Run, *, interrupted: bool = False) -> Run:
@@ -235,7 +235,24 @@ def _case(
         settings=ledger.settings.get((matchup.model, name), {}),
         failure=from_json(Failure, failed["failure"]) if failed else None,
         telemetry=_telemetry(plan, ledger.telemetry.get((matchup.id, name)), taken.values()),
+        notes=tuple(_notes(ledger, matchup, name, launches)),
     )
+
+
+def _notes(
+    ledger: Ledger, matchup: Matchup, stack: str, launches: Sequence[Launch]
+) -> Iterator[str]:
+    """What happened beside the samples of a case: turns that count for nothing, odd endings."""
+    for index, turns_s in ledger.broken.get((matchup.id, stack), {}).items():
+        typical = duration(median(turns_s))
+        yield (
+            f"launch {index} broke off after {plural(len(turns_s), 'turn')}"
+            f" (median {typical}): they are in the journal and count for nothing"
+        )
+    made = {launch.index for launch in launches}
+    for index, how in ledger.disorder.get((matchup.model, stack), {}).items():
+        if index in made:
+            yield f"launch {index}: {how}; its samples were complete and count"
 
 
 def _telemetry(

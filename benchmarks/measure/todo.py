@@ -51,6 +51,17 @@ def step(session: Session, group: Group, index: int) -> Step | None:
     return Step(group, index, wanted) if wanted else None
 
 
+def without_failed(session: Session, step: Step) -> Step | None:
+    """A launch without the cases that have failed since; ``None`` where none is left."""
+    failures = session.ledger.failures
+    sound = {
+        matchup: tuple(s for s in stacks if (matchup.id, str(s)) not in failures)
+        for matchup, stacks in step.wanted.items()
+    }
+    wanted = {matchup: stacks for matchup, stacks in sound.items() if stacks}
+    return replace(step, wanted=wanted) if wanted else None
+
+
 def planned(session: Session) -> Iterator[Step]:
     """The launches of the effort that are not made: the first of every model, then the second."""
     for index in range(session.plan.effort.launches):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from benchmarks.request import discovery
 from benchmarks.request.plan import Group
 from benchmarks.request.selection import Effort, Selection
 from benchmarks.results.codec import to_json
-from benchmarks.results.records import COLD, Matchup, Stack
+from benchmarks.results.records import COLD, Failure, Matchup, Stack
 from benchmarks.worker import briefing
 from benchmarks.worker.process import WorkerError, WorkerProcess
 
@@ -161,9 +162,26 @@ class Workers:
             for stack in of if matchup.phase == COLD and self._cold else ():
                 filled = any(path.is_file() for path in self._cache(stack).rglob("*"))
                 if filled and stack in self.alive:
-                    self.alive.pop(stack).quit()
+                    self.dismiss(stack)
                     self._start(stack, cache="warm")
                     yield from self.happened()
+
+    def dismiss(self, stack: Stack) -> None:
+        """Let a worker go that has done its work; how it ended is noted, where not in order."""
+        if how := self.alive.pop(stack).quit():
+            self._note(
+                "disorder",
+                model=self.group.model,
+                launch=self.index,
+                stack=str(stack),
+                how=how,
+            )
+
+    def dismissed(self) -> Iterator[Event]:
+        """Let all workers go that are left."""
+        for stack in list(self.alive):
+            self.dismiss(stack)
+            yield from self.happened()
 
     def end(self) -> None:
         """Let every worker go; what fails from here on is no failure."""
@@ -188,7 +206,9 @@ class Workers:
         if worker is None or all((m.id, stack) in self.failed for m in matchups):
             return None
         try:
-            return worker.ask(verb, deadline_s=self.context.selection.timeout_s, **arguments)
+            return _finite(
+                worker.ask(verb, deadline_s=self.context.selection.timeout_s, **arguments), verb
+            )
         except WorkerError as error:
             for matchup in matchups:
                 if stack in self.wanted[matchup]:
@@ -218,3 +238,17 @@ class Workers:
             reason=error.reason,
             failure=to_json(error.failure) | {"launch": self.index},
         )
+
+
+def _finite(answer: dict[str, Any], verb: str) -> dict[str, Any]:
+    """An answer without what is no number.
+
+    Raises:
+        WorkerError: it has a NaN or an infinity, which no journal takes.
+    """
+    try:
+        json.dumps(answer, allow_nan=False)
+    except ValueError:
+        reason = f"the answer to {verb!r} holds a number that is none (NaN or infinite)"
+        raise WorkerError("invalid", reason, Failure()) from None
+    return answer

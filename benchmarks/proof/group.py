@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,35 +40,54 @@ class Proven:
     """What a proof leaves behind.
 
     ``references`` are none where it failed. ``handoffs`` tell the workers of each engine which of
-    its weights is which.
+    its weights is which. ``lost`` are the engines that could not run it, which says nothing about
+    identity.
     """
 
     parity: Parity
     references: References
     handoffs: Mapping[str, Handoff]
+    lost: Mapping[str, WorkerError] = field(default_factory=dict)
+
+
+class NoneLeftError(Exception):
+    """No engine could run a proof; ``lost`` has each with why."""
+
+    def __init__(self, lost: Mapping[str, WorkerError]) -> None:
+        super().__init__(", ".join(lost))
+        self.lost = lost
 
 
 @contextmanager
-def proof(
-    group: Group, selection: Selection, every: Sides | None = None, start: Start = WorkerProcess
-) -> Iterator[Proven]:
-    """Prove a group's twins; references live as long as the block.
+def proof(group: Group, selection: Selection, start: Start = WorkerProcess) -> Iterator[Proven]:
+    """Prove a group's twins, of the engines that can; references live as long as the block.
 
-    ``every`` are workers that are there already and stay; else ``start`` starts some, for as long
-    as the proof takes.
+    Raises:
+        NoneLeftError: none of them can.
+        UsageError: the model's task does not fit its twins; one line says what.
+    """
+    lost = dict[str, WorkerError]()
+    with ExitStack() as open_:
+        while left := [s for s in group.stacks if selection.engine(s) not in lost]:
+            workers = open_.enter_context(opened(left, selection, start))
+            try:
+                found = proven(group, selection, workers)
+            except WorkerError as error:
+                lost[error.side or selection.engine(left[0])] = error
+                continue
+            workers.end()  # what is timed must have the machine for itself
+            yield replace(found, lost=lost)
+            return
+        raise NoneLeftError(lost)
+
+
+def proven(group: Group, selection: Selection, every: Sides) -> Proven:
+    """Prove a group's twins with workers that are there; references live as long as they do.
 
     Raises:
         WorkerError: a framework could not run it, which says nothing about identity.
         UsageError: the model's task does not fit its twins; one line says what.
     """
-    with nullcontext(every) if every else opened(group.stacks, selection, start) as workers:
-        found = _proven(group, selection, workers)
-        if not every:
-            workers.end()  # what is timed must have the machine for itself
-        yield found
-
-
-def _proven(group: Group, selection: Selection, every: Sides) -> Proven:
     asked = _asked(group, selection)
     found = prove.proven(asked, every)
     told, assigned, keys = found.told, found.assigned, found.match.keys
@@ -319,10 +338,9 @@ def verified(
                 if able not in there:
                     there[able] = stack.enter_context(opened(able, made.selection, start))
                 failures = Failures()
-                with proof(mine, made.selection, there[able]) as proven:
-                    checked = check_stacks(mine, made.selection, threads, proven, failures, start)
-                    timed = tuple(checked)
-                yield group.model, replace(proven.parity, timed=timed), failures
+                found = proven(mine, made.selection, there[able])
+                timed = tuple(check_stacks(mine, made.selection, threads, found, failures, start))
+                yield group.model, replace(found.parity, timed=timed), failures
             except WorkerError as error:
                 there.pop(able).end()
                 yield group.model, error, {}

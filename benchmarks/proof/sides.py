@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,17 +52,20 @@ class Sides:
     ) -> None:
         self.folder, self.timeout_s = folder, timeout_s
         self.frameworks = {name: stack.framework for name, stack in stacks.items()}
+        self.workers: dict[str, WorkerProcess] = {}
         # The kernel ends a worker with the thread that spawned it, so this thread spawns them all.
-        self.workers = {
-            name: start(
-                stack,
-                python=(pythons or {}).get(name),
-                more=SHARING,
-                program=WORKER,
-                passed=passed,
-            )
-            for name, stack in stacks.items()
-        }
+        try:
+            for name, stack in stacks.items():
+                self.workers[name] = start(
+                    stack,
+                    python=(pythons or {}).get(name),
+                    more=SHARING,
+                    program=WORKER,
+                    passed=passed,
+                )
+        except BaseException:
+            self.end()
+            raise
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,7 +77,7 @@ class Sides:
         """One question to each side named, two at a time.
 
         Raises:
-            WorkerError: a side failed.
+            WorkerError: a side failed; it names which.
             UsageError: a side says what the user must mend.
         """
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
@@ -83,7 +86,7 @@ class Sides:
                 for side, told in each.items()
             }
             try:
-                answers = {side: answer.result() for side, answer in asked.items()}
+                answers = {side: _of(side, answer) for side, answer in asked.items()}
             except BaseException:  # an interrupt must not wait for the proof to end
                 self.end()
                 raise
@@ -157,7 +160,17 @@ def _as_told(side: str) -> Iterator[None]:
     except (LookupError, ValueError) as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         told = f"what the {side} side told cannot be read: {what}"
-        raise WorkerError("error", told, Failure()) from error
+        failed = WorkerError("error", told, Failure())
+        failed.side = side
+        raise failed from error
+
+
+def _of(side: str, answer: Future[dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return answer.result()
+    except WorkerError as error:
+        error.side = side
+        raise
 
 
 @contextmanager

@@ -20,6 +20,8 @@ from benchmarks.results import files
 if TYPE_CHECKING:
     from types import TracebackType
 
+SCHEMA = 2
+"""Of a journal: what its entry ``run`` says. One that says nothing is older: schema 1."""
 LATEST = "latest"
 RUN_ID = re.compile(r"\w[\w.-]*", re.ASCII)
 Entry = dict[str, Any]
@@ -69,11 +71,12 @@ class Journal:
     """An append-only file of JSON lines, each with its time and a checksum.
 
     An entry is on the disk when ``append`` returns. Threads and processes may append at the same
-    time: each entry is one ``write`` to a file opened for appending.
+    time: each entry is one ``write`` to a file opened for appending. ``damaged`` counts the lines
+    that were moved away when it was opened for going on.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, damaged: int = 0) -> None:
+        self.path, self.damaged = path, damaged
         try:
             self._fd = files.opened(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
             _sync_folder(path.parent)
@@ -89,6 +92,7 @@ class Journal:
         Raises:
             JournalError: it cannot be read or written.
         """
+        bad = list[bytes]()
         if path.exists() or path.is_symlink():
             lines = _read_lines(path)
             bad = [line.raw for line in lines if line.entry is None]
@@ -96,13 +100,14 @@ class Journal:
                 _append(path.with_name(f"{path.name}.bad"), b"\n".join(bad) + b"\n")
                 good = [line.raw + b"\n" for line in lines if line.entry is not None]
                 write_atomic(path, b"".join(good))
-        return cls(path)
+        return cls(path, len(bad))
 
     def append(self, kind: str, /, **data: Any) -> None:
         """Write one entry and wait until it is on the disk.
 
         Raises:
-            JournalError: the disk refused it, or the data is not JSON (NaN and infinity are not).
+            JournalError: the disk refused it, the file was removed (all of it is written again), or
+                the data is not JSON (NaN and infinity are not).
         """
         if taken := ", ".join(sorted(_OWN_KEYS & data.keys())):
             raise JournalError(f"entry {kind!r}: the journal itself writes {taken}")
@@ -136,9 +141,13 @@ class Journal:
         self.close()
 
     def _write(self, line: bytes) -> None:
-        size = os.fstat(self._fd).st_size
+        there = os.fstat(self._fd)
+        size = there.st_size
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
             line = b"\n" + line  # a write was cut short here: keep the damage to its own line
+        if not (there.st_nlink or self.path.exists()):  # what is added without a name is lost
+            store(self.path, os.pread(self._fd, size, 0) + line)
+            raise JournalError(f"{self.path} was removed meanwhile: all it held is there again")
         written = os.write(self._fd, line)
         if written != len(line):
             raise OSError(0, f"only {written} of {len(line)} bytes fitted")

@@ -31,6 +31,7 @@ CAUSES = {
     "stolen": "the hypervisor took {:.0%} of a turn",
     "slow": "the core ran {:.2g} times slower",
     "gpu": "the device was throttled or shared",
+    "asleep": "the machine was suspended for {:.3g} s",
 }
 WIDER = 1.5
 """By how much an interval is widened, on the log scale, that must not hold 1 where there is a call.

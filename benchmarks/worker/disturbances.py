@@ -33,6 +33,9 @@ QUIET_CORES = 0.25
 """Foreign CPU time, in cores, up to which a turn still teaches what is normal for its stack."""
 LEARNED = 3
 """Turns after which a stack's own normal is trusted."""
+ASLEEP_S = 0.1
+"""Time in which the machine was suspended from which on a turn does not count: what it finds when
+it wakes is another machine. Less may lie between two readings of two clocks."""
 
 Record = Mapping[str, Any]
 SPENT = (
@@ -44,6 +47,7 @@ SPENT = (
     "waits",
     "minor_faults",
     "major_faults",
+    "asleep_s",
 )
 """The counters whose growth over a turn is recorded."""
 
@@ -65,8 +69,8 @@ class Counters:
     """Seconds since some fixed moment; what is not ``_s`` is a number.
 
     ``switches``: times that a thread was put off its core; ``waits``: times that one waited of its
-    own accord; ``major_faults``: page faults that read from a disk. ``None`` stands for what the
-    kernel does not account.
+    own accord; ``major_faults``: page faults that read from a disk; ``asleep_s``: time since the
+    machine started in which it was suspended. ``None`` stands for what the kernel does not account.
     """
 
     at_s: float
@@ -80,6 +84,7 @@ class Counters:
     waits: int = 0
     minor_faults: int = 0
     major_faults: int = 0
+    asleep_s: float | None = None
 
     @classmethod
     def read(cls, now: Callable[[], float]) -> Counters:
@@ -98,6 +103,7 @@ class Counters:
             waits=usage.ru_nvcsw,
             minor_faults=usage.ru_minflt,
             major_faults=usage.ru_majflt,
+            asleep_s=host.suspended_s().value,
         )
 
 
@@ -206,7 +212,8 @@ def causes(record: Record, normal: Normal) -> dict[str, float]:
 
     ``taken``: share of the turn in which others ran while our threads waited, beyond what the
     stack does to itself; ``stolen``: share that the hypervisor gave away; ``slow``: how many times
-    as long the canary took; ``gpu``: 1 where the device reported a reason.
+    as long the canary took; ``gpu``: 1 where the device reported a reason; ``asleep``: seconds in
+    which the machine was suspended, which the turn's own clock does not count.
     """
     wall_s, found = record["wall_s"], dict[str, float]()
     if record["delay_s"] is not None and record["foreign_s"] is not None:
@@ -222,6 +229,8 @@ def causes(record: Record, normal: Normal) -> dict[str, float]:
         found["slow"] = record["canary_s"] / usual_s
     if record.get("gpu"):
         found["gpu"] = 1.0
+    if (asleep_s := record.get("asleep_s") or 0.0) > ASLEEP_S:
+        found["asleep"] = asleep_s
     return found
 
 

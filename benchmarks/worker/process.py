@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import select
 import signal
 import subprocess
@@ -33,14 +34,22 @@ READ_BYTES = 1 << 16
 ANSWER_BYTES = 256 << 20
 """What an answer may take at most: a recording of many steps takes a tenth of it."""
 TAIL_CHARACTERS = 4000
+NEAR = 0.9
+"""Share of the memory that there is from which on a kill is put down to a lack of it."""
+GROUPS: set[int] = set()
+"""The process groups of the workers that are alive."""
 
 
 class WorkerError(Exception):
-    """A worker failed: what became of it, why, and all that it left behind."""
+    """A worker failed: what became of it, why, and all that it left behind.
+
+    ``side`` names it where it was one of several that were asked at the same time.
+    """
 
     def __init__(self, status: Status, reason: str, failure: Failure) -> None:
         super().__init__(reason)
         self.status, self.reason, self.failure = status, reason, failure
+        self.side: str | None = None
 
 
 class Log:
@@ -119,6 +128,7 @@ class WorkerProcess:
         finally:
             os.close(reading)
             os.close(writing)
+        GROUPS.add(self._process.pid)
         self._log = Log(self._process)
         os.set_blocking(give, False)  # a worker that does not read must not hold us up
         self._give, self._take, self._buffer = give, take, bytearray()
@@ -173,19 +183,33 @@ class WorkerProcess:
             told = f"what came as the answer to {verb!r} is none: {error}"
             raise self._failed("error", told) from None
         if not answer.pop("ok"):
-            failure = Failure(stack=self._withheld(answer["stack"]), stderr=self._tail())
+            failure = Failure(
+                stack=self._withheld(answer["stack"]),
+                stderr=self._tail(),
+                peak_rss_bytes=answer.get("peak_rss_bytes"),
+            )
             raise WorkerError(answer["status"], self._withheld(answer["reason"]), failure)
         return answer
 
-    def quit(self) -> None:
-        """Let it end by itself, and see that nothing of its group is left."""
+    def quit(self) -> str | None:
+        """Let it end by itself, and see that nothing of its group is left.
+
+        Where it did not end in order: how, in words, of a worker that was well until then.
+        """
+        told = None
         order = json.dumps({"do": "quit", "deadline_s": GRACE_S}) + "\n"
         try:
             os.write(self._give, order.encode())
-            self._process.wait(GRACE_S)
-        except (OSError, subprocess.TimeoutExpired):
+        except OSError:  # it is gone, and its exit code says how
             pass
+        try:
+            if code := self._process.wait(GRACE_S):
+                how = f"died of {signal_name(-code)}" if code < 0 else f"left (exit {code})"
+                told = f"the worker {how} after its last answer"
+        except subprocess.TimeoutExpired:
+            told = f"the worker did not end within {GRACE_S:g} s of its last answer: it was killed"
         self.kill()
+        return told
 
     def kill(self) -> None:
         """End the whole group now; harmless when it has ended already."""
@@ -194,6 +218,7 @@ class WorkerProcess:
         except ProcessLookupError:
             pass
         self._process.wait()
+        GROUPS.discard(self._process.pid)
         with self._ending:
             if self._give >= 0:
                 self._log.close()
@@ -231,24 +256,22 @@ class WorkerProcess:
 
     def _died(self, verb: str, deadline_s: float) -> WorkerError:
         ended = self._ends()
+        peak = self._reaped() if ended else None
         self.kill()
         code, tail = self._process.returncode, self._tail()
         if not ended:
             told = f"the worker closed the pipe for its answer to {verb!r}, and went on"
             return self._failed("error", told)
         if "Timeout (" in tail and code == 1:  # what faulthandler writes before it exits
-            return self._failed("timeout", f"{verb!r} took longer than {deadline_s:g} s")
+            return self._failed("timeout", f"{verb!r} took longer than {deadline_s:g} s", peak)
         if code >= 0:
-            return self._failed(
-                "error", f"the worker left without an answer to {verb!r} (exit {code})"
-            )
+            left = f"the worker left without an answer to {verb!r} (exit {code})"
+            return self._failed("error", left, peak)
         name = signal_name(-code)
-        kills = host.oom_kills().value
-        if name == "SIGKILL" and kills is not None and kills > (self._kills_before or 0):
-            return self._failed(
-                "oom_host", "the kernel killed the worker: the machine ran out of memory"
-            )
-        return self._failed("crash", f"the worker died of {name} during {verb!r}")
+        if name == "SIGKILL" and self._for_memory(peak):
+            killed = "the kernel killed the worker: the machine ran out of memory"
+            return self._failed("oom_host", killed, peak)
+        return self._failed("crash", f"the worker died of {name} during {verb!r}", peak)
 
     def _ends(self) -> bool:
         """Whether it ends within ``GRACE_S``; its exit code is not taken."""
@@ -262,7 +285,30 @@ class WorkerProcess:
             pass
         return True
 
-    def _failed(self, status: Status, reason: str) -> WorkerError:
+    def _reaped(self) -> int | None:
+        """Wait for its end; the most memory that it held, in bytes, where the kernel says so.
+
+        A process inherits the peak of the one that starts it: what is no more than ours says
+        nothing.
+        """
+        try:
+            _, status, usage = os.wait4(self._process.pid, 0)
+        except ChildProcessError:  # another thread was faster
+            return None
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        ours = resource.getrusage(resource.RUSAGE_SELF)
+        return usage.ru_maxrss * host.KIB if usage.ru_maxrss > ours.ru_maxrss else None
+
+    def _for_memory(self, peak: int | None) -> bool:
+        """Whether a kill was the kernel's for lack of memory.
+
+        Its counter rose while the worker lived, or it held nearly all the memory that there is.
+        """
+        kills, there = host.oom_kills().value, host.memory_limit_bytes().value
+        rose = kills is not None and kills > (self._kills_before or 0)
+        return rose or bool(peak and there and peak >= NEAR * there)
+
+    def _failed(self, status: Status, reason: str, peak: int | None = None) -> WorkerError:
         code = self._process.returncode
         tail = self._tail()
         failure = Failure(
@@ -270,6 +316,7 @@ class WorkerProcess:
             exit_code=code,
             stack=tail if "most recent call first" in tail else "",
             stderr=tail,
+            peak_rss_bytes=peak,
         )
         return WorkerError(status, reason, failure)
 
@@ -295,6 +342,7 @@ class _Refused:
     status: Status
     reason: str
     stack: str
+    peak_rss_bytes: int | None = None
 
 
 def parsed(line: bytes, number: int | None = None) -> dict[str, Any]:

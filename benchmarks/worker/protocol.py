@@ -18,6 +18,7 @@ from typing import IO, Any, NoReturn, Protocol
 
 from benchmarks.request import discovery
 from benchmarks.worker import shortage
+from profilers import host
 
 PR_SET_PDEATHSIG = 1
 
@@ -57,6 +58,7 @@ def answer(worker: Servant, verb: str, arguments: dict[str, Any]) -> dict[str, A
             "ok": False,
             "status": shortage.status(error, worker.device),
             "reason": f"{type(error).__name__}: {error}".strip().splitlines()[0],
+            "peak_rss_bytes": host.peak_rss_bytes().value,
             # Where the checkout lies is nobody's business.
             "stack": traceback.format_exc().replace(f"{discovery.HERE.parent}/", ""),
         }

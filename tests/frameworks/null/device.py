@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 import os
+import resource
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -22,6 +25,7 @@ DELAY_S = 0.002
 sleep = time.sleep
 """What a delay is made of; tests of a fake machine put another in its place."""
 FOREVER_S = 3600
+FLOOD_MIB = 200
 
 
 def _fill_stdout() -> None:
@@ -37,6 +41,43 @@ def _run_out() -> None:
     raise MemoryError("the null framework was told to run out of memory")
 
 
+def _hit_limit() -> None:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    room = pages * resource.getpagesize() + (256 << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (room, room))
+    bytearray(1 << 30)
+
+
+class OutOfMemoryError(RuntimeError):
+    """As PyTorch's is called."""
+
+
+class ResourceExhaustedError(RuntimeError):
+    """As TensorFlow's is called."""
+
+
+def _fill_device() -> None:
+    raise OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+
+def _exhaust() -> None:
+    raise ResourceExhaustedError("OOM when allocating a tensor on /device:GPU:0 by GPU_0_bfc")
+
+
+def _break_device() -> None:
+    raise RuntimeError("CUDA error: device-side assert triggered")
+
+
+def _flood() -> None:
+    for _ in range(FLOOD_MIB):
+        sys.stdout.buffer.write(b"\x1b[2Jnoise\xff\n" * ((1 << 20) // 11))
+    sys.stdout.flush()
+
+
+def _stop_clock() -> None:
+    time.perf_counter = lambda: 1.0
+
+
 FAULTS: Mapping[str, Callable[[], object]] = {
     "segv": lambda: ctypes.string_at(0),
     "abort": os.abort,
@@ -47,7 +88,14 @@ FAULTS: Mapping[str, Callable[[], object]] = {
     "hang_native": lambda: ctypes.PyDLL(None).sleep(FOREVER_S),
     "error": _fail,
     "memory": _run_out,
+    "limit": _hit_limit,
+    "oom_device": _fill_device,
+    "exhausted": _exhaust,
+    "sticky": _break_device,
     "noise": _fill_stdout,
+    "flood": _flood,
+    "clock": _stop_clock,
+    "nan": lambda: None,
     "wrong": lambda: None,
 }
 
@@ -64,6 +112,7 @@ class Device:
         self.loss_delays = control.get("loss", 1)
         self.retraces, self.worked = bool(control.get("retraces")), 0
         self.fault, self._at = control.get("fault"), control.get("at", "forward")
+        self._stuck = False
 
     @property
     def wrong(self) -> float:
@@ -84,8 +133,8 @@ class Device:
         """Nothing runs elsewhere."""
 
     def peak_memory(self) -> int | None:
-        """No device."""
-        return None
+        """No device; no number where that is asked."""
+        return cast("int | None", math.nan if self.fault == "nan" else None)
 
     def ceiling_work(self, size: int, copied: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
         """A product of NumPy's and a copy, each with a delay."""
@@ -114,8 +163,9 @@ class Device:
         sleep(delays * self.delay_s)
 
     def strike(self, method: str) -> None:
-        """Fail where that is asked of this method."""
-        if self.fault and method == self._at:
+        """Fail where that is asked of this method; a device that broke fails from then on."""
+        if self.fault and (method == self._at or self._stuck):
+            self._stuck = self.fault == "sticky"
             FAULTS[self.fault]()
 
 
