@@ -200,9 +200,10 @@ def selftest(asked: argparse.Namespace, console: Console) -> int:
 
 def listing(asked: argparse.Namespace, console: Console) -> int:
     """Show what there is, and what would be skipped here and why."""
+    families = {f: {n: _title(n) for n in ns} for f, ns in discovery.families().items()}
     found = {
         "models": {
-            n: OWN if discovery.users(n, asked.models_dir) else discovery.task(n).title
+            n: OWN if discovery.users(n, asked.models_dir) else _title(n)
             for n in discovery.names("models", asked.models_dir)
         },
         "phases": {
@@ -216,14 +217,19 @@ def listing(asked: argparse.Namespace, console: Console) -> int:
         "data": {n: reason or "found" for n, reason in sets.available(asked.data_dir).items()},
     }
     if asked.json:
-        print(json.dumps(found, allow_nan=False))
+        print(json.dumps(found | {"families": families}, allow_nan=False))
         return 0
+    found |= {f"family:{name}": rows for name, rows in families.items()}
     for kind, rows in found.items():
         table = _table(kind, "")
         for name, text in rows.items():
             table.add_row(name, text)
         console.print(table)
     return 0
+
+
+def _title(model: str) -> str:
+    return discovery.task(model).title
 
 
 def _missing(stack: Stack) -> str | None:

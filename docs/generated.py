@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 from unittest import mock
 
+from benchmarks.request import discovery
 from benchmarks.results import codec, machine, observed, profiles, records
 from profilers import roofline
 
@@ -112,6 +113,22 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
+def models() -> str:
+    """A table for each family of models, from their tasks."""
+    lines = []
+    for name, members in discovery.families().items():
+        lines += [f"## {name.capitalize()}\n", "| model | title | parameters | MAC | quick |"]
+        lines += ["| --- | --- | ---: | ---: | --- |"]
+        for member in members:
+            task = discovery.task(member)
+            macs = f"{task.published.macs / 1e6:,.1f} M" if task.published.macs else ""
+            quick = ", ".join(f"{k} {v}" for k, v in task.size("quick").settings.items())
+            parameters = f"{task.published.parameters:,}"
+            lines.append(f"| `{member}` | {task.title} | {parameters} | {macs} | {quick} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
 def record_types() -> list[type]:
     """The record classes of each module, in the order of their definition."""
     return [
@@ -202,6 +219,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "options": options,
     "reference": reference,
     "values": words_of_values,
+    "models": models,
     "ratios": lambda: f":::{{container}} ratios\n\n{ratios()}\n\n:::",
 }
 

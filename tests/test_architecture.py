@@ -45,7 +45,7 @@ REPORTS_MAY_IMPORT = (
     "benchmarks.frameworks.about",
     "profilers.roofline",
 )
-MAX_SOURCE_LINES = 40_000
+MAX_SOURCE_LINES = 45_000
 """Lines of all sources together: what is added must be worth what it costs to read."""
 PRINTING = {
     "benchmarks/why/_command.py": 1,  # the one document of --json
@@ -117,8 +117,11 @@ def _concrete(place: PurePosixPath, module: str) -> bool:
     kind = next((kind for kind in KINDS if module.startswith(f"{kind}.")), None)
     if kind is None:
         return False
-    name = module.removeprefix(f"{kind}.").partition(".")[0]
+    name, _, rest = module.removeprefix(f"{kind}.").partition(".")
     folder = f"{kind.replace('.', '/')}/{name}"
+    below = rest.partition(".")[0]
+    if kind == "benchmarks.models" and f"{folder}/{below}/__init__.py" in SOURCES:
+        name, folder = below, f"{folder}/{below}"  # a model in the folder of its family
     if name.startswith("_") or (
         kind.endswith("frameworks") and f"{folder}/__init__.py" not in SOURCES
     ):
@@ -164,6 +167,10 @@ def test_a_file_imports_only_what_it_may(path: str) -> None:
         ("benchmarks/models/mlp/torch.py", "from benchmarks.models.lstm.torch import build"),
         ("benchmarks/models/mlp/torch.py", "from ..lstm import TASK"),
         ("benchmarks/models/mlp/__init__.py", "from benchmarks.models import lstm"),
+        (
+            "benchmarks/models/images/vgg16/torch.py",
+            "from benchmarks.models.images.alexnet.torch import build",
+        ),
         ("benchmarks/models/mlp/torch.py", "from benchmarks.frameworks.torch.device import Device"),
         ("benchmarks/models/mlp/torch.py", "from benchmarks.worker.phases import epoch"),
         ("benchmarks/frameworks/torch/device.py", "from benchmarks.frameworks import jax"),

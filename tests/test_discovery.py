@@ -50,7 +50,9 @@ def test_a_users_model_stands_before_ours_of_the_same_name(tmp_path: Path) -> No
 def test_shared_parts_are_no_models() -> None:
     there = {path.parent.name for path in (discovery.HERE / "models").glob("*/__init__.py")}
     assert "_resnet" in there
-    assert set(discovery.names("models")) == {name for name in there if name[0] != "_"}
+    assert set(discovery.names("models")) == {
+        name for name in there if name[0] != "_" and name not in discovery.families()
+    }
 
 
 @pytest.mark.parametrize("code", ["", "TASK = 3\n"])
@@ -164,7 +166,7 @@ def test_a_stack_without_its_framework_says_which(monkeypatch: pytest.MonkeyPatc
     assert discovery.unsupported(Stack("tensorflow", "graph"), "cpu") == "lacks tensorflow"
 
 
-@pytest.mark.parametrize("name", discovery.names("models"))
+@pytest.mark.parametrize("name", discovery.models())
 def test_every_model_is_complete(name: str) -> None:
     task = discovery.task(name)
     assert task.title
@@ -213,4 +215,6 @@ def test_where_frameworks_cannot_be_imported_everything_but_a_worker_still_works
         [sys.executable, "-c", program], cwd=ROOT, check=False, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert set(discovery.names("models")) == set(json.loads(done.stdout)["models"])
+    listed = json.loads(done.stdout)
+    assert set(discovery.names("models")) == set(listed["models"])
+    assert {n for ns in listed["families"].values() for n in ns} == set(discovery.models())

@@ -20,7 +20,16 @@ from benchmarks.results.records import LayerWork
 from benchmarks.tasks import weights
 from benchmarks.tasks.layers import kinds
 from benchmarks.tasks.optimizers import SGD, Adam, RMSprop
-from benchmarks.tasks.task import Size, Task, TaskError, check, classes, image
+from benchmarks.tasks.task import (
+    Published,
+    Size,
+    Task,
+    TaskError,
+    check,
+    classes,
+    image,
+    tokens,
+)
 from tests import described
 
 MODELS = discovery.names("models")
@@ -235,6 +244,28 @@ def test_a_size_may_change_the_input_and_release_runs_what_is_published() -> Non
     assert task.size("release") is task.size("standard")
     with pytest.raises(TaskError, match="there is no input 'z'; there are: x"):
         task.at({"z": (1,)})
+
+
+def test_a_size_may_change_targets_and_settings_whose_published_figures_then_say_nothing() -> None:
+    task = Task(
+        inputs={"x": tokens(8, 30)},
+        targets={"y": classes(5, 8)},
+        published=Published(parameters=7, macs=9),
+        settings={"width": 4, "layers": 2},
+        sizes={
+            "quick": Size(batch=2, shapes={"x": (6,), "y": (6,)}, settings={"width": 2}),
+            "standard": Size(batch=4),
+        },
+    )
+    quick = task.sized("quick")
+    assert quick.shapes == {"x": (6,), "y": (6,)}
+    assert quick.settings == {"width": 2, "layers": 2}
+    assert quick.published == Published()
+    assert quick.sized("quick") is quick
+    assert task.sized("standard") is task
+    assert task.at({"x": (6,)}).published == Published(parameters=7)
+    with pytest.raises(TaskError, match="there is no setting 'depth'; there are: width, layers"):
+        task.at({}, {"depth": 3})
 
 
 @pytest.mark.slow

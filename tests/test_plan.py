@@ -147,6 +147,17 @@ def test_an_id_names_the_data_and_the_shape_that_are_not_the_published_ones(
     ]
 
 
+def test_an_id_names_the_settings_that_are_not_the_published_ones() -> None:
+    small, whole = (
+        make(Selection(models=("alexnet",), phases=("forward",), stacks=("torch-eager",), effort=e))
+        for e in ("quick", "standard")
+    )
+    assert [g.matchups[0].id for g in small.groups] == [
+        "alexnet.forward.b8.96x96x3-width16-dense256.float32.cpu"
+    ]
+    assert [g.matchups[0].id for g in whole.groups] == ["alexnet.forward.b64.float32.cpu"]
+
+
 def test_what_a_stack_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         discovery, "framework_status", lambda requires: "no torch" if "torch" in requires else None

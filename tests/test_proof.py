@@ -562,6 +562,19 @@ def test_outputs_that_part_at_the_timed_size_alone_are_refused() -> None:
     assert found.references == {}
 
 
+def test_what_is_published_is_held_against_the_timed_size_not_against_that_of_the_proof() -> None:
+    """The proof is made with smaller settings, for which nothing is published."""
+    sizes = {"quick": Size(batch=4, settings={"width": 2}), "standard": Size(batch=4)}
+    task = replace(TASK, settings={"width": 4}, sizes=sizes)
+    output = {"output/output": _trace()["output/output"]}
+    as_timed = {"torch": output, "tensorflow": output}
+    for parameters, status in ((53, "proven"), (54, "failed")):
+        published = replace(task, published=Published(parameters=parameters))
+        parity, _ = _parity(_canned(_trace(), _trace(), as_timed=as_timed), published)
+        assert parity.status == status
+        assert parity.parameters == 53
+
+
 def test_a_description_and_an_assignment_survive_the_pipe() -> None:
     image_of = replace(TOLD.nodes[0], grid_in=(2, 3, 1), constants={"activation": "tanh"})
     told = replace(

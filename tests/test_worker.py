@@ -54,6 +54,7 @@ def _job(**changed: Any) -> dict[str, Any]:
         "settings": _settings(),
         "source": sources.of_model("tiny", MODELS),
         "shapes": {"features": [16]},
+        "task_settings": {},
         "batch": 4,
         "handoff": {"assigned": ASSIGNED, "keys": KEYS, "outputs": {}, "changes": {}},
         "data": None,
@@ -155,6 +156,7 @@ def test_the_proof_is_made_by_a_worker_of_its_own(tmp_path: Path) -> None:
             framework="null",
             source=sources.of_model("tiny", MODELS),
             shapes={"features": [16]},
+            settings={},
             batch=6,
             seed=5,
         )

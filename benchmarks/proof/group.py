@@ -20,7 +20,7 @@ from benchmarks.proof.sides import Sides, sides
 from benchmarks.request.plan import Group, Plan
 from benchmarks.request.selection import Selection
 from benchmarks.results.records import Failure, Finding, Parity, Stack, TimedCheck
-from benchmarks.tasks.task import Published, Task
+from benchmarks.tasks.task import Published
 from benchmarks.worker import briefing, checks, sources
 from benchmarks.worker.process import Start, WorkerError, WorkerProcess
 
@@ -91,7 +91,7 @@ def proven(group: Group, selection: Selection, every: Sides) -> Proven:
     asked = _asked(group, selection)
     found = prove.proven(asked, every)
     told, assigned, keys = found.told, found.assigned, found.match.keys
-    parity = _parity(every.names, found, group.task)
+    parity = _parity(every.names, found)
     if found.status not in {"proven", "partial"}:
         return Proven(parity=parity, references={}, handoffs={})
     parity = replace(parity, findings=(*parity.findings, *_counted(every, parity)))
@@ -101,7 +101,8 @@ def proven(group: Group, selection: Selection, every: Sides) -> Proven:
         comparison.equalize(every, found.changes)
         assigned, keys = prove.assigned_to(every.names, made), _keys(made)
         assigned |= {every.names[0]: _as_proven(assigned[every.names[0]], found)}
-        parity = replace(parity, layers=costs.layers(told[every.names[0]]))
+        first = told[every.names[0]]
+        parity = replace(parity, layers=costs.layers(first), parameters=first.parameters)
         parity = _at_timed_size(every, assigned, keys, selection.seed, parity)
     parity = replace(parity, forward_flops=costs.flops(parity.layers, "forward"))
     parity = _as_published(group.task.published, parity)
@@ -133,14 +134,17 @@ def _as_proven(assigned: Sequence[Assigned], found: Proof) -> tuple[Assigned, ..
 
 
 def _as_published(published: Published, parity: Parity) -> Parity:
-    """The proof, failed where the multiply-accumulates are others than published."""
-    expected, flops = published.macs, parity.forward_flops
-    if expected is None or flops is None:
+    """The proof, failed where parameters or multiply-accumulates are others than published."""
+    if parity.status == "failed":
         return parity
-    macs = flops / 2
-    if abs(macs - expected) <= PUBLISHED * expected:
+    expected, counted = published.parameters, parity.parameters
+    if expected is not None and counted != expected:
+        text = f"{counted or 0:,} parameters, where {expected:,} are published"
+        return replace(parity, status="failed", reason=text)
+    macs, flops = published.macs, parity.forward_flops
+    if macs is None or flops is None or abs(flops / 2 - macs) <= PUBLISHED * macs:
         return parity
-    text = f"{macs:,.0f} multiply-accumulates, where {expected:,.0f} are published"
+    text = f"{flops / 2:,.0f} multiply-accumulates, where {macs:,.0f} are published"
     return replace(parity, status="failed", reason=text)
 
 
@@ -179,7 +183,7 @@ def opened(
 
 def _asked(group: Group, selection: Selection) -> Asked:
     """The proof runs at the quick size, where a bigger one is timed."""
-    small = group.task.at(group.task.size("quick").shapes)
+    small = group.task.sized("quick")
     return Asked(
         source=sources.of_model(group.model, selection.models_dir),
         task=small,
@@ -189,9 +193,9 @@ def _asked(group: Group, selection: Selection) -> Asked:
     )
 
 
-def _parity(names: tuple[str, ...], found: Proof, task: Task) -> Parity:
+def _parity(names: tuple[str, ...], found: Proof) -> Parity:
     leader = found.told[names[0]]
-    parity = Parity(
+    return Parity(
         status=found.status if found.status != "refused" else "failed",  # type: ignore[arg-type]
         reason=found.reason,
         adapters=names,
@@ -206,11 +210,6 @@ def _parity(names: tuple[str, ...], found: Proof, task: Task) -> Parity:
         random=bool(leader.drops),
         notes=(*_notes(leader.drops), *found.side_by_side()),
     )
-    expected = task.published.parameters
-    if expected is not None and leader.parameters != expected and parity.status != "failed":
-        text = f"{leader.parameters:,} parameters, where {expected:,} are published"
-        return replace(parity, status="failed", reason=text)
-    return parity
 
 
 def _known(errors: Mapping[str, float]) -> dict[str, float | None]:

@@ -45,8 +45,8 @@ class Asked:
 
     def opening(self) -> dict[str, Any]:
         """What a side is told when it opens the model."""
-        shapes = {name: one.shape for name, one in self.task.inputs.items()}
-        return {"source": self.source, "shapes": shapes, "batch": self.size, "seed": self.seed}
+        shaped = {"shapes": self.task.shapes, "settings": dict(self.task.settings)}
+        return {"source": self.source, **shaped, "batch": self.size, "seed": self.seed}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,12 +42,13 @@ class ProofWorker:
         framework: str,
         source: dict[str, Any],
         shapes: Mapping[str, list[int]],
+        settings: Mapping[str, int],
         batch: int,
         seed: int,
     ) -> dict[str, Any]:
         """Build the twin and describe it; ``{"usage": line}`` where the user must mend something.
 
-        ``source`` is one of ``sources``; ``shapes`` those of the inputs; ``batch`` the samples.
+        ``source`` is one of ``sources``; ``shapes`` and ``settings`` are the task's.
         """
         inspection = frameworks.part(framework, "inspection")
         inspection.set_up(seed)
@@ -56,7 +57,7 @@ class ProofWorker:
         dialect = frameworks.facts(framework).dialect
         try:
             self.source = sources.load(source, dialect)
-            self.source = _at(self.source, shapes)
+            self.source = replace(self.source, task=self.source.task.at(shapes, settings))
             self.stored = stored.read(Path(source["weights"])) if source.get("weights") else {}
             self.batch = draw(self.source.task, batch, seed)
             self.twin = inspection.Twin(self.source, self.batch)
@@ -195,11 +196,6 @@ class ProofWorker:
             values = compare.larger(values, keys)
         self.twin.load(assignment(assigned), values)
         return values
-
-
-def _at(source: Any, shapes: Mapping[str, list[int]]) -> Any:
-    """The source with the task at the shapes asked."""
-    return replace(source, task=source.task.at(shapes))
 
 
 def _write(path: str, arrays: dict[str, Any]) -> None:

@@ -7,7 +7,8 @@ import importlib
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +30,8 @@ PLACES: Mapping[Kind, str] = {"models": "models", "phases": "worker/phases"}
 """The folder of each kind, below ``benchmarks``."""
 USER_MODELS = "twinbench_user_models"
 TEMPLATE = "_new"
+MODEL = "[!_]*/__init__.py"
+"""Pattern of the file that makes a folder a model."""
 USER_TRAINERS = "twinbench_user_trainers"
 
 
@@ -47,14 +50,84 @@ class BadModelError(TypeError):
 def names(kind: Kind, models_dir: Path | None = None) -> tuple[str, ...]:
     """Sorted names: files of ``phases``, folders of ``models``.
 
-    A user's models join ours; names with an underscore in front are shared parts, not models.
+    A user's models join ours; names with an underscore in front are shared parts, not models. Ours
+    that lie in the folder of a family are left out: see ``zoo``.
     """
     if kind != "models":
         found = {path.stem for path in (HERE / PLACES[kind]).glob("*.py")}
     else:
-        folders = [HERE / PLACES[kind], *([models_dir] if models_dir else [])]
-        found = {path.parent.name for f in folders for path in f.glob("*/__init__.py")}
+        found = {path.parent.name for path in (HERE / "models").glob(MODEL)}
+        found -= {folder.name for folder in _families()}
+        found |= {path.parent.name for path in models_dir.glob(MODEL)} if models_dir else set()
     return tuple(sorted(n for n in found if not n.startswith("_")))
+
+
+def models(models_dir: Path | None = None) -> tuple[str, ...]:
+    """Every model: those that run where none is named, and then those of families."""
+    first = names("models", models_dir)
+    return (*first, *(name for name in zoo() if name not in first))
+
+
+@cache
+def zoo() -> Mapping[str, str]:
+    """Our models that run only where they are named, and the family whose folder each lies in."""
+    found = {path.parent.name: family.name for family in _families() for path in family.glob(MODEL)}
+    return {name: found[name] for name in sorted(found, key=lambda n: (found[n], n))}
+
+
+def family(name: str, models_dir: Path | None = None) -> str:
+    """What a model is listed under: its folder's family, or what its task says; "" for a user's.
+
+    Raises:
+        BadModelError: its folder holds no sound Task of the name TASK.
+    """
+    if users(name, models_dir):
+        return ""
+    return zoo().get(name) or imported(name).family
+
+
+def families() -> dict[str, tuple[str, ...]]:
+    """Our models by the family that they are listed under; those of no family are left out."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in models():
+        found[family(name)] = (*found.get(family(name), ()), name)
+    return {key: found[key] for key in sorted(found) if key}
+
+
+def selected(words: Sequence[str], models_dir: Path | None = None) -> tuple[str, ...]:
+    """The models that words name: a name, ``all``, ``family:NAME``, or a pattern such as ``vgg*``.
+
+    A pattern is held against each name, and against the name behind its family: ``images/*``.
+
+    Raises:
+        UnknownNameError: a word names none.
+    """
+    every = models(models_dir)
+    found: dict[str, None] = {}
+    for word in words:
+        if word == "all":
+            fits = list(every)
+        elif word.startswith("family:") or set(word) & set("*?["):
+            pattern = f"{word.removeprefix('family:')}/*" if ":" in word else word
+            fits = [
+                name
+                for name in every
+                if fnmatchcase(name, pattern)
+                or fnmatchcase(f"{family(name, models_dir)}/{name}", pattern)
+            ]
+        else:
+            fits = [check("model", word, every)]
+        if not fits:
+            known = ", ".join(families())
+            raise UnknownNameError(f"there is no model {word!r}; there are families: {known}")
+        found |= dict.fromkeys(fits)
+    return tuple(found)
+
+
+def _families() -> tuple[Path, ...]:
+    """The folders of our models that hold models themselves."""
+    found = (HERE / "models").glob("[!_]*/")
+    return tuple(sorted(folder for folder in found if any(folder.glob(MODEL))))
 
 
 def check(kind: str, name: str, allowed: tuple[str, ...]) -> str:
@@ -82,7 +155,7 @@ def load(kind: Kind, name: str) -> ModuleType:
 
 def users(name: str, models_dir: Path | None = None) -> bool:
     """Whether a model is a user's own, whose code is imported in workers alone."""
-    return _model_folder(name, models_dir).parent != HERE / "models"
+    return HERE / "models" not in _model_folder(name, models_dir).parents
 
 
 @cache
@@ -95,7 +168,7 @@ def task(name: str, models_dir: Path | None = None, passed: tuple[str, ...] = ()
         UnknownNameError: there is no such model.
         BadModelError: its folder holds no sound Task of the name TASK, or cannot be imported.
     """
-    check("model", name, names("models", models_dir))
+    check("model", name, models(models_dir))
     if models_dir is None or not users(name, models_dir):
         return imported(name)
     try:
@@ -118,7 +191,7 @@ def imported(name: str, models_dir: Path | None = None) -> Task:
         UnknownNameError: there is no such model.
         BadModelError: its folder holds no sound Task of the name TASK.
     """
-    check("model", name, names("models", models_dir))
+    check("model", name, models(models_dir))
     found: Any = getattr(_model_package(name, models_dir), "TASK", None)
     if not isinstance(found, Task):
         raise BadModelError(f"model {name!r}: its __init__.py must define TASK, a Task")
@@ -273,14 +346,16 @@ def _status_in(python: str, requires: tuple[str, ...]) -> str | None:
 def _model_folder(name: str, models_dir: Path | None) -> Path:
     if models_dir and (models_dir / name / "__init__.py").is_file():
         return models_dir / name
-    return HERE / "models" / name
+    ours = HERE / "models"
+    return ours / zoo()[name] / name if name in zoo() else ours / name
 
 
 @cache
 def _model_package(name: str, models_dir: Path | None) -> ModuleType:
     folder = _model_folder(name, models_dir)
-    if folder.parent == HERE / "models":
-        return importlib.import_module(f"benchmarks.models.{name}")
+    if not users(name, models_dir):
+        below = ".".join(folder.relative_to(HERE).parts)
+        return importlib.import_module(f"benchmarks.{below}")
     # A package of its own keeps a user's `resnet50` apart from ours and leaves sys.path alone.
     return _module(f"{USER_MODELS}_{name}", folder / "__init__.py")
 

@@ -51,7 +51,11 @@ def _python(text: str) -> Variant:
 
 
 SELECTION: dict[str, dict[str, Any]] = {
-    "--models": {"type": _names, "metavar": "A,B", "help": "models (default: all)"},
+    "--models": {
+        "type": _names,
+        "metavar": "A,B",
+        "help": "models: names, patterns, family:NAME, all (default: those listed first)",
+    },
     "--phases": {"type": _names, "metavar": "A,B", "help": "phases (default: all)"},
     "--stacks": {"type": _names, "metavar": "A,B", "help": "stacks (default: those of `list`)"},
     "--device": {"metavar": "D", "help": "cpu or cuda (default: cpu)"},

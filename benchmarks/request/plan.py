@@ -128,14 +128,14 @@ def _named_cases(made: Plan) -> set[str]:
 
 
 def _tasks(selection: Selection) -> tuple[dict[str, Task], dict[str, discovery.BadModelError]]:
-    """The named models; else all, but for the heavy ones where a quick look is asked.
+    """The named models; else those of no family, without the heavy ones in a quick look.
 
     Those that cannot be had come last, with a task that says nothing, and with the reason.
     """
-    there = discovery.names("models", selection.models_dir)
+    named = discovery.selected(selection.models, selection.models_dir)
     quick = selection.effort == "quick" and not selection.models
     tasks, broken = dict[str, Task](), dict[str, discovery.BadModelError]()
-    for model in _chosen("model", selection.models, there):
+    for model in named or discovery.names("models", selection.models_dir):
         try:
             task = discovery.task(model, selection.models_dir, selection.env)
         except discovery.BadModelError as error:
@@ -201,13 +201,15 @@ def _group(
     model: str, task: Task, phases: Sequence[str], stacks: tuple[Stack, ...], asked: Selection
 ) -> Group:
     size = task.size(asked.effort)
-    shaped = task.at(size.shapes)
+    shaped = task.sized(asked.effort)
     batch = asked.batch or size.batch
-    shape = "-".join(
+    changed = [
         "x".join(map(str, one.shape))
         for name, one in shaped.inputs.items()
         if one.shape != task.inputs[name].shape
-    )
+    ]
+    changed += [f"{n}{v}" for n, v in shaped.settings.items() if v != task.settings[n]]
+    shape = "-".join(changed)
     data = asked.data or DEFAULT_DATA
 
     def matchup(phase: str) -> Matchup:

@@ -94,13 +94,14 @@ class Objective:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """What one effort runs: batch, shapes of inputs that differ, samples per epoch.
+    """What one effort runs: batch, shapes and settings that differ, samples per epoch.
 
-    ``shapes`` are by input; those that are not named keep the task's.
+    ``shapes`` are by input or target, ``settings`` by name; those not named keep the task's.
     """
 
     batch: int
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    settings: Mapping[str, int] = field(default_factory=dict)
     train_samples: int | None = None
     test_samples: int | None = None
 
@@ -109,8 +110,8 @@ class Size:
 class Published:
     """Figures that a paper gives, as a check.
 
-    ``parameters``, and ``macs``: multiply-accumulates of one sample's forward pass at the task's
-    own shapes.
+    ``parameters``, at the task's own settings, and ``macs``: multiply-accumulates of one sample's
+    forward pass at the task's own shapes, too.
     """
 
     parameters: int | None = None
@@ -127,10 +128,11 @@ class Task:
     ``loss`` is a weighted sum of named parts; ``None`` says that each twin's file defines
     ``loss(outputs, targets) -> {part: scalar}``, whose parts are added. A model that is trained by
     several losses in turn (a generator and its discriminator) has ``objectives`` instead, and
-    ``loss`` and ``optimizer`` stay unset. ``metrics`` are what an epoch's model is judged by, on
-    the samples to test on. ``sizes`` has ``quick`` and ``standard``. ``proof_batch`` is the number
-    of samples of the proof; 0 takes one that no axis of the inputs can be mistaken for. ``heavy``
-    leaves the model out of a quick run that names none.
+    ``loss`` and ``optimizer`` stay unset. ``settings`` are numbers that the twins are built from,
+    such as a width. ``metrics`` are what an epoch's model is judged by, on the samples to test
+    on. ``sizes`` has ``quick`` and ``standard``. ``proof_batch`` is the number of samples of the
+    proof; 0 takes one that no axis of the inputs can be mistaken for. ``heavy`` leaves the model
+    out of a quick run that names none. ``family`` is what it is listed under.
     """
 
     inputs: Mapping[str, Input]
@@ -142,9 +144,11 @@ class Task:
     title: str = ""
     reference: str = ""
     published: Published = field(default_factory=Published)
+    settings: Mapping[str, int] = field(default_factory=dict)
     sizes: Mapping[str, Size] = field(default_factory=lambda: dict(SIZES))
     proof_batch: int = 0
     heavy: bool = False
+    family: str = ""
 
     @property
     def images(self) -> bool:
@@ -160,23 +164,49 @@ class Task:
         """The size that an effort runs; ``release`` runs the published one of ``standard``."""
         return self.sizes["quick" if effort == "quick" else "standard"]
 
-    def at(self, shapes: Mapping[str, Sequence[int]]) -> Task:
-        """The same task with other shapes of some inputs.
+    def sized(self, effort: str) -> Task:
+        """The same task as an effort runs it.
 
         Raises:
-            TaskError: it has no such input.
+            TaskError: its size names what the task has not.
         """
-        unknown = set(shapes) - set(self.inputs)
+        size = self.size(effort)
+        return self.at(size.shapes, size.settings)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every input and target, by name."""
+        inputs = {name: one.shape for name, one in self.inputs.items()}
+        return inputs | {name: one.shape for name, one in self.targets.items()}
+
+    def at(
+        self, shapes: Mapping[str, Sequence[int]], settings: Mapping[str, int] | None = None
+    ) -> Task:
+        """The same task with other shapes of some inputs and targets, and other settings.
+
+        Raises:
+            TaskError: it has no such input, target or setting.
+        """
+        settings = settings or {}
+        unknown = set(shapes) - set(self.shapes)
         if unknown:
             known = ", ".join(self.inputs)
             raise TaskError(f"there is no input {min(unknown)!r}; there are: {known}")
-        inputs = {
-            name: replace(one, shape=tuple(shapes.get(name, one.shape)))
-            for name, one in self.inputs.items()
-        }
-        if inputs == self.inputs:
+        if unknown := set(settings) - set(self.settings):
+            known = ", ".join(self.settings) or "none"
+            raise TaskError(f"there is no setting {min(unknown)!r}; there are: {known}")
+        at = {name: tuple(shapes.get(name, shape)) for name, shape in self.shapes.items()}
+        made = replace(
+            self,
+            inputs={n: replace(one, shape=at[n]) for n, one in self.inputs.items()},
+            targets={n: replace(one, shape=at[n]) for n, one in self.targets.items()},
+            settings={**self.settings, **settings},
+        )
+        if made == self:
             return self
-        return replace(self, inputs=inputs, published=replace(self.published, macs=None))
+        same = made.settings == self.settings
+        parameters = self.published.parameters if same else None
+        return replace(made, published=Published(parameters=parameters))
 
     def labelled(self) -> tuple[Input, Target]:
         """The input and the target of a task that reads labelled samples.
@@ -281,7 +311,7 @@ def check(task: Task) -> None:
     for effort in SIZES:
         if effort not in task.sizes:
             raise TaskError(f"sizes: {effort!r} is missing; there must be {', '.join(SIZES)}")
-        task.at(task.size(effort).shapes)
+        task.sized(effort)
     for metric in task.metrics:
         if metric.name not in FUNCTIONS or metric.target not in task.targets:
             known = ", ".join(FUNCTIONS)

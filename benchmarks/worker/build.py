@@ -27,7 +27,7 @@ def build(on: Any, job: dict[str, Any]) -> Session:
     name, seed = job["framework"], int(on.asked.seed)
     facts = frameworks.facts(name)
     source = sources.load(job["source"], facts.dialect)
-    source = replace(source, task=source.task.at(job["shapes"]))
+    source = replace(source, task=source.task.at(job["shapes"], job["task_settings"]))
     told = job["handoff"]
     handoff = Handoff(
         assigned=assignment(told["assigned"]),

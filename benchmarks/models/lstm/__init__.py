@@ -13,6 +13,7 @@ TASK = Task(
     metrics=(accuracy(),),
     optimizer=SGD(0.01, momentum=0.9),
     published=Published(parameters=2_692_874),
+    family="sequences",
     sizes={
         "quick": Size(batch=32, train_samples=256, test_samples=96),
         "standard": Size(batch=32),

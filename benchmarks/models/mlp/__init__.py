@@ -13,5 +13,6 @@ TASK = Task(
     metrics=(accuracy(),),
     optimizer=SGD(0.01, momentum=0.9),
     published=Published(parameters=535_818, macs=535_040),
+    family="other",
     sizes={"quick": Size(batch=64), "standard": Size(batch=128)},
 )

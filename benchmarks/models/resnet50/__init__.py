@@ -15,6 +15,7 @@ TASK = Task(
     published=Published(parameters=25_557_032, macs=4.09e9),
     proof_batch=4,
     heavy=True,
+    family="images",
     sizes={
         "quick": Size(batch=4, shapes={"image": (64, 64, 3)}, train_samples=32, test_samples=16),
         "standard": Size(batch=32, train_samples=512, test_samples=128),

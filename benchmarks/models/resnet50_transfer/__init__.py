@@ -15,6 +15,7 @@ TASK = Task(
     published=Published(parameters=24_035_146),
     proof_batch=4,
     heavy=True,
+    family="images",
     sizes={
         "quick": Size(batch=8, shapes={"image": (64, 64, 3)}, train_samples=64, test_samples=32),
         "standard": Size(batch=32, train_samples=1024, test_samples=256),

@@ -13,5 +13,6 @@ TASK = Task(
     metrics=(accuracy(),),
     optimizer=SGD(0.01, momentum=0.9),
     published=Published(parameters=11_290),
+    family="images",
     sizes={"quick": Size(batch=32), "standard": Size(batch=64)},
 )

@@ -1,0 +1,1 @@
+"""Models of images: classifiers, and a network that labels each pixel."""
