@@ -25,12 +25,13 @@ from benchmarks.pair.files import prove
 from benchmarks.proof.group import verified
 from benchmarks.request import discovery, options, plan
 from benchmarks.request.selection import DEVICES
-from benchmarks.results import journal, wording
-from benchmarks.results.codec import to_json
+from benchmarks.results import wording
 from benchmarks.results.records import Exit, Parity, Run, Stack
+from benchmarks.results.stored import journal
+from benchmarks.results.stored.codec import to_json
 from benchmarks.tasks.data import sets
 from benchmarks.tasks.stored import CANONICAL
-from benchmarks.why._run import PROFILER
+from benchmarks.why._shared.of_runs import PROFILER
 from benchmarks.worker.process import WorkerError
 from profilers import inventory
 

@@ -17,7 +17,7 @@ from benchmarks.measure import session as sessions
 from benchmarks.replay import Measured
 from benchmarks.request import options, plan
 from benchmarks.results.records import Exit
-from benchmarks.why._run import PROFILER
+from benchmarks.why._shared.of_runs import PROFILER
 from benchmarks.worker import interrupts
 
 MEASURED = pytest.StashKey[Measured]()

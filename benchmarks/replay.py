@@ -14,8 +14,8 @@ from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.results.codec import to_json
 from benchmarks.results.records import Case, MatchupResult, Run
+from benchmarks.results.stored.codec import to_json
 
 
 class ReplayClock:

@@ -18,7 +18,8 @@ from typing import Any, NoReturn, get_args
 from unittest import mock
 
 from benchmarks.request import discovery
-from benchmarks.results import codec, machine, observed, profiles, records
+from benchmarks.results import machine, observed, profiles, records
+from benchmarks.results.stored import codec
 from profilers import roofline
 
 ROOT = Path(__file__).parent.parent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from profilers import gpu_state
+from profilers.gpu import gpu_state
 from profilers.metrics import Capability, Lost, Metric
 from profilers.probes._protocol import Target, sources
 

@@ -95,7 +95,7 @@ def _add_history(commands: _Commands) -> None:
 
 
 def _history(options: argparse.Namespace) -> int:
-    from benchmarks.results.codec import to_json
+    from benchmarks.results.stored.codec import to_json
     from reports.runs.store import read
     from reports.trends import tables
     from reports.trends.history import history

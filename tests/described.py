@@ -18,8 +18,8 @@ from benchmarks.frameworks.description import Description
 from benchmarks.machine.environment import framework_status
 from benchmarks.proof.costs import layers
 from benchmarks.request import discovery
-from benchmarks.results.codec import from_json
 from benchmarks.results.records import LayerWork
+from benchmarks.results.stored.codec import from_json
 
 ROOT = Path(__file__).parent.parent
 EFFORTS = ("quick", "standard")

@@ -22,15 +22,16 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.machine import allocator
 from benchmarks.measure import run as runs
-from benchmarks.measure import session, watching
+from benchmarks.measure import session
+from benchmarks.measure.launches import watching
 from benchmarks.measure.means import Means
 from benchmarks.measure.session import Session
 from benchmarks.request import selection
 from benchmarks.request.selection import EFFORTS, Effort
-from benchmarks.results import journal
-from benchmarks.results.codec import read_run
 from benchmarks.results.machine import Ceiling, Floor
 from benchmarks.results.records import Case, MatchupResult, Run
+from benchmarks.results.stored import journal
+from benchmarks.results.stored.codec import read_run
 from benchmarks.worker.process import WorkerProcess
 from tests import kernel
 from tests.kernel import Kernel

@@ -12,15 +12,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from benchmarks.measure import pace
+from benchmarks.measure.schedule import pace
 from benchmarks.measure.session import JOURNAL, Event, Session
 from benchmarks.measure.summary import assemble
 from benchmarks.request import options, plan
 from benchmarks.request.plan import Plan
-from benchmarks.results import journal
-from benchmarks.results.ledger import Ledger
 from benchmarks.results.machine import Environment
 from benchmarks.results.records import Run
+from benchmarks.results.stored import journal
+from benchmarks.results.stored.ledger import Ledger
 
 FOLDER = Path(__file__).parent / "journals"
 KINDS = ("run", "proving", "proof", "starting", "timing", "launch", "failure", "concluded", "end")

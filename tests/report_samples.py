@@ -12,7 +12,6 @@ from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
-from benchmarks.results.codec import encode
 from benchmarks.results.machine import Check, Environment, Floor
 from benchmarks.results.observed import Memory
 from benchmarks.results.records import (
@@ -31,6 +30,7 @@ from benchmarks.results.records import (
     Verdict,
     VerdictWord,
 )
+from benchmarks.results.stored.codec import encode
 
 if TYPE_CHECKING:
     from pathlib import Path

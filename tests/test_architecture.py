@@ -32,8 +32,8 @@ SHARED = {"torch": ("keras_torch",)}
 DOOR = ("profilers/__main__.py", "benchmarks.why")
 """`python -m profilers` hands over to the folder of its commands."""
 REPORTS_MAY_IMPORT = (
-    "benchmarks.results.codec",
-    "benchmarks.results.files",
+    "benchmarks.results.stored.codec",
+    "benchmarks.results.stored.files",
     "benchmarks.results.machine",
     "benchmarks.results.observed",
     "benchmarks.results.printable",
@@ -48,7 +48,7 @@ REPORTS_MAY_IMPORT = (
 MAX_SOURCE_LINES = 45_000
 """Lines of all sources together: what is added must be worth what it costs to read."""
 PRINTING = {
-    "benchmarks/why/_command.py": 1,  # the one document of --json
+    "benchmarks/why/_shared/command.py": 1,  # the one document of --json
     "benchmarks/terminal.py": 2,  # what was wrong, in one line
     "benchmarks/measure/means.py": 1,  # why a report could not be built, after the run stands
     "benchmarks/selfcheck/turns.py": 1,  # as good as a __main__: a program of its own
@@ -155,8 +155,8 @@ def test_a_file_imports_only_what_it_may(path: str) -> None:
         ("benchmarks/worker/commands.py", "__import__('keras')"),
         ("profilers/host.py", "from benchmarks.results import records"),
         ("profilers/host.py", "import runpy\nrunpy.run_module('benchmarks.why')"),
-        ("profilers/nvml.py", "import reports.contents.text"),
-        ("reports/runs/load.py", "from benchmarks.results.journal import read"),
+        ("profilers/gpu/nvml.py", "import reports.contents.text"),
+        ("reports/runs/load.py", "from benchmarks.results.stored.journal import read"),
         ("reports/runs/load.py", "from benchmarks.request import plan"),
         ("reports/runs/load.py", "import profilers"),
         ("reports/runs/load.py", "from benchmarks.frameworks import torch"),

@@ -21,9 +21,10 @@ from benchmarks.machine.environment import ROOT
 from benchmarks.measure.calibration import ceilings, floor
 from benchmarks.request import options
 from benchmarks.request.selection import Selection
-from benchmarks.results import files, journal, unexpected
-from benchmarks.results.codec import to_json
-from benchmarks.results.journal import Journal
+from benchmarks.results import unexpected
+from benchmarks.results.stored import files, journal
+from benchmarks.results.stored.codec import to_json
+from benchmarks.results.stored.journal import Journal
 from benchmarks.tasks import stored
 from benchmarks.tasks.data import idx
 from benchmarks.tasks.task import TaskError
@@ -85,7 +86,7 @@ PLACES: dict[str, tuple[Callable[[Path, bytes], None], str]] = {
 READ = """
 import resource, sys, time
 from pathlib import Path
-from benchmarks.results import journal
+from benchmarks.results.stored import journal
 from reports.runs import baselines
 from reports.runs import load
 from reports.runs import store

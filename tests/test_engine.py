@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.results import journal
 from benchmarks.results.records import Exit
+from benchmarks.results.stored import journal
 from benchmarks.worker.process import WorkerProcess
 from tests.killing import WHOLE
 from tests.pipeline import ROOT, SHORT, Pipeline

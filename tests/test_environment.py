@@ -16,9 +16,9 @@ import pytest
 
 from benchmarks.machine import environment
 from benchmarks.machine.environment import describe, framework_status, noise, usable_cores
-from benchmarks.results.codec import from_json, to_json
 from benchmarks.results.fairness import fairness
 from benchmarks.results.machine import Check, Environment, Gpu
+from benchmarks.results.stored.codec import from_json, to_json
 from profilers import host, neighbours
 from profilers.host import Reading
 from tests.fake_nvml import GIB, FakeGpu, FakeNvml

@@ -15,8 +15,8 @@ import pytest
 from benchmarks.machine.environment import framework_status
 from benchmarks.request import discovery, plan
 from benchmarks.request.selection import Selection
-from benchmarks.results.codec import from_json
 from benchmarks.results.records import Parity
+from benchmarks.results.stored.codec import from_json
 from benchmarks.tasks import losses
 from benchmarks.tasks.layers import kinds
 

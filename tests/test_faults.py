@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from benchmarks.machine import environment, locks
-from benchmarks.results import journal
 from benchmarks.results.records import Case, Exit, Failure, Stack
+from benchmarks.results.stored import journal
 from benchmarks.worker import process
 from benchmarks.worker.process import WorkerError, WorkerProcess
 from profilers import host

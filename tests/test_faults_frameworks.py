@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from benchmarks.machine.environment import framework_status
-from benchmarks.results import journal
 from benchmarks.results.records import Exit
+from benchmarks.results.stored import journal
 from tests.pipeline import Outcome, Pipeline, alive, until
 from tests.striking import VARIABLE
 from tests.test_faults import _complete_without_duplicates

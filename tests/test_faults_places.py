@@ -19,11 +19,11 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.machine import locks
-from benchmarks.results import journal
-from benchmarks.results.journal import Journal
 from benchmarks.results.records import Exit
+from benchmarks.results.stored import journal
+from benchmarks.results.stored.journal import Journal
 from benchmarks.worker.process import WorkerProcess
-from profilers.gpu_state import visible_uuid
+from profilers.gpu.gpu_state import visible_uuid
 from tests.fake_nvml import FakeNvml
 from tests.pipeline import OURS, SHORT, Pipeline
 from tests.test_faults import ONCE

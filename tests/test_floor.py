@@ -15,9 +15,9 @@ from benchmarks.measure.calibration import detection, floor
 from benchmarks.request import options, plan
 from benchmarks.request.selection import EFFORTS, Selection
 from benchmarks.results import wording
-from benchmarks.results.codec import read_run, to_json
 from benchmarks.results.machine import Environment, Floor
 from benchmarks.results.records import Exit, Matchup, MatchupResult, Run, Stack, Verdict
+from benchmarks.results.stored.codec import read_run, to_json
 from tests.pipeline import MODELS, REAL, Pipeline
 
 TINY = ("--models-dir", str(MODELS), "--models", "tiny", "--phases", "forward,train_step")

@@ -14,7 +14,7 @@ from benchmarks.machine import environment
 from benchmarks.request import discovery
 from benchmarks.results.records import Matchup, Verdict
 from benchmarks.why import flame
-from profilers import flame_colours, flamegraph
+from profilers.flames import flame_colours, flamegraph
 from reports.contents import engines, machine, palette
 from reports.pages import html
 from reports.runs import store

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from benchmarks.results import files
-from benchmarks.results.codec import to_json
+from benchmarks.results.stored import files
+from benchmarks.results.stored.codec import to_json
 from reports.runs import store
 from tests.fuzz import inputs
 from tests.fuzz.__main__ import ALL

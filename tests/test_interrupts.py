@@ -14,8 +14,8 @@ import pytest
 from benchmarks.machine.environment import ROOT
 from benchmarks.measure import session
 from benchmarks.measure.calibration import ceilings
-from benchmarks.results import journal
 from benchmarks.results.records import Exit
+from benchmarks.results.stored import journal
 from benchmarks.worker.interrupts import SIGNALS
 from tests.pipeline import OURS, TINY, WITHOUT, Pipeline, alive, until
 from tests.test_faults import _complete_without_duplicates, _user_model

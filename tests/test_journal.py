@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from benchmarks.machine.locks import DeviceLock, Locked
-from benchmarks.results import journal
-from benchmarks.results.journal import (
+from benchmarks.results.stored import journal
+from benchmarks.results.stored.journal import (
     Journal,
     JournalError,
     create_run,
@@ -214,7 +214,7 @@ class TestAppend:
             log.append("launch", **{key: 1})
 
     def test_a_device_that_is_full_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("benchmarks.results.files.opened", os.open)
+        monkeypatch.setattr("benchmarks.results.stored.files.opened", os.open)
         with (
             Journal(Path("/dev/full")) as log,
             pytest.raises(JournalError, match="cannot write /dev/full: No space left on device"),
@@ -269,7 +269,8 @@ class TestAppend:
 
     def test_two_processes_append_at_once(self, tmp_path: Path) -> None:
         code = (
-            "import sys; from pathlib import Path; from benchmarks.results.journal import Journal\n"
+            "import sys; from pathlib import Path\n"
+            "from benchmarks.results.stored.journal import Journal\n"
             "with Journal(Path(sys.argv[1])) as log:\n"
             "    print('ready', flush=True); sys.stdin.readline()\n"
             "    for number in range(60):\n"
@@ -309,7 +310,7 @@ class TestAppend:
     def test_what_was_appended_survives_kill_9(self, tmp_path: Path) -> None:
         code = (
             "import itertools, sys; from pathlib import Path\n"
-            "from benchmarks.results.journal import Journal\n"
+            "from benchmarks.results.stored.journal import Journal\n"
             "log = Journal(Path(sys.argv[1]))\n"
             "for number in itertools.count():\n"
             "    log.append('launch', number=number); print(number, flush=True)\n"

@@ -18,7 +18,8 @@ from benchmarks.machine.locks import DeviceLock, Locked, held_by
 from benchmarks.results.records import Stack
 from benchmarks.worker import process
 from benchmarks.worker.process import WorkerProcess
-from profilers import gpu_state, pyspy
+from profilers.flames import pyspy
+from profilers.gpu import gpu_state
 from profilers.host import Reading
 
 A, B = "GPU-aaaa", "GPU-bbbb"

@@ -15,12 +15,12 @@ from benchmarks.measure.summary import assemble
 from benchmarks.request import plan
 from benchmarks.request.selection import Selection
 from benchmarks.results import moderation
-from benchmarks.results.codec import read_run, to_json
-from benchmarks.results.ledger import Ledger
 from benchmarks.results.machine import Environment
 from benchmarks.results.moderation import Prior, Spread, prior
 from benchmarks.results.records import Parity, Run
 from benchmarks.results.statistics import Comparison, compared, estimate, verdict
+from benchmarks.results.stored.codec import read_run, to_json
+from benchmarks.results.stored.ledger import Ledger
 from benchmarks.results.wording import PAIRS
 from tests.pipeline import MODELS
 

@@ -15,9 +15,9 @@ from benchmarks.machine import environment
 from benchmarks.measure.calibration import side
 from benchmarks.request import options
 from benchmarks.request.selection import Selection, SelectionError, Variant
-from benchmarks.results.codec import to_json
-from benchmarks.results.journal import Journal
 from benchmarks.results.records import Run
+from benchmarks.results.stored.codec import to_json
+from benchmarks.results.stored.journal import Journal
 from reports.__main__ import main as reports
 from reports.runs.load import LoadError
 from reports.trends import check

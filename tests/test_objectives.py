@@ -19,8 +19,8 @@ from benchmarks.proof import group
 from benchmarks.proof.sides import Sides
 from benchmarks.request import plan
 from benchmarks.request.selection import Selection
-from benchmarks.results.codec import from_json
 from benchmarks.results.records import Parity, Stack
+from benchmarks.results.stored.codec import from_json
 from benchmarks.tasks.optimizers import Own
 from benchmarks.tasks.task import LossPart, Objective, Task, TaskError, check, constant, draw, noise
 from tests.objectives.tiny_gan import TASK

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from benchmarks.proof import costs
 from benchmarks.results.records import LayerWork
-from benchmarks.why import _profile
+from benchmarks.why._shared import profiling
 from profilers.ops import account
 from profilers.ops.intervals import innermost, shared
 from profilers.ops.rows import Event, Recording
@@ -166,7 +166,7 @@ def layer(name: str, macs: int, *, trainable: bool) -> LayerWork:
 def test_the_flops_of_the_layers_are_those_of_the_step(frozen: int) -> None:
     macs = (30, 7, 11, 5)
     layers = [layer(f"l{i}", m, trainable=i >= frozen) for i, m in enumerate(macs)]
-    counted = _profile.flops_of(layers, 4)
+    counted = profiling.flops_of(layers, 4)
     assert sum(counted.values()) == 4 * (costs.flops(layers, "train_step") or 0)
     first, last = layers[0], layers[-1]
     assert counted[first.name, "forward"] == 4 * 2 * macs[0]

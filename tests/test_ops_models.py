@@ -9,8 +9,8 @@ from benchmarks.machine.environment import framework_status
 from benchmarks.request import discovery
 from benchmarks.request.selection import Selection
 from benchmarks.results.records import Stack
-from benchmarks.why import _profile
-from benchmarks.why._subject import subject
+from benchmarks.why._shared import profiling
+from benchmarks.why._shared.subjects import subject
 from profilers.ops import taxonomy
 from profilers.ops.account import spent
 
@@ -51,7 +51,7 @@ def test_few_operations_of_a_train_step_have_no_category(model: str, stack: str)
         pytest.skip(missing)
     of = subject(Selection(models=(model,), phases=("train_step",), stacks=(stack,)))
     for _ in range(TRIES):
-        (profile,), failed = _profile.take_all(of, [parsed], steps=3, recordings=1)
+        (profile,), failed = profiling.take_all(of, [parsed], steps=3, recordings=1)
         assert failed == {}
         found = profile.account
         seconds = {

@@ -8,14 +8,14 @@ from typing import Any, cast
 
 import pytest
 
-from benchmarks.measure import left
-from benchmarks.measure.pace import JUMP, LEAST_S, Countdown, Pace, Part
 from benchmarks.measure.progress import SOON_S
+from benchmarks.measure.schedule import left
+from benchmarks.measure.schedule.pace import JUMP, LEAST_S, Countdown, Pace, Part
+from benchmarks.measure.schedule.todo import Step, groups, planned
 from benchmarks.measure.session import Session
-from benchmarks.measure.todo import Step, groups, planned
 from benchmarks.request import plan
 from benchmarks.request.selection import Selection
-from benchmarks.results.ledger import Ledger
+from benchmarks.results.stored.ledger import Ledger
 from tests.pipeline import MODELS
 from tests.recorded import FOLDER, replayed
 

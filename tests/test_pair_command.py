@@ -13,12 +13,12 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.machine.environment import framework_status
-from benchmarks.measure import watching
+from benchmarks.measure.launches import watching
 from benchmarks.pair import folder
 from benchmarks.pair.files import Pair
 from benchmarks.request import discovery, selection
 from benchmarks.request.selection import EFFORTS
-from benchmarks.results.codec import read_run
+from benchmarks.results.stored.codec import read_run
 from benchmarks.tasks import stored, weights
 from benchmarks.tasks.task import TaskError
 from tests.pipeline import ROOT, SHORT, WITHOUT_CALIBRATION

@@ -21,8 +21,8 @@ from benchmarks.machine.environment import framework_status
 from benchmarks.proof import precision as bounds
 from benchmarks.request import discovery, plan
 from benchmarks.request.selection import Selection, SelectionError
-from benchmarks.results.codec import from_json
 from benchmarks.results.records import LayerWork, Parity, Stack
+from benchmarks.results.stored.codec import from_json
 from benchmarks.tasks import weights
 from benchmarks.tasks.task import draw
 from benchmarks.worker import checks, shortage

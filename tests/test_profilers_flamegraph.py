@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.why import flame
-from profilers import flame_colours, flamegraph, folded
-from profilers.folded import Difference, Stack
+from profilers.flames import flame_colours, flamegraph, folded
+from profilers.flames.folded import Difference, Stack
 
 LIBRARIES = flame._libraries()
 OWNERS = (*flame_colours.OWNERS, *LIBRARIES)

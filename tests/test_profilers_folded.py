@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profilers import folded
+from profilers.flames import folded
 
 CHECKOUT = "/home/someone/code/twinbench"
 FRAMES = st.text(

@@ -10,7 +10,7 @@ from typing import Any
 import pynvml
 import pytest
 
-from profilers.gpu_state import State, Watch, visible_uuid
+from profilers.gpu.gpu_state import State, Watch, visible_uuid
 from tests.fake_nvml import FakeGpu, FakeNvml
 
 NOT_SUPPORTED = 3

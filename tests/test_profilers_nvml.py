@@ -8,7 +8,7 @@ from importlib import metadata
 import pynvml
 import pytest
 
-from profilers import nvml
+from profilers.gpu import nvml
 from tests.fake_nvml import GIB, FakeGpu, FakeNvml
 
 TWO = (FakeGpu(uuid="GPU-a", name="First"), FakeGpu(uuid="GPU-b", name="Second"))
@@ -138,7 +138,7 @@ def test_the_warning_of_the_deprecated_package_stops_nothing(
 
 
 def test_the_binding_is_not_imported_before_it_is_needed() -> None:
-    program = "import sys, profilers.nvml; sys.exit('pynvml' in sys.modules)"
+    program = "import sys, profilers.gpu.nvml; sys.exit('pynvml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from profilers import pyspy
-from profilers.pyspy import Recorder, Watching
+from profilers.flames import pyspy
+from profilers.flames.pyspy import Recorder, Watching
 
 SPINNING = "def busy():\n    while True:\n        sum(range(1000))\nprint('up', flush=True)\nbusy()"
 

@@ -11,13 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import progress
-from benchmarks.measure.pace import Pace, Part
 from benchmarks.measure.progress import Telling
+from benchmarks.measure.schedule.pace import Pace, Part
 from benchmarks.measure.session import Event, Session
 from benchmarks.request import plan
 from benchmarks.request.selection import Selection
 from benchmarks.results import wording
-from benchmarks.results.ledger import Ledger
 from benchmarks.results.machine import Environment
 from benchmarks.results.observed import Perturbation
 from benchmarks.results.records import (
@@ -32,6 +31,7 @@ from benchmarks.results.records import (
     Verdict,
     VerdictWord,
 )
+from benchmarks.results.stored.ledger import Ledger
 from benchmarks.results.wording import verdict_phrase
 from tests.pipeline import MODELS
 from tests.test_reports_machine import TOLD

@@ -20,8 +20,8 @@ from benchmarks.proof.match import Match, Prints, ambiguous, match
 from benchmarks.proof.sides import Sides, UsageError, described
 from benchmarks.request import plan
 from benchmarks.request.selection import Selection
-from benchmarks.results.codec import from_json, to_json
 from benchmarks.results.records import LayerWork, Parity, Stack, TimedCheck
+from benchmarks.results.stored.codec import from_json, to_json
 from benchmarks.tasks import weights
 from benchmarks.tasks.task import LossPart, Published, Size, Task, classes, features, image
 from benchmarks.worker import checks

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from benchmarks.results import machine, observed, profiles, records
-from benchmarks.results.codec import RecordError, decode_run, encode, from_json, read_run, schema
 from benchmarks.results.machine import Environment
 from benchmarks.results.records import (
     SCHEMA,
@@ -33,6 +32,14 @@ from benchmarks.results.records import (
     Stack,
     TimedCheck,
     Verdict,
+)
+from benchmarks.results.stored.codec import (
+    RecordError,
+    decode_run,
+    encode,
+    from_json,
+    read_run,
+    schema,
 )
 from docs.generated import PUBLIC_RUN, RUN_SCHEMA
 from tests.pipeline import Pipeline

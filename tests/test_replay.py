@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from benchmarks.machine.environment import ROOT
-from benchmarks.results.codec import read_run
 from benchmarks.results.records import Exit
+from benchmarks.results.stored.codec import read_run
 from tests.pipeline import WITH, until
 
 REGRESSED = 1

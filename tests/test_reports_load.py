@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.results import files
-from benchmarks.results.codec import to_json
 from benchmarks.results.records import Launch
+from benchmarks.results.stored import files
+from benchmarks.results.stored.codec import to_json
 from reports.runs import load
 from reports.runs.load import LoadError, NoRunError, cases_frame, latest, load_run
 from tests import report_samples as samples

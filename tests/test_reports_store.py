@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.results.codec import decode, encode
+from benchmarks.results.stored.codec import decode, encode
 from reports.runs import store as store_module
 from reports.runs.load import NoRunError
 from reports.runs.store import FORMAT, INDEX, _Line, point, read

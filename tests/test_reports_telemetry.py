@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.results.codec import from_json
 from benchmarks.results.observed import Memory, Perturbation, Watched
 from benchmarks.results.records import Matchup, MatchupResult
+from benchmarks.results.stored.codec import from_json
 from reports.charts import telemetry
 from reports.charts.svg import png
 from reports.pages import build, html

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.results import wording
-from benchmarks.results.codec import from_json, to_json
 from benchmarks.results.machine import Ceiling
 from benchmarks.results.profiles import (
     Experiment,
@@ -16,6 +15,7 @@ from benchmarks.results.profiles import (
     StepProfile,
 )
 from benchmarks.results.records import Run
+from benchmarks.results.stored.codec import from_json, to_json
 from profilers.roofline import Place
 from reports.charts import roofline, why
 from reports.pages import html

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks.measure import rounds
-from benchmarks.measure.rounds import HOPELESS, LONGEST_S, PAUSE_S, Gate
-from benchmarks.results.codec import from_json
+from benchmarks.measure.launches import rounds
+from benchmarks.measure.launches.rounds import HOPELESS, LONGEST_S, PAUSE_S, Gate
 from benchmarks.results.observed import Interference
 from benchmarks.results.records import Case, Launch, Matchup, Stack
 from benchmarks.results.statistics import compare
-from profilers.gpu_state import State
+from benchmarks.results.stored.codec import from_json
+from profilers.gpu.gpu_state import State
 from profilers.neighbours import Snapshot
 from tests.pipeline import SHORT, Pipeline
 from tests.test_disturbances import QUIET

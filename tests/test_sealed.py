@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.results.codec import decode_run, encode, to_json
 from benchmarks.results.records import EDITED, Exit, Run
+from benchmarks.results.stored.codec import decode_run, encode, to_json
 from docs.generated import PUBLIC_RUN
 from reports.__main__ import main
 from reports.pages import html, markdown

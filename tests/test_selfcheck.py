@@ -11,9 +11,9 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks.results import journal
 from benchmarks.results.machine import Environment
 from benchmarks.results.records import Case, Launch, Matchup, MatchupResult, Run
+from benchmarks.results.stored import journal
 from benchmarks.selfcheck import __main__ as selfcheck
 from benchmarks.selfcheck import neighbour
 from benchmarks.selfcheck.tools import _outcome, twinbench

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.measure import left, stopping
-from benchmarks.measure.stopping import half_width, nearest, widest
+from benchmarks.measure.schedule import left, stopping
+from benchmarks.measure.schedule.stopping import half_width, nearest, widest
 from benchmarks.request import plan, selection
 from benchmarks.request.plan import Group
 from benchmarks.request.selection import MOST, Selection

@@ -12,8 +12,8 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.machine.locks import DeviceLock
-from benchmarks.results import journal
-from benchmarks.results.journal import Journal, JournalError
+from benchmarks.results.stored import journal
+from benchmarks.results.stored.journal import Journal, JournalError
 from reports.runs import baselines, store
 from reports.runs.load import LoadError, latest, load_run
 from tests.report_series import run

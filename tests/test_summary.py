@@ -6,13 +6,11 @@ from typing import Any
 import pytest
 
 from benchmarks.measure import summary
-from benchmarks.measure.launch import _samples
+from benchmarks.measure.launches.launch import _samples
 from benchmarks.measure.summary import assemble, exit_code
 from benchmarks.request import discovery, plan
 from benchmarks.request.plan import Plan
 from benchmarks.request.selection import EFFORTS, Selection
-from benchmarks.results.codec import to_json
-from benchmarks.results.ledger import Ledger
 from benchmarks.results.machine import Environment
 from benchmarks.results.observed import Memory
 from benchmarks.results.records import (
@@ -28,6 +26,8 @@ from benchmarks.results.records import (
     TimedCheck,
 )
 from benchmarks.results.statistics import compare
+from benchmarks.results.stored.codec import to_json
+from benchmarks.results.stored.ledger import Ledger
 from tests.pipeline import MODELS, SHORT
 
 HEADER = Run(

@@ -22,8 +22,8 @@ from benchmarks.machine.environment import framework_status
 from benchmarks.proof import group, sides
 from benchmarks.request import discovery, plan
 from benchmarks.request.selection import Selection
-from benchmarks.results.codec import from_json, read_run
 from benchmarks.results.records import Parity
+from benchmarks.results.stored.codec import from_json, read_run
 from benchmarks.tasks.optimizers import Adam
 
 pytestmark = pytest.mark.slow

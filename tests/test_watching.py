@@ -15,17 +15,17 @@ from typing import Any
 
 import pytest
 
-from benchmarks.measure import watching
+from benchmarks.measure.launches import watching
 from benchmarks.request import options
 from benchmarks.request.selection import EFFORTS, Selection
-from benchmarks.results.codec import to_json
-from benchmarks.results.ledger import Ledger
 from benchmarks.results.observed import Measured, Watched
 from benchmarks.results.records import Case, Stack
+from benchmarks.results.stored.codec import to_json
+from benchmarks.results.stored.ledger import Ledger
 from benchmarks.worker.commands import Worker
 from benchmarks.worker.phases._protocol import Work
 from benchmarks.worker.process import environment_of
-from profilers import gpu_state
+from profilers.gpu import gpu_state
 from profilers.host import Reading
 from profilers.metrics import ENERGY_S
 from profilers.telemetry import SamplerError, Telemetry

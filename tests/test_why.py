@@ -13,9 +13,9 @@ from benchmarks.machine import locks
 from benchmarks.request.selection import Selection
 from benchmarks.results.profiles import Change, Experiment
 from benchmarks.results.records import Exit, Stack
-from benchmarks.why import _confirm, _document, _experiments, _profile, _subject
 from benchmarks.why.__main__ import main
-from benchmarks.why._profile import Profile
+from benchmarks.why._shared import confirmations, documents, experiments, profiling, subjects
+from benchmarks.why._shared.profiling import Profile
 from benchmarks.worker import disturbances
 from profilers.ops import explain
 from profilers.ops.account import Account, merge
@@ -106,13 +106,13 @@ def test_where_the_profiler_turns_the_order_round_nothing_is_explained() -> None
     asked = Selection(
         models=("tiny",), phases=("train_step",), stacks=("null-a", "null-b"), models_dir=MODELS
     )
-    subject = _subject.subject(asked)
+    subject = subjects.subject(asked)
     fast, slow = account(0.010, conv=0.005), account(0.020, conv=0.015)
-    (as_timed,) = _document.of(subject, [profile("null-b", slow, 0.018),
+    (as_timed,) = documents.of(subject, [profile("null-b", slow, 0.018),
                                          profile("null-a", fast, 0.009)], {}).explained  # fmt: skip
     assert (as_timed.a, as_timed.b, as_timed.doubt) == ("null-a", "null-b", None)
     assert len(as_timed.sentences) == 1
-    (turned,) = _document.of(subject, [profile("null-a", fast, 0.009),
+    (turned,) = documents.of(subject, [profile("null-a", fast, 0.009),
                                        profile("null-b", slow, 0.008)], {}).explained  # fmt: skip
     assert turned.sentences == ()
     assert "null-b 8.00 ms, null-a 9.00 ms" in str(turned.doubt)
@@ -122,16 +122,16 @@ def test_a_gpu_that_shows_none_of_its_work_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rows are the host's then, and no account of the device."""
-    plain = _subject.subject
+    plain = subjects.subject
 
-    def on_a_gpu(chosen: Any) -> _subject.Subject:
+    def on_a_gpu(chosen: Any) -> subjects.Subject:
         made = plain(chosen)
         return replace(made, matchup=replace(made.matchup, device="cuda"))
 
     assert "CUPTI" not in str(ops(tmp_path, capsys)["stacks"])
     monkeypatch.setattr("benchmarks.why.__main__.subject", on_a_gpu)
     notes = [stack["notes"] for stack in ops(tmp_path, capsys)["stacks"]]
-    assert [_profile.BLIND in told for told in notes] == [True, True]
+    assert [profiling.BLIND in told for told in notes] == [True, True]
 
 
 def test_a_device_in_use_is_not_disturbed(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_the_door_is_in_profilers() -> None:
     ],
 )
 def test_an_explanation_names_its_experiment(slow: str, key: str, stack: str) -> None:
-    found = _experiments.experiment(Stack.parse(slow), key, images=True, device="cpu")
+    found = experiments.experiment(Stack.parse(slow), key, images=True, device="cpu")
     assert found is not None
     assert found.stack == stack
     assert bool(found.variant) == ("@" in stack)
@@ -171,14 +171,14 @@ def test_an_explanation_names_its_experiment(slow: str, key: str, stack: str) ->
 
 def test_what_nobody_knows_a_remedy_for_has_none() -> None:
     stack = Stack.parse("jax-xla")
-    assert _experiments.experiment(stack, "forward · conv", images=True, device="cpu") is None
+    assert experiments.experiment(stack, "forward · conv", images=True, device="cpu") is None
 
 
 def test_no_experiment_is_proposed_that_changes_nothing() -> None:
     """A layout of images where there are none, and the host's threads where a GPU multiplies."""
 
     def told(key: str, *, images: bool, device: str) -> str | None:
-        found = _experiments.experiment(
+        found = experiments.experiment(
             Stack.parse("torch-eager"), key, images=images, device=device
         )
         return found.stack if found else None
@@ -261,7 +261,7 @@ def test_what_is_not_there_in_every_recording_is_no_reason() -> None:
 
 
 def test_recordings_that_disagree_explain_nothing() -> None:
-    subject = _subject.subject(
+    subject = subjects.subject(
         Selection(
             models=("tiny",), phases=("forward",), stacks=("null-a", "null-b"), models_dir=MODELS
         )
@@ -279,7 +279,7 @@ def test_recordings_that_disagree_explain_nothing() -> None:
                 zip(("null-a", "null-b"), zip(*walls_s, strict=True), strict=True)
             )
         ]
-        (pair,) = _document.of(subject, sides, {}).explained
+        (pair,) = documents.of(subject, sides, {}).explained
         return pair.doubt
 
     assert doubt((0.010, 0.012), (0.010, 0.013)) is None
@@ -314,10 +314,10 @@ def test_the_experiment_is_timed_and_its_verdict_told(
         text="null-b on one thread",
         variant=Change(label="one_thread", threads=1),
     )
-    monkeypatch.setattr(_experiments, "_found", lambda *_, **_more: trial)
+    monkeypatch.setattr(experiments, "_found", lambda *_, **_more: trial)
     told = ops(tmp_path, capsys, "--confirm")
     (tried,) = told["confirmed"]
-    assert (tried["verdict"], tried["launches"]) == ("faster", _confirm.LAUNCHES)
+    assert (tried["verdict"], tried["launches"]) == ("faster", confirmations.LAUNCHES)
     assert tried["ratio"] == pytest.approx(3.0, rel=0.4)
     assert tried["closes"] == pytest.approx(1.0, abs=0.4)
     assert "confirmed: null-b on one thread is " in tried["text"]

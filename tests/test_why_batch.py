@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from benchmarks.request import discovery
 from benchmarks.results.records import Failure, Stack
-from benchmarks.why import _subject, batch
+from benchmarks.why import batch
 from benchmarks.why.__main__ import main
-from benchmarks.why._largest import FINE, search
+from benchmarks.why._shared import subjects
+from benchmarks.why._shared.largest import FINE, search
 from benchmarks.worker.process import WorkerError
 from profilers import host
 from tests.pipeline import MODELS, Pipeline
@@ -123,7 +124,7 @@ def test_whatever_ends_a_worker_is_an_answer(
 def test_memory_that_ends_somewhere_is_found(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    asked = _subject.ask
+    asked = subjects.ask
 
     def ask(worker: Any, subject: Any, verb: str, **arguments: Any) -> Any:
         if verb == "prepare" and subject.matchup.batch > 11:

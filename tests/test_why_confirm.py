@@ -9,8 +9,8 @@ import pytest
 from benchmarks.measure.calibration import side
 from benchmarks.results.profiles import Change, Experiment, Explained, StepProfile
 from benchmarks.results.records import Case, Exit, Launch
-from benchmarks.why import _confirm, _experiments, _run
 from benchmarks.why.__main__ import main
+from benchmarks.why._shared import confirmations, experiments, of_runs
 from tests.pipeline import MODELS, OURS, Pipeline
 
 PAIR = Explained(a="fast", b="slow", gap_s=0.2, categories=())
@@ -44,7 +44,9 @@ def timed(**times_s: float) -> tuple[Case, ...]:
 def test_what_the_timings_say_of_a_trial(
     changed_s: float, verdict: str, closes: float, text: str
 ) -> None:
-    told = _confirm.judged(timed(fast=0.2, slow=0.4, changed=changed_s), PAIR, TRIAL, margin=0.02)
+    told = confirmations.judged(
+        timed(fast=0.2, slow=0.4, changed=changed_s), PAIR, TRIAL, margin=0.02
+    )
     assert (told.verdict, told.launches) == (verdict, 7)
     assert told.closes == pytest.approx(closes)
     assert told.text.startswith(text)
@@ -53,14 +55,14 @@ def test_what_the_timings_say_of_a_trial(
 
 
 def test_where_the_timings_have_no_gap_none_is_closed() -> None:
-    told = _confirm.judged(timed(fast=0.4, slow=0.4, changed=0.2), PAIR, TRIAL, margin=0.02)
+    told = confirmations.judged(timed(fast=0.4, slow=0.4, changed=0.2), PAIR, TRIAL, margin=0.02)
     assert told.closes is None
     assert told.text.endswith("7 launches")
 
 
 def test_a_trial_that_failed_gives_its_reason() -> None:
     gone = Case(id="changed", stack="changed", status="error", reason="it fell over")
-    told = _confirm.judged((*timed(fast=0.2, slow=0.4), gone), PAIR, TRIAL, margin=0.02)
+    told = confirmations.judged((*timed(fast=0.2, slow=0.4), gone), PAIR, TRIAL, margin=0.02)
     assert (told.ratio, told.closes) == (None, None)
     assert told.text.startswith("slow, changed: ")
     assert "it fell over" in told.text
@@ -75,7 +77,7 @@ def test_an_interrupt_ends_the_experiments_and_keeps_the_profile(
         text="null-b on one thread",
         variant=Change(label="one_thread", threads=1),
     )
-    monkeypatch.setattr(_experiments, "_found", lambda *_, **_more: trial)
+    monkeypatch.setattr(experiments, "_found", lambda *_, **_more: trial)
     carried = side._carry_out
 
     def interrupted(*given: Any, **more: Any) -> Any:
@@ -110,7 +112,7 @@ def test_a_budget_that_is_spent_leaves_no_time_for_profiles(pipeline: Pipeline) 
 def test_a_step_that_takes_too_long_is_not_recorded(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_run, "LONG_S", 1e-6)
+    monkeypatch.setattr(of_runs, "LONG_S", 1e-6)
     done = pipeline.run("--phases", "forward", "--profile")
     assert done.matchup("forward").profile == StepProfile(
         reason="a step of 0 s is too long to record"

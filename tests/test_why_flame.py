@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.why import flame
 from benchmarks.why.__main__ import main
-from profilers import folded, pyspy
+from profilers.flames import folded, pyspy
 from tests.pipeline import MODELS, Pipeline
 from tests.pipeline import ROOT as CHECKOUT
 

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from benchmarks.results.records import Failure, Stack
-from benchmarks.why import _profile, trace
+from benchmarks.why import trace
 from benchmarks.why.__main__ import main
+from benchmarks.why._shared import profiling
 from benchmarks.worker.process import WorkerError
-from profilers import gpu_state
+from profilers.gpu import gpu_state
 from profilers.host import Reading
 from profilers.ops.account import Account
 from profilers.ops.rows import Event
@@ -50,7 +51,7 @@ def _trace(pipeline: Pipeline, *arguments: str) -> int:
 def _answer(monkeypatch: pytest.MonkeyPatch, **answers: Any) -> None:
     """What the profile of a stack holds, by its mode."""
 
-    def with_events(subject: Any, stack: Stack, *, steps: int) -> _profile.Profile:
+    def with_events(subject: Any, stack: Stack, *, steps: int) -> profiling.Profile:
         del subject
         assert steps == trace.STEPS
         answer = answers[stack.mode]
@@ -66,7 +67,7 @@ def _answer(monkeypatch: pytest.MonkeyPatch, **answers: Any) -> None:
             on_device=False,
             launches=None,
         )
-        return _profile.Profile(stack=stack, account=account, timed_s=0.001, **answer)
+        return profiling.Profile(stack=stack, account=account, timed_s=0.001, **answer)
 
     monkeypatch.setattr(trace, "with_events", with_events)
 
@@ -130,9 +131,9 @@ def test_beside_a_gpu_its_counters_are_read(monkeypatch: pytest.MonkeyPatch) -> 
         asked.append(arguments)
         raise SamplerError("enough seen")
 
-    monkeypatch.setattr(_profile, "Telemetry", refuse)
+    monkeypatch.setattr(profiling, "Telemetry", refuse)
     monkeypatch.setattr(gpu_state, "visible_uuid", lambda: Reading("GPU-1"))
     for device in ("cuda", "cpu"):
-        with _profile._watching(7, device) as telemetry:
+        with profiling._watching(7, device) as telemetry:
             assert telemetry is None
     assert asked == [(7, "GPU-1"), (7, None)]

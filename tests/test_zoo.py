@@ -14,8 +14,8 @@ from benchmarks.machine.environment import framework_status
 from benchmarks.request import discovery, plan
 from benchmarks.request.discovery import UnknownNameError
 from benchmarks.request.selection import Selection
-from benchmarks.results.codec import from_json
 from benchmarks.results.records import Parity
+from benchmarks.results.stored.codec import from_json
 from benchmarks.tasks.task import check
 from tests.pipeline import ROOT
 

@@ -23,7 +23,8 @@ import psutil
 from benchmarks import frameworks
 from benchmarks.machine import variables
 from benchmarks.results.machine import Environment, Gpu
-from profilers import host, neighbours, nvml
+from profilers import host, neighbours
+from profilers.gpu import nvml
 
 Value = TypeVar("Value")
 

@@ -10,9 +10,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from benchmarks.results import files
-from benchmarks.results.journal import JournalError
-from profilers import gpu_state
+from benchmarks.results.stored import files
+from benchmarks.results.stored.journal import JournalError
+from profilers.gpu import gpu_state
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from benchmarks.results.journal import JournalError
+from benchmarks.results.stored.journal import JournalError
 
 PREFIX = "twinbench-run-"
 

@@ -11,21 +11,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.machine import scratch
-from benchmarks.measure import todo
-from benchmarks.measure.launch import Checks, Launch
-from benchmarks.measure.left import FEWEST, allows, by_need, near
-from benchmarks.measure.rounds import Gate
+from benchmarks.measure.launches.launch import Checks, Launch
+from benchmarks.measure.launches.rounds import Gate
+from benchmarks.measure.launches.workers import Context
+from benchmarks.measure.schedule import todo
+from benchmarks.measure.schedule.left import FEWEST, allows, by_need, near
+from benchmarks.measure.schedule.stopping import widest
+from benchmarks.measure.schedule.todo import Step, groups, launches_made
 from benchmarks.measure.session import Session
-from benchmarks.measure.stopping import widest
-from benchmarks.measure.todo import Step, groups, launches_made
-from benchmarks.measure.workers import Context
 from benchmarks.proof.group import Handoff, NoneLeftError, handoffs, proof
 from benchmarks.request.plan import Group, Plan
-from benchmarks.results.codec import to_json
 from benchmarks.results.profiles import StepProfile
 from benchmarks.results.records import Failure, MatchupResult, Status
+from benchmarks.results.stored.codec import to_json
 from benchmarks.worker.process import WorkerError
-from profilers import gpu_state
+from profilers.gpu import gpu_state
 
 Handoffs = Mapping[str, Handoff]
 """What the proof found, by engine."""

@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.measure import left
-from benchmarks.measure.pace import Countdown
+from benchmarks.measure.schedule import left
+from benchmarks.measure.schedule.pace import Countdown
 from benchmarks.measure.session import Event, Session
 from benchmarks.results.records import COLD, Parity, Run, TimedCheck
 from benchmarks.results.wording import (

@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from benchmarks.machine import environment, locks, names, scratch, variables
-from benchmarks.measure import pace
 from benchmarks.measure.means import Means
-from benchmarks.measure.pace import Pace
+from benchmarks.measure.schedule import pace
+from benchmarks.measure.schedule.pace import Pace
 from benchmarks.measure.summary import assemble
 from benchmarks.proof.sides import UsageError
 from benchmarks.request import discovery, options, plan
 from benchmarks.request.plan import Plan
 from benchmarks.request.selection import Selection, SelectionError
-from benchmarks.results import journal
-from benchmarks.results.codec import RecordError, encode, read_run, to_json
-from benchmarks.results.ledger import Ledger
 from benchmarks.results.records import Run
+from benchmarks.results.stored import journal
+from benchmarks.results.stored.codec import RecordError, encode, read_run, to_json
+from benchmarks.results.stored.ledger import Ledger
 from benchmarks.tasks.data import idx, sets
 from benchmarks.tasks.task import TaskError
 

@@ -8,14 +8,13 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
-from benchmarks.measure import plausibility, watching
+from benchmarks.measure import plausibility
+from benchmarks.measure.launches import watching
 from benchmarks.proof import costs
 from benchmarks.request import discovery
 from benchmarks.request.plan import Group, Plan
 from benchmarks.results import moderation, statistics
-from benchmarks.results.codec import from_json
 from benchmarks.results.fairness import fairness, tuned, variables
-from benchmarks.results.ledger import Ledger
 from benchmarks.results.moderation import Spread
 from benchmarks.results.observed import Disturbances, Disturbed, Interference, Memory, Watched
 from benchmarks.results.records import (
@@ -34,6 +33,8 @@ from benchmarks.results.records import (
     Status,
     Verdict,
 )
+from benchmarks.results.stored.codec import from_json
+from benchmarks.results.stored.ledger import Ledger
 from benchmarks.results.wording import duration, error_words, plural, unproven
 
 

@@ -16,8 +16,8 @@ from benchmarks.frameworks.description import (
     Description,
 )
 from benchmarks.machine import scratch
-from benchmarks.results.codec import from_json
 from benchmarks.results.records import Failure, Finding, Stack
+from benchmarks.results.stored.codec import from_json
 from benchmarks.tasks import stored
 from benchmarks.worker.process import Start, WorkerError, WorkerProcess
 

@@ -315,7 +315,7 @@ def unsupported(stack: Stack, device: str, python: str | None = None) -> str | N
     missing = _status_in(python, requires) if python else framework_status(requires)
     if missing or device == "cpu":
         return missing
-    from profilers.nvml import devices
+    from profilers.gpu.nvml import devices
 
     found, reason = devices()
     return None if found else f"no CUDA device: {reason}"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.request.selection import EFFORTS, MOST, Selection, SelectionError, Variant
-from benchmarks.results import journal
 from benchmarks.results.machine import Tuned
+from benchmarks.results.stored import journal
 
 
 def _names(text: str) -> tuple[str, ...]:

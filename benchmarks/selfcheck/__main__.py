@@ -23,8 +23,8 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks.machine import environment
-from benchmarks.results import journal
-from benchmarks.results.codec import to_json
+from benchmarks.results.stored import journal
+from benchmarks.results.stored.codec import to_json
 from benchmarks.selfcheck import neighbour
 from benchmarks.selfcheck.tools import twinbench
 from benchmarks.selfcheck.tools._outcome import Outcome

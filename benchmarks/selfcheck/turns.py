@@ -20,9 +20,9 @@ from benchmarks import terminal
 from benchmarks.request import options
 from benchmarks.request.selection import Selection, SelectionError
 from benchmarks.results.records import Stack
-from benchmarks.why._subject import Subject, ask, prepared, subject
+from benchmarks.why._shared.subjects import Subject, ask, prepared, subject
 from benchmarks.worker import clock
-from profilers import gpu_state
+from profilers.gpu import gpu_state
 
 AT_MS = (0, 5, 10, 20, 30, 50)
 """Milliseconds into a turn at which it is held against its second half."""

@@ -10,8 +10,8 @@ from typing import cast
 
 from benchmarks import terminal
 from benchmarks.request import options
-from benchmarks.why._command import Command
-from benchmarks.why._subject import subject
+from benchmarks.why._shared.command import Command
+from benchmarks.why._shared.subjects import subject
 
 FLAGS = (
     "--stacks",

@@ -14,9 +14,9 @@ from rich.table import Table
 from benchmarks.machine import peaks
 from benchmarks.request.selection import SelectionError
 from benchmarks.results.records import Exit, Stack
-from benchmarks.why._command import emit
-from benchmarks.why._largest import search
-from benchmarks.why._subject import TURN_S, Subject, ask, started
+from benchmarks.why._shared.command import emit
+from benchmarks.why._shared.largest import search
+from benchmarks.why._shared.subjects import TURN_S, Subject, ask, started
 from benchmarks.worker.process import WorkerError, WorkerProcess
 from profilers import host, rss
 

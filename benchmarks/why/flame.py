@@ -16,14 +16,14 @@ from rich.console import Console
 from benchmarks import frameworks
 from benchmarks.machine.environment import ROOT
 from benchmarks.request.selection import SelectionError
-from benchmarks.results import files, journal
-from benchmarks.results.codec import RecordError, decode
 from benchmarks.results.records import Exit, Stack
-from benchmarks.why._command import emit
-from benchmarks.why._files import folder_of
-from benchmarks.why._subject import Subject, ask, prepared
+from benchmarks.results.stored import files, journal
+from benchmarks.results.stored.codec import RecordError, decode
+from benchmarks.why._shared.command import emit
+from benchmarks.why._shared.files import folder_of
+from benchmarks.why._shared.subjects import Subject, ask, prepared
 from benchmarks.worker.process import WorkerError, WorkerProcess
-from profilers import flame_colours, flamegraph, folded, pyspy
+from profilers.flames import flame_colours, flamegraph, folded, pyspy
 
 HELP = "flame graphs of running workers (py-spy), and the difference of two"
 SECONDS = 5.0

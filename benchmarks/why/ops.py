@@ -13,14 +13,14 @@ from rich.table import Table
 from benchmarks.machine import names
 from benchmarks.request import options
 from benchmarks.request.selection import SelectionError
-from benchmarks.results import journal
-from benchmarks.results.codec import encode, to_json
 from benchmarks.results.profiles import Explained, Part, StepProfile
 from benchmarks.results.records import Exit
-from benchmarks.why import _confirm, _document, _profile
-from benchmarks.why._command import emit
-from benchmarks.why._files import folder_of
-from benchmarks.why._subject import Subject
+from benchmarks.results.stored import journal
+from benchmarks.results.stored.codec import encode, to_json
+from benchmarks.why._shared import confirmations, documents, profiling
+from benchmarks.why._shared.command import emit
+from benchmarks.why._shared.files import folder_of
+from benchmarks.why._shared.subjects import Subject
 from profilers.ops import taxonomy
 from profilers.ops.account import spent
 
@@ -59,19 +59,19 @@ def main(subject: Subject, asked: argparse.Namespace, console: Console) -> int:
         if getattr(asked, name) < 1:
             raise SelectionError(f"--{name} is {getattr(asked, name)}; it must be at least 1")
     failed = {str(stack): f"unsupported: {why}" for stack, why in subject.lacking.items()}
-    profiles, more = _profile.take_all(
+    profiles, more = profiling.take_all(
         subject, subject.stacks, steps=asked.steps, recordings=asked.recordings
     )
     failed |= more
     for stack, why in failed.items():
         console.print(f"{stack}: {why}", soft_wrap=True)
-    told = _document.of(subject, profiles, failed)
+    told = documents.of(subject, profiles, failed)
     if not asked.json:
         _show(console, profiles, told.explained)
     if profiles:
         _keep(subject, told, asked.out)  # an experiment takes minutes, and may be interrupted
     if profiles and asked.confirm:
-        tried = _confirm.carry_out(subject, told.explained, asked.out, console)
+        tried = confirmations.carry_out(subject, told.explained, asked.out, console)
         told = replace(told, confirmed=tried)
         _keep(subject, told, asked.out)
     if asked.json:
@@ -85,7 +85,7 @@ def _keep(subject: Subject, told: StepProfile, out: Path) -> None:
     journal.store(kept, encode(written))
 
 
-def _show(console: Console, profiles: list[_profile.Profile], found: Iterable[Explained]) -> None:
+def _show(console: Console, profiles: list[profiling.Profile], found: Iterable[Explained]) -> None:
     for profile in profiles:
         account = profile.account
         share = sum(spent(r) for r in account.rows if r.category == taxonomy.OTHER) / account.wall_s

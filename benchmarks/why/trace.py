@@ -11,12 +11,12 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.results import journal
 from benchmarks.results.records import Exit, Stack
-from benchmarks.why._command import emit
-from benchmarks.why._files import folder_of
-from benchmarks.why._profile import with_events
-from benchmarks.why._subject import Subject
+from benchmarks.results.stored import journal
+from benchmarks.why._shared.command import emit
+from benchmarks.why._shared.files import folder_of
+from benchmarks.why._shared.profiling import with_events
+from benchmarks.why._shared.subjects import Subject
 from benchmarks.worker.process import WorkerError
 from profilers import trace
 from profilers.ops.rows import Event

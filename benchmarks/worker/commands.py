@@ -15,11 +15,12 @@ from typing import Any
 
 from benchmarks.machine import allocator, peaks
 from benchmarks.request import discovery
-from benchmarks.results.codec import to_json
+from benchmarks.results.stored.codec import to_json
 from benchmarks.worker import build, checks, clock, recording
 from benchmarks.worker.disturbances import Watch
 from benchmarks.worker.phases._protocol import Session, Work
-from profilers import host, pyspy
+from profilers import host
+from profilers.flames import pyspy
 
 NUMBER_BYTES = {"float64": 8, "bfloat16": 2, "float16": 2}
 UNKNOWN_PEAK = "the allocator's peak is older than this phase, and cannot be reset"

@@ -21,8 +21,8 @@ from benchmarks import frameworks
 from benchmarks.machine import scratch, variables
 from benchmarks.machine.environment import ROOT
 from benchmarks.request.reading import signal_name
-from benchmarks.results.codec import from_json
 from benchmarks.results.records import Failure, Stack, Status
+from benchmarks.results.stored.codec import from_json
 from profilers import host
 
 WORKER = "benchmarks.worker"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import frameworks
-from benchmarks.results.codec import to_json
+from benchmarks.results.stored.codec import to_json
 from benchmarks.worker.phases._protocol import Session, Work
 from profilers import host
 from profilers.ops import account

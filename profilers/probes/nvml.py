@@ -15,7 +15,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from profilers import gpm, nvml
+from profilers.gpu import gpm, nvml
 from profilers.host import Reading
 from profilers.metrics import ENERGY_S, PCIE_LOOKS, UTILISATION_S, Capability, Lost, Metric
 from profilers.probes._protocol import Probe, Target

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from benchmarks.results import files
+from benchmarks.results.stored import files
 from reports.runs.load import LoadError
 
 NAME = re.compile(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.results import files
+from benchmarks.results.stored import files
 from reports.archives.load import ArchiveError, Key
 
 COLUMNS = ("Platform", "Model", "Acc@1", "Acc@5")

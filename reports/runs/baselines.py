@@ -7,8 +7,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from benchmarks.results import files
 from benchmarks.results.records import Exit, Run
+from benchmarks.results.stored import files
 from reports.runs.files import append
 from reports.runs.load import LoadError, NoRunError, find, load_run, unedited
 from reports.runs.store import Entry, fingerprint, is_confirmation, read

@@ -6,7 +6,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
-from benchmarks.results import files
+from benchmarks.results.stored import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,9 +11,9 @@ from typing import Any, Protocol, TypeVar
 
 import pandas as pd
 
-from benchmarks.results import files
-from benchmarks.results.codec import RecordError, decode, decode_run, known, sealed
 from benchmarks.results.records import EDITED, Case, MatchupResult, Run
+from benchmarks.results.stored import files
+from benchmarks.results.stored.codec import RecordError, decode, decode_run, known, sealed
 from benchmarks.results.wording import edited
 
 NAMES = ("run.json", "run.json.gz")

@@ -18,9 +18,9 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import frameworks
-from benchmarks.results import files
-from benchmarks.results.codec import RecordError, compact, decode
 from benchmarks.results.statistics import estimate
+from benchmarks.results.stored import files
+from benchmarks.results.stored.codec import RecordError, compact, decode
 from benchmarks.results.wording import NO_REASON, edited
 from reports.runs.files import append, write
 from reports.runs.load import NAMES, LoadError, NoRunError, load, possible, times

@@ -17,8 +17,8 @@ from pathlib import Path
 from statistics import quantiles
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.results.codec import RecordError, decode_run, to_json
 from benchmarks.results.records import Exit, Run
+from benchmarks.results.stored.codec import RecordError, decode_run, to_json
 from reports.runs.baselines import LATEST_OK, chosen, latest_ok, mark, marks
 from reports.runs.load import LoadError, find, load_run, unedited
 from reports.runs.store import Entry, fingerprint, point, read

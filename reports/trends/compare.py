@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from scipy.special import stdtrit
 
-from benchmarks.results.codec import to_json
 from benchmarks.results.statistics import MIN_MARGIN, launch_log_ratio
 from benchmarks.results.statistics import margin as margin_over
+from benchmarks.results.stored.codec import to_json
 from benchmarks.results.wording import NO_REASON
 from reports.runs.load import LoadError, sound, times
 from reports.runs.store import fingerprint, ratio_key, versions

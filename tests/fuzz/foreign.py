@@ -28,7 +28,7 @@ from benchmarks.tasks.task import TaskError, draw
 from benchmarks.why import flame
 from benchmarks.worker import process
 from benchmarks.worker.process import WorkerError
-from profilers import folded
+from profilers.flames import folded
 from profilers.ops import hlo, xplane
 from tests.fuzz import inputs
 from tests.fuzz.inputs import Inputs

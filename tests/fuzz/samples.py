@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import session
-from benchmarks.results.codec import to_json
 from benchmarks.results.records import Matchup
+from benchmarks.results.stored.codec import to_json
 from tests import report_samples, report_series
 from tests.pipeline import ROOT
 from tests.soak.parent import Job

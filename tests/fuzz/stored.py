@@ -16,11 +16,12 @@ from benchmarks.machine.locks import DeviceLock, Locked
 from benchmarks.measure import session
 from benchmarks.measure.calibration import ceilings, floor
 from benchmarks.request.selection import Selection
-from benchmarks.results import journal, statistics
-from benchmarks.results.codec import to_json
-from benchmarks.results.journal import Journal, JournalError
+from benchmarks.results import statistics
 from benchmarks.results.machine import Ceiling
 from benchmarks.results.records import Exit
+from benchmarks.results.stored import journal
+from benchmarks.results.stored.codec import to_json
+from benchmarks.results.stored.journal import Journal, JournalError
 from reports import __main__ as reports
 from reports.runs import baselines, store
 from reports.runs.load import LoadError, NoRunError, cases_frame, load_run

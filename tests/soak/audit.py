@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import psutil
 
 from benchmarks.measure import session
-from benchmarks.results import journal
-from benchmarks.results.codec import read_run
 from benchmarks.results.records import Exit
+from benchmarks.results.stored import journal
+from benchmarks.results.stored.codec import read_run
 from tests.pipeline import alive
 from tests.soak.faults import Fault
 from tests.soak.parent import MEMORY, PRECIOUS, VICTIM

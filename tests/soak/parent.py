@@ -21,8 +21,8 @@ from typing import Any
 from benchmarks.__main__ import main
 from benchmarks.measure import session
 from benchmarks.request.selection import EFFORTS, Effort
-from benchmarks.results import journal
 from benchmarks.results.records import Exit
+from benchmarks.results.stored import journal
 from tests.frameworks.null.device import CONTROL
 from tests.pipeline import BARE, TINY, shorten
 from tests.soak.faults import Fault, drawn

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from benchmarks.measure.calibration import tuning
 from benchmarks.measure.session import Session
-from benchmarks.results.codec import to_json
 from benchmarks.results.machine import Ceiling, Floor, Tuned
+from benchmarks.results.stored.codec import to_json
 
 
 def calibrate(session: Session) -> None:

@@ -11,10 +11,10 @@ from benchmarks.machine import environment, names
 from benchmarks.measure.session import Session
 from benchmarks.request import options
 from benchmarks.request.selection import Selection
-from benchmarks.results import files, journal
-from benchmarks.results.codec import RecordError, decode, encode
 from benchmarks.results.machine import Ceiling
 from benchmarks.results.records import Stack
+from benchmarks.results.stored import files, journal
+from benchmarks.results.stored.codec import RecordError, decode, encode
 from benchmarks.worker import briefing
 from benchmarks.worker.process import WorkerError
 

@@ -22,10 +22,10 @@ from benchmarks.measure.session import Session
 from benchmarks.request import discovery
 from benchmarks.request.plan import Plan
 from benchmarks.request.selection import EFFORTS, Selection, Variant
-from benchmarks.results import files, journal
-from benchmarks.results.codec import RecordError, decode, encode
 from benchmarks.results.machine import Floor
 from benchmarks.results.records import COLD, Run, Stack, Verdict
+from benchmarks.results.stored import files, journal
+from benchmarks.results.stored.codec import RecordError, decode, encode
 from benchmarks.results.wording import floor_words
 
 STORE = "floors"

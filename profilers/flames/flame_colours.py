@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from profilers import folded
+from profilers.flames import folded
 
 
 @dataclass(frozen=True, slots=True)

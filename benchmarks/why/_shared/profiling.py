@@ -15,12 +15,12 @@ from typing import Any
 from benchmarks import frameworks
 from benchmarks.machine import scratch
 from benchmarks.proof import costs
-from benchmarks.results.codec import from_json
 from benchmarks.results.profiles import ProfiledStack, StackRow
 from benchmarks.results.records import LayerWork, Stack
-from benchmarks.why._subject import Subject, ask, prepared
+from benchmarks.results.stored.codec import from_json
+from benchmarks.why._shared.subjects import Subject, ask, prepared
 from benchmarks.worker.process import WorkerError, WorkerProcess
-from profilers import gpu_state
+from profilers.gpu import gpu_state
 from profilers.ops.account import Account, merge
 from profilers.ops.rows import Event, Steps
 from profilers.sampler import MOST_HZ

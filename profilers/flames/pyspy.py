@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from profilers import folded
+from profilers.flames import folded
 
 RATE, NATIVE_RATE = 100, 10
 """Samples per second: without and with native frames."""

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from benchmarks.results import files
+from benchmarks.results.stored import files
 
 if TYPE_CHECKING:
     from types import TracebackType

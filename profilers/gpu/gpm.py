@@ -13,9 +13,9 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
+from profilers.gpu.nvml import reason_of
 from profilers.host import Reading
 from profilers.metrics import GPM_APART_S, GPM_PAIRS, Metric
-from profilers.nvml import reason_of
 
 MIB = 1024**2
 

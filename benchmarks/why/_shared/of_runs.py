@@ -9,8 +9,8 @@ from benchmarks.measure.engine import Profiler
 from benchmarks.request.plan import Group, Plan
 from benchmarks.results.profiles import StepProfile
 from benchmarks.results.records import MatchupResult, Stack
-from benchmarks.why import _document, _profile
-from benchmarks.why._subject import Subject
+from benchmarks.why._shared import documents, profiling
+from benchmarks.why._shared.subjects import Subject
 
 EXTENT = {
     "forward": (3, 3),
@@ -51,11 +51,11 @@ def document(
         held=True,
     )
     recordings, steps = EXTENT[result.matchup.phase]
-    profiles, failed = _profile.take_all(subject, stacks, steps=steps, recordings=recordings)
+    profiles, failed = profiling.take_all(subject, stacks, steps=steps, recordings=recordings)
     if not profiles:
         reason = "; ".join(f"{stack}: {why}" for stack, why in failed.items())
         return StepProfile(reason=reason)
-    return _document.of(subject, profiles, failed, most=MOST_ROWS)
+    return documents.of(subject, profiles, failed, most=MOST_ROWS)
 
 
 PROFILER = Profiler(phases=EXTENT, document=document)

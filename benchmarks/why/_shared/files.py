@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.why._subject import Subject
+from benchmarks.why._shared.subjects import Subject
 
 FOLDER = "profiles"
 

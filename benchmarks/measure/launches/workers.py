@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measure.launches.rounds import Gate
 from benchmarks.measure.means import Means
-from benchmarks.measure.rounds import Gate
 from benchmarks.measure.session import Event
 from benchmarks.request import discovery
 from benchmarks.request.plan import Group
 from benchmarks.request.selection import Effort, Selection
-from benchmarks.results.codec import to_json
 from benchmarks.results.records import COLD, Failure, Matchup, Stack
+from benchmarks.results.stored.codec import to_json
 from benchmarks.worker import briefing
 from benchmarks.worker.process import WorkerError, WorkerProcess
 

@@ -6,9 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
-from benchmarks.measure import stopping, todo
+from benchmarks.measure.schedule import stopping, todo
+from benchmarks.measure.schedule.todo import Step, groups, launches_made, planned
 from benchmarks.measure.session import Session
-from benchmarks.measure.todo import Step, groups, launches_made, planned
 from benchmarks.request.plan import Group
 from benchmarks.results.wording import headline
 

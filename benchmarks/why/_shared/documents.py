@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 from benchmarks.results.profiles import Explained, Part, Reason, StepProfile
-from benchmarks.why import _experiments, _profile
-from benchmarks.why._profile import Profile
-from benchmarks.why._subject import Subject
+from benchmarks.why._shared import experiments, profiling
+from benchmarks.why._shared.profiling import Profile
+from benchmarks.why._shared.subjects import Subject
 from profilers.ops import explain
 from profilers.ops.account import Account
 
@@ -31,8 +31,8 @@ def of(
     return StepProfile(
         model=subject.group.model,
         phase=subject.matchup.phase,
-        stacks=tuple(map(_profile.summary, profiles)),
-        rows=tuple(row for p in profiles for row in _profile.rows(p)[:most]),
+        stacks=tuple(map(profiling.summary, profiles)),
+        rows=tuple(row for p in profiles for row in profiling.rows(p)[:most]),
         explained=tuple(_pair(subject, *pair) for pair in itertools.combinations(profiles, 2)),
         failed=dict(failed),
     )
@@ -61,7 +61,7 @@ def _pair(subject: Subject, one: Profile, other: Profile) -> Explained:
             Reason(
                 text=explain.sentence(x, str(fast.stack), str(slow.stack)),
                 key=x.key,
-                experiment=_experiments.experiment(
+                experiment=experiments.experiment(
                     slow.stack, x.key, images=images, device=subject.matchup.device
                 ),
             )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
-from profilers import nvml
+from profilers.gpu import nvml
 from profilers.host import Reading
 
 EXTERNAL = (0x08, 0x20, 0x40, 0x80)

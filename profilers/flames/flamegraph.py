@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from profilers.flame_colours import OWNERS, Owner, owner, style
-from profilers.folded import Difference, Stack
+from profilers.flames.flame_colours import OWNERS, Owner, owner, style
+from profilers.flames.folded import Difference, Stack
 
 ROW = 18
 LINE = 18

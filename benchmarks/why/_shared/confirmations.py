@@ -19,8 +19,8 @@ from benchmarks.request.selection import Variant
 from benchmarks.results import statistics
 from benchmarks.results.profiles import Confirmation, Experiment, Explained
 from benchmarks.results.records import Case
-from benchmarks.why._files import folder_of
-from benchmarks.why._subject import Subject
+from benchmarks.why._shared.files import folder_of
+from benchmarks.why._shared.subjects import Subject
 
 LAUNCHES = 7
 WORDS = {"faster": "confirmed", "slower": "refuted"}

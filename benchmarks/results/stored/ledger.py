@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchmarks.results.codec import from_json
 from benchmarks.results.machine import Ceiling, Floor, Tuned
 from benchmarks.results.observed import Watched
 from benchmarks.results.profiles import StepProfile
 from benchmarks.results.records import COLD, ColdStart, Matchup, Parity, Stack, TimedCheck
+from benchmarks.results.stored.codec import from_json
 
 Entry = Mapping[str, Any]
 

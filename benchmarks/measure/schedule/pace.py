@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from benchmarks.measure.todo import Step
+from benchmarks.measure.schedule.todo import Step
 from benchmarks.request.plan import Plan
 from benchmarks.results.records import COLD
 

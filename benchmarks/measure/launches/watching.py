@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.request.selection import Effort, Selection
 from benchmarks.results.observed import Measured, Perturbation, Watched
 from benchmarks.results.records import Case
-from profilers import gpu_state
+from profilers.gpu import gpu_state
 from profilers.host import Reading
 from profilers.metrics import ENERGY_S, absent, rounded
 from profilers.telemetry import SamplerError, Telemetry

@@ -10,15 +10,15 @@ from statistics import median
 from typing import Any
 
 from benchmarks.machine import scratch
-from benchmarks.measure import rounds, watching
-from benchmarks.measure.rounds import Taken
+from benchmarks.measure.launches import rounds, watching
+from benchmarks.measure.launches.rounds import Taken
+from benchmarks.measure.launches.workers import Context, Workers
 from benchmarks.measure.session import Event
-from benchmarks.measure.workers import Context, Workers
 from benchmarks.proof.group import Handoff, Proven, compare_stack
 from benchmarks.request.plan import Group
 from benchmarks.request.selection import Selection
-from benchmarks.results.codec import to_json
 from benchmarks.results.records import COLD, Matchup, Stack
+from benchmarks.results.stored.codec import to_json
 from benchmarks.worker import checks, clock
 from profilers import neighbours
 

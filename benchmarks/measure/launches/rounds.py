@@ -17,7 +17,8 @@ from benchmarks.results.observed import Interference
 from benchmarks.results.records import Matchup, Stack
 from benchmarks.worker import disturbances
 from benchmarks.worker.disturbances import Normal, Record
-from profilers import gpu_state, neighbours
+from profilers import neighbours
+from profilers.gpu import gpu_state
 
 Turns = Mapping[Stack, Mapping[str, Any]]
 """What each stack answered in one round."""

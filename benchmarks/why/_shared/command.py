@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
-from benchmarks.why._subject import Subject
+from benchmarks.why._shared.subjects import Subject
 
 
 class Command(Protocol):

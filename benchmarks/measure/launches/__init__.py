@@ -1,0 +1,1 @@
+"""One launch: its workers, its rounds, and what is watched."""

@@ -1,0 +1,1 @@
+"""Which launches a run makes next, and how long they will take."""

@@ -1,0 +1,1 @@
+"""How results lie on disk: records as JSON, the journal, safe files."""

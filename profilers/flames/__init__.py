@@ -1,0 +1,1 @@
+"""Flame graphs: py-spy, the stacks that it writes, and the picture of them."""

@@ -1,0 +1,1 @@
+"""GPUs through NVML: what they are, what they do, what disturbs them."""
