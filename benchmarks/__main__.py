@@ -190,11 +190,11 @@ def selftest(asked: argparse.Namespace, console: Console) -> int:
         console.print("none of these stacks can run here")
         return Exit.NOTHING
     found = detection.summarise(runs, asked.inject)
-    settled = floor.store(asked.out, made.selection, runs)
+    stored = floor.store(asked.out, made.selection, runs)
     console.print(detection.table(found))
-    console.print(f"A/A floor: {settled.how}", soft_wrap=True)
+    console.print(f"A/A floor: {stored.how}", soft_wrap=True)
     if asked.json:
-        print(json.dumps(to_json(found) | {"floor": to_json(settled)}, allow_nan=False))
+        print(json.dumps(to_json(found) | {"floor": to_json(stored)}, allow_nan=False))
     broken = [r.exit for r in runs if r.exit]
     return Exit.PARITY if found.called else broken[0] if broken else Exit.OK
 

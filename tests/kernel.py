@@ -12,7 +12,7 @@ from benchmarks.proof.worker import ProofWorker
 from benchmarks.results.records import Failure, Stack
 from benchmarks.worker import protocol
 from benchmarks.worker.commands import Worker
-from benchmarks.worker.disturbances import Counters, Watch
+from benchmarks.worker.disturbances import Counters, EdgeMonitor
 from benchmarks.worker.process import WorkerError, WorkerProcess
 
 STEP_S = 1e-6
@@ -82,7 +82,7 @@ class Kernel:
     ) -> WorkerProcess:
         """In the place of ``WorkerProcess``."""
         self.started += 1
-        watch = Watch(self.now, self.counters, self.chirp)
+        watch = EdgeMonitor(self.now, self.counters, self.chirp)
         proves = program == sides.WORKER
         servant = ProofWorker() if proves else Worker(now=self.now, watch=watch)
         return cast("WorkerProcess", Inside(self, self.started, stack, servant))

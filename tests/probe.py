@@ -99,7 +99,7 @@ def batch_of(model: str) -> Batch:
 def data_for(kind: str) -> Dataset:
     """The digits in the shape of one of the three kinds of input."""
     one = {"features": features(784), "image": image(12, 12, 3), "tokens": tokens(70, 20)}[kind]
-    whole = sets.take(sets.load("digits", None, SEED), 1408, 320)
+    whole = sets.first(sets.load("digits", None, SEED), 1408, 320)
     return sets.fit_to(whole, one)
 
 
@@ -155,7 +155,7 @@ class Probe:
     def epochs(self, device: Any, model: str) -> list[tuple[float, ...]]:
         """Two epochs, both from the first weights."""
         program = self.built(device, model)
-        whole = sets.take(sets.load("digits", None, SEED), 1408, 320)
+        whole = sets.first(sets.load("digits", None, SEED), 1408, 320)
         data = sets.fit_to(whole, task_of(model).labelled()[0])
         epoch = self._epoch(device, program, data, 64)
         learned = []
@@ -333,7 +333,7 @@ class Probe:
     def _image_epoch(self, device: Any) -> tuple[float, ...]:
         """One epoch of a model that convolves."""
         program = self.built(device, "digits_cnn")
-        small = sets.take(sets.load("digits", None, SEED), 320, 64)
+        small = sets.first(sets.load("digits", None, SEED), 320, 64)
         data = sets.fit_to(small, task_of("digits_cnn").inputs["image"])
         return tuple(map(float, self._epoch(device, program, data, 32).run()))
 

@@ -87,7 +87,7 @@ def test_the_seed_decides_the_split() -> None:
 
 
 def test_the_first_samples_are_no_single_class() -> None:
-    data = sets.take(sets.load("digits"), 100, 50)
+    data = sets.first(sets.load("digits"), 100, 50)
     assert (len(data.x_train), len(data.y_train)) == (100, 100)
     assert (len(data.x_test), len(data.y_test)) == (50, 50)
     assert set(np.unique(data.y_train)) == set(range(10))
@@ -98,7 +98,7 @@ def test_more_or_fewer_samples_than_there_are_is_an_error(
     train: int | None, test: int | None
 ) -> None:
     with pytest.raises(DataError, match="1 to"):
-        sets.take(sets.load("digits"), train, test)
+        sets.first(sets.load("digits"), train, test)
 
 
 @pytest.mark.parametrize("packed", [True, False])

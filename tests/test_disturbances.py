@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.worker import clock, disturbances
-from benchmarks.worker.disturbances import LEARNED, Counters, Normal, Watch, causes, summary
+from benchmarks.worker.disturbances import LEARNED, Counters, EdgeMonitor, Normal, causes, summary
 from profilers import host
 from tests.conftest import FakeClock
 
@@ -89,7 +89,7 @@ def test_a_core_that_is_always_slow_for_a_while_is_found_by_its_fastest_quarter(
 
 def test_a_watch_looks_outside_of_what_is_timed() -> None:
     fake = FakeClock()
-    watch = Watch(now=fake)
+    watch = EdgeMonitor(now=fake)
 
     def run() -> None:
         fake.advance(1.0)
@@ -132,7 +132,7 @@ def test_others_have_what_idling_the_hypervisor_and_we_leave(
         switches=8,
     )
     readings = iter((before, after))
-    watch = Watch(counters=lambda _now: next(readings))
+    watch = EdgeMonitor(counters=lambda _now: next(readings))
     watch.open()
     watch.close()
     record = watch.record()
@@ -143,11 +143,11 @@ def test_others_have_what_idling_the_hypervisor_and_we_leave(
 
 def test_a_watch_that_was_not_opened_says_so() -> None:
     with pytest.raises(RuntimeError, match="opened before"):
-        Watch().close()
+        EdgeMonitor().close()
 
 
 def test_two_parts_of_a_turn_are_one_record() -> None:
-    watch = Watch()
+    watch = EdgeMonitor()
     watch.records = [QUIET | {"canary_s": 3e-4}, QUIET | {"delay_s": None}]
     record = watch.record()
     assert record["wall_s"] == pytest.approx(0.2)
@@ -156,7 +156,7 @@ def test_two_parts_of_a_turn_are_one_record() -> None:
 
 
 def test_the_live_kernel_is_read_and_costs_little() -> None:
-    watch = Watch()
+    watch = EdgeMonitor()
     watch.open()
     watch.close()
     record = watch.record()
@@ -180,7 +180,7 @@ def test_a_busy_neighbour_on_the_same_core_is_recorded() -> None:
             os.sched_setaffinity(0, one)
             assert neighbour.stdout is not None
             neighbour.stdout.readline()
-            watch, before = Watch(), Counters.read(monotonic)
+            watch, before = EdgeMonitor(), Counters.read(monotonic)
             watch.open()
             while monotonic() < before.at_s + 0.4:
                 pass
@@ -195,7 +195,7 @@ def test_a_busy_neighbour_on_the_same_core_is_recorded() -> None:
 def test_a_turn_in_which_the_machine_slept_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     fake, slept_s = FakeClock(), 100.0
     monkeypatch.setattr(host, "suspended_s", lambda: host.Reading(slept_s))
-    watch = Watch(fake)
+    watch = EdgeMonitor(fake)
     watch.open()
     fake.advance(0.1)
     slept_s += 3600.0  # the turn's own clock stands still meanwhile

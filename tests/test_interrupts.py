@@ -13,7 +13,6 @@ import pytest
 
 from benchmarks.machine.environment import ROOT
 from benchmarks.measure import session
-from benchmarks.measure.calibration import ceilings
 from benchmarks.results.records import Exit
 from benchmarks.results.stored import journal
 from benchmarks.worker.interrupts import SIGNALS
@@ -28,20 +27,18 @@ HANGING = (
 
 @EVERY
 def test_a_run_that_is_asked_to_end_while_it_calibrates_keeps_what_is_done(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+    pipeline: Pipeline, number: signal.Signals
 ) -> None:
-    settle, before = ceilings.settle, [signal.getsignal(each) for each in SIGNALS]
+    before, usual = [signal.getsignal(each) for each in SIGNALS], pipeline.means
 
     def asked(*_: object) -> None:
         signal.raise_signal(number)
         raise AssertionError("it went on")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(ceilings, "settle", asked)
-        done = pipeline.run("--phases", "forward")
+    done = pipeline.wanting(ceiling=asked).run("--phases", "forward")
     assert done.code == done.run.exit == Exit.INTERRUPTED
     assert [signal.getsignal(each) for each in SIGNALS] == before
-    assert ceilings.settle is settle
+    pipeline.means = usual
     assert pipeline.call("--resume", *OURS).code == 0
 
 

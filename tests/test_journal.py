@@ -122,7 +122,7 @@ class TestWriteAtomic:
         path.write_text("old")
         code = (
             "import resource, sys; from pathlib import Path\n"
-            "from benchmarks.results import journal\n"
+            "from benchmarks.results.stored import journal\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
             "try: journal.write_atomic(Path(sys.argv[1]), 'x' * 10_000)\n"
             "except journal.JournalError as error: print(error)\n"
@@ -237,7 +237,7 @@ class TestAppend:
     def test_a_write_cut_short_damages_no_other_entry(self, tmp_path: Path) -> None:
         code = (
             "import resource, sys; from pathlib import Path\n"
-            "from benchmarks.results import journal\n"
+            "from benchmarks.results.stored import journal\n"
             "with journal.Journal(Path(sys.argv[1])) as log:\n"
             "    log.append('launch', number=0)\n"
             "    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)\n"

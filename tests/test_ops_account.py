@@ -90,7 +90,7 @@ EVENTS = st.lists(
 @given(EVENTS)
 def test_rows_and_overhead_add_up_to_the_wall_time(events: list[Event]) -> None:
     """Whatever overlaps, on however many threads, and wherever it reaches out of its step."""
-    found = account.settle(
+    found = account.attribute(
         Recording(events=tuple(events), starts_ns=(0, 1000), ends_ns=(1000, 2000))
     )
     assert found.wall_s == pytest.approx(1e-6)
@@ -101,7 +101,7 @@ def test_rows_and_overhead_add_up_to_the_wall_time(events: list[Event]) -> None:
 
 def test_rows_are_means_over_the_steps() -> None:
     events = [event("a", 0, 400), event("b", 100, 100), event("a", 1000, 200, step=1)]
-    found = account.settle(
+    found = account.attribute(
         Recording(events=tuple(events), starts_ns=(0, 1000), ends_ns=(600, 1200))
     )
     assert [(r.op, r.calls) for r in found.rows] == [("a", 1.0), ("b", 0.5)]
@@ -118,7 +118,7 @@ def test_on_a_device_its_kernels_count_and_its_idle_time_is_overhead() -> None:
         event("kernel", 100, 300, thread="stream 7", device=True),
         event("kernel", 500, 100, thread="stream 7", device=True),
     ]
-    found = account.settle(Recording(events=tuple(events), starts_ns=(0,), ends_ns=(1000,)))
+    found = account.attribute(Recording(events=tuple(events), starts_ns=(0,), ends_ns=(1000,)))
     kernel = next(row for row in found.rows if row.op == "kernel")
     assert kernel.device_s == pytest.approx(400e-9)
     assert {row.op: row.calls for row in found.rows} == {"kernel": 2, "a": 1}
@@ -134,7 +134,7 @@ def test_flops_stand_at_the_row_that_multiplies_longest() -> None:
         Event("convolve", "conv", "forward", "conv1", 10, 80, "0", False, 0),
         Event("relu", "elementwise", "forward", "conv1", 90, 200, "0", False, 0),
     ]
-    one = account.settle(Recording(events=tuple(events), starts_ns=(0,), ends_ns=(300,)))
+    one = account.attribute(Recording(events=tuple(events), starts_ns=(0,), ends_ns=(300,)))
     found = account.merge([one], {("conv1", "forward"): 123.0})
     assert {r.op: r.flops for r in found.rows} == {"relu": None, "convolve": 123.0, "prepare": None}
 
@@ -144,7 +144,7 @@ def test_the_mean_of_recordings_adds_up_as_each_of_them_does() -> None:
         events = [Event("conv", "conv", "forward", "c", 0, conv_ns, "0", False, 0)]
         if relu_ns:
             events.append(Event("relu", "elementwise", "forward", "r", 100, relu_ns, "0", False, 0))
-        return account.settle(Recording(events=tuple(events), starts_ns=(0,), ends_ns=(200,)))
+        return account.attribute(Recording(events=tuple(events), starts_ns=(0,), ends_ns=(200,)))
 
     found = account.merge([one(40, 20), one(80, 0)])
     assert {(r.op, r.calls): r.self_s for r in found.rows} == {
@@ -176,4 +176,4 @@ def test_the_flops_of_the_layers_are_those_of_the_step(frozen: int) -> None:
 
 def test_no_step_is_no_account() -> None:
     with pytest.raises(ValueError, match="no step was recorded"):
-        account.settle(Recording(events=(), starts_ns=(), ends_ns=()))
+        account.attribute(Recording(events=(), starts_ns=(), ends_ns=()))

@@ -14,7 +14,7 @@ from benchmarks.results.records import Learned
 from benchmarks.tasks.data import sets
 from benchmarks.tasks.metrics import accuracy
 from benchmarks.tasks.task import Batch, Task, classes
-from benchmarks.worker.phases._protocol import Session, Work
+from benchmarks.worker.phases._protocol import Built, Work
 
 DATA = sets.Dataset(
     name="counted",
@@ -85,7 +85,7 @@ def _prepared(
     recorder: Recorder | None = None,
 ) -> tuple[Recorder, Work]:
     recorder = recorder or Recorder()
-    session = Session(
+    session = Built(
         device=recorder,
         program=recorder,
         trainer=recorder,

@@ -29,7 +29,7 @@ CHOSEN = Selection(models=("tiny",), models_dir=MODELS, stacks=("null-a", "null-
 def settle(out: Path) -> Ceiling:
     """The ceiling of ``CHOSEN``, kept in a folder."""
     asking = SimpleNamespace(plan=plan.make(CHOSEN), out=out, threads=1, means=REAL)
-    return ceilings.settle(cast("Session", asking))
+    return ceilings.obtain(cast("Session", asking))
 
 
 class Device:
@@ -96,14 +96,14 @@ def test_a_case_beyond_the_ceiling_is_an_error_with_its_figures() -> None:
         launches=(Launch(index=0, samples_s=(1.0, 1e-9)),),
         flops_per_iteration=1e9,
     )
-    judged = plausibility.judged(case, CEILING)
+    judged = plausibility.checked(case, CEILING)
     assert judged.status == "error"
     assert judged.reason == (
         "implausible: 1e+09 GFLOP/s, but this device was never seen to reach more than 100"
         " in a matrix product"
     )
-    assert plausibility.judged(replace(case, status="crash"), CEILING).status == "crash"
-    assert plausibility.judged(case, None).status == "ok"
+    assert plausibility.checked(replace(case, status="crash"), CEILING).status == "crash"
+    assert plausibility.checked(case, None).status == "ok"
 
 
 def test_the_ceiling_is_measured_once_per_machine_and_kept(

@@ -26,7 +26,7 @@ from benchmarks.results.stored.codec import from_json
 from benchmarks.tasks import weights
 from benchmarks.tasks.task import draw
 from benchmarks.worker import checks, shortage
-from benchmarks.worker.phases._protocol import Session
+from benchmarks.worker.phases._protocol import Built
 from benchmarks.worker.process import WorkerError, WorkerProcess
 
 ROOT = Path(__file__).parent.parent
@@ -145,7 +145,7 @@ def test_the_check_takes_the_first_step_that_loss_scaling_does_not_skip(
 ) -> None:
     start = weights.generate(KEYS, 0)
     program = Overflowing(start, skips)
-    session = Session(
+    session = Built(
         device=None,
         program=program,
         trainer=None,

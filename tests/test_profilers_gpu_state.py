@@ -10,7 +10,7 @@ from typing import Any
 import pynvml
 import pytest
 
-from profilers.gpu.gpu_state import State, Watch, visible_uuid
+from profilers.gpu.gpu_state import Reader, State, visible_uuid
 from tests.fake_nvml import FakeGpu, FakeNvml
 
 NOT_SUPPORTED = 3
@@ -44,7 +44,7 @@ class Busy(FakeNvml):
 def test_what_comes_from_outside_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     Busy().install(monkeypatch)
-    with Watch() as watch:
+    with Reader() as watch:
         state = watch.state()
     assert state == State(
         sm_clock_mhz=1755, reasons=("hardware thermal slowdown",), pids=(11, 12)
@@ -60,7 +60,7 @@ def test_the_device_is_the_first_that_cuda_sees(monkeypatch: pytest.MonkeyPatch,
     fake = Busy(gpus=(FakeGpu("GPU-a"), FakeGpu("GPU-b")))
     fake.errors = {"nvmlDeviceGetClockInfo:1": NOT_SUPPORTED}
     fake.install(monkeypatch)
-    with Watch() as watch:
+    with Reader() as watch:
         state = watch.state()
     assert state is not None
     assert state.sm_clock_mhz is None
@@ -68,11 +68,11 @@ def test_the_device_is_the_first_that_cuda_sees(monkeypatch: pytest.MonkeyPatch,
 
 def test_without_nvml_there_is_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
     FakeNvml(errors={"nvmlInitWithFlags": 12}).install(monkeypatch)
-    with Watch() as watch:
+    with Reader() as watch:
         assert watch.state() is None
     FakeNvml(errors={"nvmlDeviceGetHandleByIndex_v2": 15}).install(monkeypatch)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    with Watch() as watch:
+    with Reader() as watch:
         assert watch.state() is None
 
 
@@ -88,7 +88,7 @@ def test_what_nvml_refuses_is_no_disturbance(monkeypatch: pytest.MonkeyPatch) ->
         NOT_SUPPORTED,
     )
     fake.install(monkeypatch)
-    with Watch() as watch:
+    with Reader() as watch:
         assert watch.state() == State(sm_clock_mhz=None, reasons=(), pids=None)
 
 
@@ -97,7 +97,7 @@ def test_an_older_driver_that_lists_no_processes_is_no_fault(
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     Busy(absent=frozenset({"nvmlDeviceGetComputeRunningProcesses_v3"})).install(monkeypatch)
-    with Watch() as watch:
+    with Reader() as watch:
         state = watch.state()
     assert state is not None
     assert state.pids is None

@@ -108,10 +108,10 @@ def case(seconds: float) -> Case:
 
 def test_a_case_gets_its_place_and_a_missing_figure_leaves_it_out() -> None:
     ceiling = Ceiling(flops_per_s=PEAK, bytes_per_s=BANDWIDTH)
-    found = plausibility.judged(case(0.01), ceiling).roofline
+    found = plausibility.checked(case(0.01), ceiling).roofline
     assert found is not None
     assert found.bound == "compute"
-    assert plausibility.judged(case(0.01), Ceiling(flops_per_s=PEAK)).roofline is None
-    assert plausibility.judged(case(0.01), None).roofline is None
-    beyond = plausibility.judged(case(0.001), ceiling)
+    assert plausibility.checked(case(0.01), Ceiling(flops_per_s=PEAK)).roofline is None
+    assert plausibility.checked(case(0.01), None).roofline is None
+    beyond = plausibility.checked(case(0.001), ceiling)
     assert (beyond.status, beyond.roofline) == ("error", None)

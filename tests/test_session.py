@@ -68,7 +68,7 @@ def test_equal_stacks_are_not_called_apart(pipeline: Pipeline, machine: Kernel) 
 def test_a_neighbour_who_comes_in_one_launch_costs_that_launch(
     pipeline: Pipeline, machine: Kernel
 ) -> None:
-    pipeline.wanting(floor=lambda _session: Floor(), ceiling=ceilings.settle)
+    pipeline.wanting(floor=lambda _session: Floor(), ceiling=ceilings.obtain)
     machine.neighbour = lambda _at: BUSY if machine.turns() <= 2 * QUICK.rounds else 0.0
     done = pipeline.run("--phases", "forward", "--effort", "standard", slow=1.3)
     first, *rest = done.case("forward", "null-a").launches

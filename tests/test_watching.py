@@ -203,7 +203,7 @@ def test_a_device_is_kept_as_busy_as_in_a_turn(device: str, together: int) -> No
         runs = 0
 
     session: Any = SimpleNamespace(device=SimpleNamespace(synchronize=synchronize))
-    made = Worker(device=device, session=session, work=Work(run=run, discard=0), iterations=80)
+    made = Worker(device=device, built=session, work=Work(run=run, discard=0), iterations=80)
     told = made.sustain(seconds=0.05)
     assert set(since) == {0, together}
     assert told["iterations"] == sum(since) >= together

@@ -44,7 +44,7 @@ def timed(**times_s: float) -> tuple[Case, ...]:
 def test_what_the_timings_say_of_a_trial(
     changed_s: float, verdict: str, closes: float, text: str
 ) -> None:
-    told = confirmations.judged(
+    told = confirmations.confirmation(
         timed(fast=0.2, slow=0.4, changed=changed_s), PAIR, TRIAL, margin=0.02
     )
     assert (told.verdict, told.launches) == (verdict, 7)
@@ -55,14 +55,16 @@ def test_what_the_timings_say_of_a_trial(
 
 
 def test_where_the_timings_have_no_gap_none_is_closed() -> None:
-    told = confirmations.judged(timed(fast=0.4, slow=0.4, changed=0.2), PAIR, TRIAL, margin=0.02)
+    told = confirmations.confirmation(
+        timed(fast=0.4, slow=0.4, changed=0.2), PAIR, TRIAL, margin=0.02
+    )
     assert told.closes is None
     assert told.text.endswith("7 launches")
 
 
 def test_a_trial_that_failed_gives_its_reason() -> None:
     gone = Case(id="changed", stack="changed", status="error", reason="it fell over")
-    told = confirmations.judged((*timed(fast=0.2, slow=0.4), gone), PAIR, TRIAL, margin=0.02)
+    told = confirmations.confirmation((*timed(fast=0.2, slow=0.4), gone), PAIR, TRIAL, margin=0.02)
     assert (told.ratio, told.closes) == (None, None)
     assert told.text.startswith("slow, changed: ")
     assert "it fell over" in told.text

@@ -26,7 +26,7 @@ from benchmarks.tasks.task import Task
 from benchmarks.worker import build, shortage, sources
 from benchmarks.worker.clock import ClockError
 from benchmarks.worker.commands import Worker
-from benchmarks.worker.phases._protocol import Session, Work
+from benchmarks.worker.phases._protocol import Built, Work
 
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "tests" / "models"
@@ -351,7 +351,7 @@ def test_data_is_cut_before_it_is_enlarged(monkeypatch: pytest.MonkeyPatch) -> N
     assert seen == [8]
 
 
-def _session(mode: str, seed: int) -> Session:
+def _session(mode: str, seed: int) -> Built:
     settings = _settings(mode, seed=seed)
     job = _job(data="digits", train_samples=40, test_samples=8, settings=settings)
     return build.build(build.device("null", settings), job)
@@ -391,7 +391,7 @@ def test_a_turn_is_timed_in_blocks_where_each_iteration_takes_its_own_time(
     waited = list[None]()
     session: Any = SimpleNamespace(device=SimpleNamespace(synchronize=lambda: waited.append(None)))
     work = Work(run=lambda: time.sleep(0.0001), discard=0, bursts=bursts)
-    made = Worker(device=device, session=session, work=work, iterations=100, turn_s=0.2)
+    made = Worker(device=device, built=session, work=work, iterations=100, turn_s=0.2)
     assert made.turn()["run_s"] >= 0.0001
     assert len(waited) == waits
 
@@ -410,6 +410,6 @@ def test_a_turn_settles_by_time_unless_it_discards_nothing(
 
     work = Work(run=run, discard=discard, iterations=1)
     began = time.perf_counter()
-    Worker(device="cpu", session=session, work=work, iterations=1, turn_s=0.2).turn()
+    Worker(device="cpu", built=session, work=work, iterations=1, turn_s=0.2).turn()
     assert least <= len(ran) <= most
     assert time.perf_counter() - began >= (0.03 if discard else 0)

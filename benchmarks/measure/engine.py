@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.machine import scratch
-from benchmarks.measure.launches.launch import Checks, Launch
+from benchmarks.measure.launches.launch import Checks, Launcher
 from benchmarks.measure.launches.rounds import Gate
 from benchmarks.measure.launches.workers import Context
 from benchmarks.measure.schedule import todo
@@ -57,7 +57,7 @@ def measure(session: Session, profiler: Profiler | None = None) -> None:
     found: dict[str, Checks] = {}
     with (
         scratch.folder("cache") as cache,
-        gpu_state.Watch() as gpu,
+        gpu_state.Reader() as gpu,
     ):
         selection = session.plan.selection
         context = Context(
@@ -81,7 +81,7 @@ def measure(session: Session, profiler: Profiler | None = None) -> None:
                     left = todo.without_failed(session, step)
                     if not checks.handoffs or not left:
                         continue  # the proof failed, and the journal says how
-                    launch = Launch(context, left.group, left.index, left.wanted, checks)
+                    launch = Launcher(context, left.group, left.index, left.wanted, checks)
                     with closing(launch.events()) as events:
                         for kind, data in events:
                             session.record(kind, **data)

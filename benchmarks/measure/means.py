@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.machine.environment import ROOT
 from benchmarks.worker import disturbances
-from benchmarks.worker.disturbances import Normal, Record
+from benchmarks.worker.disturbances import Normal, TurnRecord
 from benchmarks.worker.process import Start, WorkerProcess
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Means:
     floor: Callable[[Session], Floor]
     ceiling: Callable[[Session], Ceiling]
     start: Start = WorkerProcess
-    causes: Callable[[Record, Normal], dict[str, float]] = disturbances.causes
+    causes: Callable[[TurnRecord, Normal], dict[str, float]] = disturbances.causes
     now: Callable[[], float] = time.monotonic
     pause: Callable[[float], None] = time.sleep
     report: Callable[[Path], Path | None] = report

@@ -10,7 +10,7 @@ from benchmarks.results.records import Case
 from profilers import roofline
 
 
-def judged(case: Case, ceiling: Ceiling | None) -> Case:
+def checked(case: Case, ceiling: Ceiling | None) -> Case:
     """The case as it may be published: an error where it is faster than its device can be.
 
     Else with its place under the device's roofline, where all figures for that are there.

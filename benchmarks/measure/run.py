@@ -10,7 +10,7 @@ from benchmarks.measure.means import Means
 from benchmarks.measure.session import Listener, Prepared, opened
 from benchmarks.results.records import Run
 
-MEANS = Means(floor=floor.settle, ceiling=ceilings.settle)
+MEANS = Means(floor=floor.obtain, ceiling=ceilings.obtain)
 """What every run is carried out with, but for those of tests."""
 
 

@@ -136,7 +136,7 @@ def _matchup(
     if parity:
         parity = replace(parity, timed=checks)
     cases = tuple(
-        plausibility.judged(
+        plausibility.checked(
             _case(plan, group, matchup, stack, ledger, parity, interrupted=interrupted),
             header.environment.ceiling,
         )

@@ -106,7 +106,7 @@ class Comparison:
         )
         return match(left, right, (prints[0], prints[1]))
 
-    def judged(self, leading: Leading | None, before: Proof | None) -> tuple[Proof, Leading]:
+    def result(self, leading: Leading | None, before: Proof | None) -> tuple[Proof, Leading]:
         """The proof of this pair, with what the ones ``before`` found."""
         made = self.matched()
         if self.asked.weights and made.complete and before is None:

@@ -312,13 +312,13 @@ def compare_stack(
     )
 
 
-Failures = dict[str, WorkerError]
+Errors = dict[str, WorkerError]
 """Why a stack, by name, could not compute what it is checked on."""
 
 
 def verified(
     made: Plan, threads: int, start: Start = WorkerProcess
-) -> Iterator[tuple[str, Parity | WorkerError, Failures]]:
+) -> Iterator[tuple[str, Parity | WorkerError, Errors]]:
     """Each model of a plan and its proof, its stacks held against it; or why there is none.
 
     The workers of one proof make the next, until one fails. A stack that fails where it is checked
@@ -336,7 +336,7 @@ def verified(
             try:
                 if able not in there:
                     there[able] = stack.enter_context(opened(able, made.selection, start))
-                failures = Failures()
+                failures = Errors()
                 found = proven(mine, made.selection, there[able])
                 timed = tuple(check_stacks(mine, made.selection, threads, found, failures, start))
                 yield group.model, replace(found.parity, timed=timed), failures
@@ -350,7 +350,7 @@ def check_stacks(
     selection: Selection,
     threads: int,
     proven: Proven,
-    failures: Failures,
+    failures: Errors,
     start: Start = WorkerProcess,
 ) -> Iterator[TimedCheck]:
     """Hold each stack of a group, as it would be timed, against the float64 references.

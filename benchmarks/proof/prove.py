@@ -30,7 +30,7 @@ def proven(asked: Asked, sides: Sides) -> Proof:
     leading: Leading | None = None
     for other in others:
         pair = Comparison(asked, sides, leader, other, told)
-        proof, leading = pair.judged(leading, proof)
+        proof, leading = pair.result(leading, proof)
         if proof.status != "proven":
             break
     if proof is None:

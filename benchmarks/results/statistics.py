@@ -168,7 +168,7 @@ def judge(found: Estimate, margin: float) -> tuple[VerdictWord, str | None]:
         reason = f"interval half as wide again, [{least:.3f}, {most:.3f}], still holds 1"
     else:
         return ("faster" if low > 1 else "slower"), None
-    count = launches_to_settle(found, margin)
+    count = launches_to_call(found, margin)
     return "no call", reason + (f"; about {count} launches would settle it" if count else "")
 
 
@@ -320,7 +320,7 @@ def _who(launches: Sequence[Launch]) -> str:
     return ", ".join(named or [CAUSES[c].format(size) for c, size in causes.items() if c in CAUSES])
 
 
-def launches_to_settle(found: Estimate | Verdict, margin: float) -> int | None:
+def launches_to_call(found: Estimate | Verdict, margin: float) -> int | None:
     """How many launches of the same spread bring the interval to one side of the nearest edge.
 
     Beyond the margin that is where ``judge`` calls, and within it where the stacks are equal.

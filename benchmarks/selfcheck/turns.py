@@ -81,7 +81,7 @@ def measure(of: Subject, turns: int, turn_s: float) -> tuple[dict[str, Turns], s
     """
     taken: dict[str, Turns] = {str(stack): [] for stack in of.stacks}
     clocks = list[int]()
-    with of.device(), ExitStack() as opened, gpu_state.Watch() as gpu:
+    with of.device(), ExitStack() as opened, gpu_state.Reader() as gpu:
         held = replace(of, held=True)
         workers = {stack: opened.enter_context(prepared(held, stack)) for stack in of.stacks}
         counts = dict[Stack, int]()

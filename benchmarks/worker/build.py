@@ -14,7 +14,7 @@ from benchmarks.tasks import stored, weights
 from benchmarks.tasks.data import sets
 from benchmarks.tasks.task import Task, draw
 from benchmarks.worker import sources
-from benchmarks.worker.phases._protocol import Session
+from benchmarks.worker.phases._protocol import Built
 
 
 def device(framework: str, settings: dict[str, Any]) -> Any:
@@ -22,7 +22,7 @@ def device(framework: str, settings: dict[str, Any]) -> Any:
     return frameworks.part(framework, "device").Device(Settings(**settings))
 
 
-def build(on: Any, job: dict[str, Any]) -> Session:
+def build(on: Any, job: dict[str, Any]) -> Built:
     """The model of a briefing's job on a device, with its weights, batch and data."""
     name, seed = job["framework"], int(on.asked.seed)
     facts = frameworks.facts(name)
@@ -40,7 +40,7 @@ def build(on: Any, job: dict[str, Any]) -> Session:
         weights.generate(handoff.keys, seed), stored.read(Path(kept)) if kept else {}
     )
     fed = draw(source.task, job["batch"], seed)
-    return Session(
+    return Built(
         device=on,
         program=frameworks.part(name, "program").Program(on, source, handoff, values),
         trainer=discovery.trainer(
@@ -69,7 +69,7 @@ def _data(task: Task, seed: int, job: dict[str, Any]) -> sets.Dataset:
     def whole(available: int, wanted: int | None) -> int:
         return max(batch, min(available, wanted or available) // batch * batch)
 
-    cut = sets.take(
+    cut = sets.first(
         data,
         whole(len(data.y_train), job["train_samples"]),
         whole(len(data.y_test), job["test_samples"]),

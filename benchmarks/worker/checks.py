@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.frameworks.contracts import Samples
 
 if TYPE_CHECKING:
-    from benchmarks.worker.phases._protocol import Session
+    from benchmarks.worker.phases._protocol import Built
 
 Array = NDArray[Any]
 PARTS = ("inference", "training")
@@ -24,27 +24,27 @@ SKIPPED = 16
 """Steps that dynamic loss scaling may skip, halving its scale of 2^15 each time, to 1."""
 
 
-def write_check(session: Session, path: Path, part: str, *, scaled: bool = False) -> None:
+def write_check(built: Built, path: Path, part: str, *, scaled: bool = False) -> None:
     """In a worker: write what the timed callables compute from the start, to ``path`` (npz).
 
     ``part`` is one of ``PARTS``, or ``FIT``. Where losses are ``scaled``, the step that counts is
     the first one that was not skipped because a gradient overflowed; the scale found stays.
     """
-    program = session.program
+    program = built.program
     program.reset()
     arrays: dict[str, Array] = {}
     if part == "inference":
         program.set_training(training=False)
-        outputs = program.outputs(program.infer(session.batch))
+        outputs = program.outputs(program.infer(built.batch))
         arrays |= {f"output/{name}": held for name, held in outputs.items()}
     elif part == FIT:
-        arrays["loss"] = np.asarray(_fit_once(session))
-        arrays |= _updates(session)
+        arrays["loss"] = np.asarray(_fit_once(built))
+        arrays |= _updates(built)
     else:
         program.set_training(training=True)
         for _ in range(SKIPPED if scaled else 1):
-            arrays["loss"] = program.outputs(program.step(session.batch))["output"]
-            updates = _updates(session)
+            arrays["loss"] = program.outputs(program.step(built.batch))["output"]
+            updates = _updates(built)
             if any(update.any() for update in updates.values()):
                 break
         arrays |= updates
@@ -52,21 +52,21 @@ def write_check(session: Session, path: Path, part: str, *, scaled: bool = False
     np.savez(path, allow_pickle=False, **arrays)
 
 
-def _updates(session: Session) -> dict[str, Array]:
+def _updates(built: Built) -> dict[str, Array]:
     """What training has added to each trained weight."""
-    after = session.program.export()
+    after = built.program.export()
     return {
-        f"update/{key}": after[key] - session.weights[key]
-        for key, one in session.keys.items()
+        f"update/{key}": after[key] - built.weights[key]
+        for key, one in built.keys.items()
         if one["trainable"] and key in after
     }
 
 
-def _fit_once(session: Session) -> float:
+def _fit_once(built: Built) -> float:
     """The training loss of one epoch of the trainer over the batch that is checked."""
-    session.task.labelled()
-    (x,), (y,) = session.fed.inputs.values(), session.fed.targets.values()
-    kept = x.astype(session.device.asked.storage) if x.dtype.kind == "f" else x
+    built.task.labelled()
+    (x,), (y,) = built.fed.inputs.values(), built.fed.targets.values()
+    kept = x.astype(built.device.asked.storage) if x.dtype.kind == "f" else x
     samples = Samples(train=(kept, y), test=(kept, y), size=len(y))
-    loss, *_ = session.trainer.fit(session.device, session.program, samples).run()
+    loss, *_ = built.trainer.fit(built.device, built.program, samples).run()
     return float(loss)

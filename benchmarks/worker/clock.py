@@ -115,7 +115,7 @@ def blocks(iterations: int, least: int) -> list[range]:
     return [range(a, b) for a, b in pairwise(iterations * i // count for i in range(count + 1))]
 
 
-class Watch(Protocol):
+class Monitor(Protocol):
     """What looks at the machine at both edges of what is timed."""
 
     def open(self) -> None:
@@ -134,7 +134,7 @@ def turn(
     block: int | None = None,
     discard: int = DISCARD,
     settle_s: float = 0.0,
-    watch: Watch | None = None,
+    watch: Monitor | None = None,
     cap_s: float = math.inf,
 ) -> float:
     """One sample: seconds per iteration, the median over blocks; the device is idle at their edges.

@@ -17,8 +17,8 @@ from benchmarks.machine import allocator, peaks
 from benchmarks.request import discovery
 from benchmarks.results.stored.codec import to_json
 from benchmarks.worker import build, checks, clock, recording
-from benchmarks.worker.disturbances import Watch
-from benchmarks.worker.phases._protocol import Session, Work
+from benchmarks.worker.disturbances import EdgeMonitor
+from benchmarks.worker.phases._protocol import Built, Work
 from profilers import host
 from profilers.flames import pyspy
 
@@ -35,12 +35,12 @@ class Worker:
     now: clock.Now = time.perf_counter
     device: str = "cpu"
     scaled: bool = False
-    session: Session | None = None
+    built: Built | None = None
     work: Work | None = None
     iterations: int = 1
     turn_s: float = 0.0
     traced: int | None = None
-    watch: Watch = field(default_factory=Watch)
+    watch: EdgeMonitor = field(default_factory=EdgeMonitor)
 
     def start(self, *, spawned: float, job: dict[str, Any]) -> dict[str, Any]:
         """Import and build, each stamped in seconds."""
@@ -51,7 +51,7 @@ class Worker:
         self.scaled = settings["precision"] == "float16"
         device = build.device(job["framework"], settings)
         imported = self.now()
-        self.session = build.build(device, job)
+        self.built = build.build(device, job)
         device.synchronize()
         built = self.now()
         return {
@@ -61,7 +61,7 @@ class Worker:
 
     def settings(self) -> dict[str, Any]:
         """Everything that could make stacks unequal, read back."""
-        told = self._session().device.settings()
+        told = self._built().device.settings()
         return {"settings": told | {"freed_memory": allocator.freed_memory()}}
 
     def ceiling(self, *, framework: str, settings: dict[str, Any], size: int) -> dict[str, Any]:
@@ -80,16 +80,16 @@ class Worker:
 
     def first_step(self) -> dict[str, Any]:
         """The first training step, with all the tracing and compiling that it sets off."""
-        session = self._session()
+        built = self._built()
         began = self.now()
-        session.program.set_training(training=True)
-        session.program.step(session.batch)
-        session.device.synchronize()
+        built.program.set_training(training=True)
+        built.program.step(built.batch)
+        built.device.synchronize()
         return {"first_step_s": self.now() - began}
 
     def check(self, *, part: str, path: str) -> dict[str, Any]:
         """Write what the timed callables compute, for comparison with the float64 reference."""
-        checks.write_check(self._session(), Path(path), part, scaled=self.scaled)
+        checks.write_check(self._built(), Path(path), part, scaled=self.scaled)
         return {}
 
     def prepare(
@@ -99,11 +99,11 @@ class Worker:
 
         ``slow`` adds that share of its time to every iteration from here on.
         """
-        session = self._session()
-        session.program.reset()
+        built = self._built()
+        built.program.reset()
         host.reset_peak_rss()
-        session.device.peak_memory()
-        self.work = work = discovery.load("phases", phase).prepare(session)
+        built.device.peak_memory()
+        self.work = work = discovery.load("phases", phase).prepare(built)
         if work.before:
             work.before()
         runs = [work.run, *([work.baseline] if work.baseline else [])]
@@ -114,7 +114,7 @@ class Worker:
             self.work = replace(work, run=slowed(work.run, more_s, self.now))
         self.turn_s = turn_s
         self.iterations = work.iterations or clock.iterations_for(typical, turn_s)
-        self.traced = session.program.traced()
+        self.traced = built.program.traced()
         return {
             "warmup_s": warm[0].samples_s,
             "steady": all(w.steady for w in warm),
@@ -125,7 +125,7 @@ class Worker:
 
     def turn(self) -> dict[str, Any]:
         """Seconds per iteration of the work and of its baseline (0 where it has none), watched."""
-        work, synchronize = self._work(), self._session().device.synchronize
+        work, synchronize = self._work(), self._built().device.synchronize
         if work.before:
             work.before()
         block = None  # a device that queues its work would run dry at the end of each
@@ -157,7 +157,7 @@ class Worker:
 
     def sustain(self, *, seconds: float) -> dict[str, Any]:
         """Repeat the phase for so long, for whoever watches from outside; it is never a sample."""
-        work, synchronize = self._work(), self._session().device.synchronize
+        work, synchronize = self._work(), self._built().device.synchronize
         learned = len(work.learned)
         if work.before:
             work.before()
@@ -181,7 +181,7 @@ class Worker:
 
     def paces(self, *, iterations: int) -> dict[str, Any]:
         """Seconds of each of a turn's first iterations by itself, and of waits for nothing."""
-        work, synchronize = self._work(), self._session().device.synchronize
+        work, synchronize = self._work(), self._built().device.synchronize
         if work.before:
             work.before()
 
@@ -196,7 +196,7 @@ class Worker:
     def ops(self, *, steps: int, events: bool, dumped: str) -> dict[str, Any]:
         """Record some steps in the framework's profiler, and say what they are made of."""
         return recording.ops(
-            self._session(), self._work(), steps=steps, events=events, dumped=Path(dumped)
+            self._built(), self._work(), steps=steps, events=events, dumped=Path(dumped)
         )
 
     def watched(self, *, by: int) -> dict[str, Any]:
@@ -206,12 +206,12 @@ class Worker:
 
     def finish(self) -> dict[str, Any]:
         """Memory peaks and what was learned; the phase's work is dropped."""
-        session, work = self._session(), self._work()
+        built, work = self._built(), self._work()
         peak = host.peak_rss_bytes()
-        device = session.device.peak_memory()
+        device = built.device.peak_memory()
         why = "not a CUDA device" if self.device == "cpu" else UNKNOWN_PEAK
         self.work = None
-        traced = session.program.traced()
+        traced = built.program.traced()
         if work.after:
             work.after()
         return {
@@ -226,7 +226,7 @@ class Worker:
         }
 
     def _warm_up(self, run: Any, work: Work, cap_s: float) -> clock.WarmUp:
-        synchronize = self._session().device.synchronize
+        synchronize = self._built().device.synchronize
         if work.warm_up is None:
             return clock.warm_up(run, synchronize, self.now, cap_s=cap_s)
         samples = (
@@ -235,10 +235,10 @@ class Worker:
         )
         return clock.WarmUp(samples_s=tuple(samples), steady=True)
 
-    def _session(self) -> Session:
-        if self.session is None:
+    def _built(self) -> Built:
+        if self.built is None:
             raise RuntimeError("the worker has not been started")
-        return self.session
+        return self.built
 
     def _work(self) -> Work:
         if self.work is None:

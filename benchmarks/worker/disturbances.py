@@ -37,7 +37,7 @@ ASLEEP_S = 0.1
 """Time in which the machine was suspended from which on a turn does not count: what it finds when
 it wakes is another machine. Less may lie between two readings of two clocks."""
 
-Record = Mapping[str, Any]
+TurnRecord = Mapping[str, Any]
 SPENT = (
     "own_s",
     "delay_s",
@@ -107,7 +107,7 @@ class Counters:
         )
 
 
-class Watch:
+class EdgeMonitor:
     """Reads the counters and the canary at both edges of what is timed, outside of it.
 
     Args:
@@ -188,7 +188,7 @@ class Normal:
     delay_shares: list[float] = field(default_factory=list)
     canaries_s: list[float] = field(default_factory=list)
 
-    def learn(self, record: Record) -> None:
+    def learn(self, record: TurnRecord) -> None:
         """Take in a turn; one beside a busy neighbour teaches nothing about delay."""
         self.canaries_s.append(record["canary_s"])
         foreign_s, wall_s = record["foreign_s"], record["wall_s"]
@@ -207,7 +207,7 @@ class Normal:
         return sorted(self.canaries_s)[len(self.canaries_s) // 4]
 
 
-def causes(record: Record, normal: Normal) -> dict[str, float]:
+def causes(record: TurnRecord, normal: Normal) -> dict[str, float]:
     """What was recorded against a turn: each cause with its size, nothing where it was left alone.
 
     ``taken``: share of the turn in which others ran while our threads waited, beyond what the
@@ -234,7 +234,7 @@ def causes(record: Record, normal: Normal) -> dict[str, float]:
     return found
 
 
-def summary(records: Iterable[Record]) -> dict[str, Any]:
+def summary(records: Iterable[TurnRecord]) -> dict[str, Any]:
     """The turns of a launch in a few figures: medians, and shares of the time they took."""
     taken = list(records)
     if not taken:

@@ -40,7 +40,7 @@ class State:
         return len(set(self.pids) - own)
 
 
-class Watch:
+class Reader:
     """An open NVML session on the first visible device, if there is one."""
 
     def __init__(self) -> None:

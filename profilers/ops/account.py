@@ -31,7 +31,7 @@ class Account(Steps):
     rows: tuple[Row, ...]
 
 
-def settle(recording: Recording) -> Account:
+def attribute(recording: Recording) -> Account:
     """The rows of a recording, largest first; they and the overhead add up to the wall time.
 
     Raises:

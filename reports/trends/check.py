@@ -23,7 +23,7 @@ from reports.runs.baselines import LATEST_OK, chosen, latest_ok, mark, marks
 from reports.runs.load import LoadError, find, load_run, unedited
 from reports.runs.store import Entry, fingerprint, point, read
 from reports.trends.compare import Comparison, Failure, Shift, compare, pooled, shift_json
-from reports.trends.history import judged
+from reports.trends.history import point_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -177,7 +177,7 @@ def fence(past: Sequence[Entry], key: str, *, normalised: bool) -> float | None:
     Returns the logarithm of a factor; ``None`` where there are fewer than 4 steps.
     """
     points = [found for e in past if (found := point(e, key)) is not None]
-    logs = [log for p in points if (log := judged(p, normalised=normalised)) is not None]
+    logs = [log for p in points if (log := point_value(p, normalised=normalised)) is not None]
     steps = [abs(y - x) for x, y in itertools.pairwise(logs)]
     if len(steps) < MIN_DELTAS:
         return None

@@ -90,7 +90,7 @@ def history(entries: Sequence[Entry], names: Sequence[str], machine: str | None 
     )
 
 
-def judged(found: Point, *, normalised: bool) -> float | None:
+def point_value(found: Point, *, normalised: bool) -> float | None:
     """The logarithm of what is compared from run to run."""
     value = found.normalised if normalised else found.value
     return math.log(value) if value else None
@@ -136,7 +136,7 @@ def _inverse(found: Point) -> Point:
 
 def _steps(points: Sequence[Point], *, normalised: bool) -> dict[int, float]:
     """The relative change of level, by the index of the first point of the new one."""
-    logs = [(i, judged(p, normalised=normalised)) for i, p in enumerate(points)]
+    logs = [(i, point_value(p, normalised=normalised)) for i, p in enumerate(points)]
     known = [(i, log) for i, log in logs if log is not None]
     found = change_points([log for _, log in known])
     return {known[change.at][0]: math.expm1(change.log) for change in found}

@@ -158,12 +158,12 @@ class Twin:
         yield from found[: len(self.model.losses)]
         yield from ["model: add_loss"] * (len(self.model.losses) - len(found))
 
-    def _order(self, seen: watch.Watch) -> list[int]:
+    def _order(self, seen: watch.Tracer) -> list[int]:
         """What owns weights, by identity: in the order of its first call, then what has none."""
         called = list(dict.fromkeys(seen.calls))
         return [*called, *(i for i in self.held.kinds if i not in called)]
 
-    def _all_drops(self, seen: watch.Watch) -> list[tuple[Drop, int | None]]:
+    def _all_drops(self, seen: watch.Tracer) -> list[tuple[Drop, int | None]]:
         """What drops, in forward order, and its place in ``seen.drops`` where it is a layer."""
         found: list[tuple[Drop, int | None]] = [(d, i) for i, d in enumerate(seen.drops)]
         for index in self._order(seen):
@@ -201,7 +201,7 @@ class Twin:
         return found
 
     def _traced_loss(
-        self, objective: Objective, floats: list[str], seen: watch.Watch, found: Arrays
+        self, objective: Objective, floats: list[str], seen: watch.Tracer, found: Arrays
     ) -> engines.Loss:
         """An objective's loss of float inputs, which writes what a watched pass computes."""
         prefix = f"loss/{objective.name}." if objective.name else "loss/"
@@ -272,7 +272,7 @@ class Twin:
                 made.apply_gradients(pairs) if pairs else None
         return sparse, last
 
-    def _nodes(self, index: int, seen: watch.Watch) -> list[Node]:
+    def _nodes(self, index: int, seen: watch.Tracer) -> list[Node]:
         layer, _ = self.held.layers[index]
         kind, trained = self.held.kinds[index], {id(v) for v in self.model.trainable_variables}
         own = {(path, slot.name): v for path, slot, v in self.held.slots()}
@@ -333,10 +333,10 @@ class Twin:
     def _total(self, parts: Mapping[str, Any]) -> Any:
         return calls.total(self.model, parts)
 
-    def _watched(self, *, keep: bool) -> watch.Watch:
+    def _watched(self, *, keep: bool) -> watch.Tracer:
         known = {i: self.held.kinds[i] is not None for i in self.held.kinds}
         paths = {i: self.held.path(i) for i in self.held.kinds}
-        return watch.Watch(known, paths, self._rates, keep=keep)
+        return watch.Tracer(known, paths, self._rates, keep=keep)
 
     def _held(self, variables: list[Any]) -> Iterator[Any]:
         """Variables that training moves or that would be, and no statistics or seeds."""

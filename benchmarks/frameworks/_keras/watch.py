@@ -33,7 +33,7 @@ SETTINGS = ("pool_size", "strides", "padding", "interpolation", "axis", "size", 
 ROUTES = ("InputLayer", "Functional", "Sequential", "Model", "Bidirectional", "TimeDistributed")
 
 
-class Watch:
+class Tracer:
     """Records the calls of layers while ``run`` lasts.
 
     ``known`` says of each layer that owns weights, by identity, whether its kind is known: what is

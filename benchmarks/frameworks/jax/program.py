@@ -18,7 +18,7 @@ class Carried:
         self.network, self.optimizers = network, optimizers
         self._state: tuple[Any, ...] | None = None
 
-    def take(self) -> tuple[Any, ...]:
+    def arrays(self) -> tuple[Any, ...]:
         """Trainable, other, optimizer's and metrics' values, in this order."""
         if self._state is None:
             self._state = tuple([v.value for v in group] for group in self._groups())
@@ -26,9 +26,9 @@ class Carried:
 
     def put(self, *changed: Any) -> None:
         """Carry on with these instead of as many first ones."""
-        self._state = (*changed, *self.take()[len(changed) :])
+        self._state = (*changed, *self.arrays()[len(changed) :])
 
-    def settle(self) -> None:
+    def write_back(self) -> None:
         """Write back to the variables."""
         for variables, values in zip(self._groups(), self._state or (), strict=False):
             for variable, value in zip(variables, values, strict=True):
@@ -69,7 +69,7 @@ class Program(KerasProgram):
 
     def infer(self, batch: Placed) -> Any:
         """As the contract says."""
-        state, given = self.carried.take()[:2], iter((self.data(batch)[:1],))
+        state, given = self.carried.arrays()[:2], iter((self.data(batch)[:1],))
         outputs, state = self.network.predict_function(state, given)
         self.carried.put(*state)
         self.device.pending.append(outputs)
@@ -79,50 +79,50 @@ class Program(KerasProgram):
         """As the contract says."""
         if self.several is not None:
             return self._taken(self.several.loss, batch)
-        value, fixed = self._loss(self.carried.take(), self.data(batch))
+        value, fixed = self._loss(self.carried.arrays(), self.data(batch))
         return self._kept(value, fixed)
 
     def gradients(self, batch: Placed) -> Any:
         """As the contract says."""
         if self.several is not None:
             return self._taken(self.several.gradients, batch)
-        (value, fixed), slopes = self._slopes(self.carried.take(), self.data(batch))
+        (value, fixed), slopes = self._slopes(self.carried.arrays(), self.data(batch))
         return self._kept(value, fixed), slopes
 
     def step(self, batch: Placed) -> Any:
         """As the contract says; after the first step since a reset, Keras gives the mean loss."""
         if self.several is not None:
             return self._taken(self.several.step, batch)
-        logs, state = self.network.train_function(self.carried.take(), iter((self.data(batch),)))
+        logs, state = self.network.train_function(self.carried.arrays(), iter((self.data(batch),)))
         self.carried.put(*state)
         self.device.pending.append(logs)
         return logs["loss"]
 
     def reset(self) -> None:
         """As the contract says."""
-        self.carried.settle()
+        self.carried.write_back()
         super().reset()
         self.device.jax.block_until_ready([v.value for v in self.network.variables])
 
     def export(self) -> Arrays:
         """As the contract says."""
-        self.carried.settle()
+        self.carried.write_back()
         return super().export()
 
     def to_fit(self) -> Any:
         """As the base says, from the variables as they stand."""
-        self.carried.settle()
+        self.carried.write_back()
         return super().to_fit()
 
     def _taken(self, function: Callable[..., Any], batch: Placed) -> Any:
         """What one of the functions in turn gives, its state carried on."""
-        value, state = function(self.carried.take(), batch.inputs, batch.targets)
+        value, state = function(self.carried.arrays(), batch.inputs, batch.targets)
         self.carried.put(*state)
         self.device.pending.append(value)
         return value
 
     def _kept(self, value: Any, fixed: Any) -> Any:
-        self.carried.put(self.carried.take()[0], fixed)
+        self.carried.put(self.carried.arrays()[0], fixed)
         self.device.pending.append(value)
         return value
 

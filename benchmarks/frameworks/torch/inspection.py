@@ -26,7 +26,7 @@ from benchmarks.frameworks.description import (
 )
 from benchmarks.frameworks.torch import calls, layout, optimizers
 from benchmarks.frameworks.torch.optimizers import Stepper
-from benchmarks.frameworks.torch.watch import Watch
+from benchmarks.frameworks.torch.watch import Tracer
 from benchmarks.frameworks.torch.weights import Inventory, array, joined, reach
 from benchmarks.tasks import stored
 from benchmarks.tasks.optimizers import RMSprop
@@ -67,7 +67,7 @@ class Twin:
     def describe(self) -> Description:
         """Layers in forward order, from one training-mode pass that changes nothing."""
         kept = copy.deepcopy(self.module.state_dict())
-        with torch.no_grad(), Watch(self.module, self.held.kinds, self.size, keep=False) as seen:
+        with torch.no_grad(), Tracer(self.module, self.held.kinds, self.size, keep=False) as seen:
             outputs = self._outputs(seen)
         self.module.load_state_dict(kept)
         kinds = self.held.kinds
@@ -140,7 +140,7 @@ class Twin:
     def infer(self) -> Arrays:
         """Outputs of one inference pass, by name."""
         self.module.eval()
-        with torch.no_grad(), Watch(self.module, self.held.kinds, self.size, keep=False) as seen:
+        with torch.no_grad(), Tracer(self.module, self.held.kinds, self.size, keep=False) as seen:
             outputs = self._outputs(seen)
         self.module.train()
         return {n: layout.canonical(array(o), seen.layouts.of(o)) for n, o in outputs.items()}
@@ -162,7 +162,7 @@ class Twin:
         inputs = {n: t.clone() for n, t in self.inputs.items()}
         for tensor in inputs.values():
             tensor.requires_grad_(tensor.is_floating_point())
-        with Watch(self.module, self.held.kinds, self.size, keep=True) as seen:
+        with Tracer(self.module, self.held.kinds, self.size, keep=True) as seen:
             outputs = self._outputs(seen, inputs)
             parts = [(one, self._parts(one, outputs, inputs)) for one in self.source.task.steps]
         found = dict(seen.arrays) | {"loss": np.zeros(())}
@@ -196,14 +196,14 @@ class Twin:
             for one in objectives
         ]
         losses: dict[str, Any] = {}
-        with self._restated_norms() as settle:
+        with self._restated_norms() as restate:
             for _ in range(steps):
                 for one, stepper in zip(objectives, steppers, strict=True):
                     stepper.zero_grad()
                     loss = calls.total(self._parts(one))
                     loss.backward(inputs=stepper.parameters or None)
                     stepper.step()
-                    settle()
+                    restate()
                     losses[one.name] = array(loss)
         if any(isinstance(one.optimizer, RMSprop) for one in objectives):
             self.findings.append(
@@ -224,7 +224,7 @@ class Twin:
         self.held.equalize(layers)
 
     def _outputs(
-        self, seen: Watch | None = None, inputs: Mapping[str, Any] | None = None
+        self, seen: Tracer | None = None, inputs: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         given = self.inputs if inputs is None else inputs
         for name, tensor in given.items() if seen is not None else ():
@@ -243,12 +243,12 @@ class Twin:
         given = self.inputs if inputs is None else inputs
         if outputs is None or objective.inputs:
             given = {n: t for n, t in given.items() if n in (objective.inputs or given)}
-            with Watch(self.module, self.held.kinds, self.size, keep=False) as seen:
+            with Tracer(self.module, self.held.kinds, self.size, keep=False) as seen:
                 outputs = self._outputs(seen, given)
         with _double():
             return calls.criterion(self.source, objective, self.first)(outputs, self.targets)
 
-    def _nodes(self, path: str, seen: Watch) -> list[Node]:
+    def _nodes(self, path: str, seen: Tracer) -> list[Node]:
         kind, module = self.held.kinds[path], self.held.modules[path]
         made = []
         for part in self.held.parts[path]:
@@ -324,13 +324,13 @@ class Twin:
         kept: dict[Any, Any] = {}
         handles = [handle for norm in norms for handle in _biased(norm, kept)]
 
-        def settle() -> None:
+        def restate() -> None:
             for norm, variance in kept.items():
                 norm.running_var.copy_(variance)
             kept.clear()
 
         try:
-            yield settle
+            yield restate
         finally:
             for handle in handles:
                 handle.remove()

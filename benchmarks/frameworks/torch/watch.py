@@ -93,7 +93,7 @@ def array(tensor: Any) -> Any:
     return tensor.detach().to("cpu", torch.float64).numpy().copy()
 
 
-class Watch(TorchFunctionMode):
+class Tracer(TorchFunctionMode):
     """While it is entered, records the calls of a module's layers and functions; drops nothing.
 
     ``kinds`` says of each module that owns weights which kind it is (``None``: unknown). ``calls``

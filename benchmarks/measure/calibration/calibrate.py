@@ -20,12 +20,12 @@ def calibrate(session: Session) -> None:
     """
     known = session.ledger.calibrated
     if known.tuned is None:
-        _settled(session, "tuned", tuning.settle(session))
+        _record(session, "tuned", tuning.obtain(session))
     if known.floor is None:
-        _settled(session, "floor", session.means.floor(session))
+        _record(session, "floor", session.means.floor(session))
     if known.ceiling is None:
-        _settled(session, "ceiling", session.means.ceiling(session))
+        _record(session, "ceiling", session.means.ceiling(session))
 
 
-def _settled(session: Session, of: str, value: Floor | Ceiling | Iterable[Tuned]) -> None:
+def _record(session: Session, of: str, value: Floor | Ceiling | Iterable[Tuned]) -> None:
     session.record("calibrated", of=of, value=to_json(value))

@@ -24,7 +24,7 @@ STORE = "ceilings"
 MIXED = {"bfloat16", "float16"}
 
 
-def settle(session: Session) -> Ceiling:
+def obtain(session: Session) -> Ceiling:
     """The ceiling of this machine, device and precision; measured where it is not stored.
 
     It is the largest over the frameworks of the run, and kept for them and their versions. A

@@ -170,7 +170,7 @@ def _told(pool: Mapping[str, Shown], chosen: Selection) -> Floor:
     )
 
 
-def settle(session: Session) -> Floor:
+def obtain(session: Session) -> Floor:
     """The floor of all that this machine has shown; where that is little, more is measured first.
 
     More means: one stack of each framework against itself, in the phases of a model that need no

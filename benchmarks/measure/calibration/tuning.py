@@ -25,7 +25,7 @@ FOLDER = "tuning"
 Candidates = dict[Stack, list[Variant]]
 
 
-def settle(session: Session) -> list[Tuned]:
+def obtain(session: Session) -> list[Tuned]:
     """What the stacks of a run are tuned to; nothing where its policy does not ask for that.
 
     Raises:

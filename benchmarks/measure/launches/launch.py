@@ -46,7 +46,7 @@ class Checks:
         )
 
 
-class Launch:
+class Launcher:
     """Runs what is still wanted of one launch: each matchup still to be measured, by its stacks."""
 
     def __init__(

@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.results.observed import Interference
 from benchmarks.results.records import Matchup, Stack
 from benchmarks.worker import disturbances
-from benchmarks.worker.disturbances import Normal, Record
+from benchmarks.worker.disturbances import Normal, TurnRecord
 from profilers import neighbours
 from profilers.gpu import gpu_state
 
@@ -91,8 +91,8 @@ class Gate:
     normals: dict[tuple[str, Stack], Normal] = field(default_factory=dict)
     canaries_s: dict[Stack, list[float]] = field(default_factory=dict)
     pause: Callable[[float], None] = time.sleep
-    causes: Callable[[Record, Normal], dict[str, float]] = disturbances.causes
-    gpu: gpu_state.Watch | None = None
+    causes: Callable[[TurnRecord, Normal], dict[str, float]] = disturbances.causes
+    gpu: gpu_state.Reader | None = None
     clocks_mhz: list[int] = field(default_factory=list)
 
     def gpu_reasons(self, ours: Iterable[int]) -> list[str]:

@@ -85,7 +85,7 @@ class Workers:
             self._spawn(stack)
         with ThreadPoolExecutor(max_workers=2) as pool:
             try:
-                for started in [pool.submit(self._settle, stack, None) for stack in stacks]:
+                for started in [pool.submit(self._build, stack, None) for stack in stacks]:
                     started.result()
             except BaseException:
                 self.closing = True
@@ -97,7 +97,7 @@ class Workers:
 
     def _start(self, stack: Stack, cache: str | None = "empty") -> None:
         self._spawn(stack)
-        self._settle(stack, cache)
+        self._build(stack, cache)
 
     def _spawn(self, stack: Stack) -> None:
         chosen = self.context.selection
@@ -105,7 +105,7 @@ class Workers:
         cache = self._cache(stack)
         self.alive[stack] = self.context.means.start(stack, cache, python, passed=chosen.env)
 
-    def _settle(self, stack: Stack, cache: str | None) -> None:
+    def _build(self, stack: Stack, cache: str | None) -> None:
         """Let a worker import and build; a failure costs all its cases here.
 
         ``cache`` says in what state the start finds the compiler's cache; ``None``: do not time it.

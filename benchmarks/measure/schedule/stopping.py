@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from benchmarks.request.plan import Group
 from benchmarks.request.selection import MOST
 from benchmarks.results.records import COLD, Matchup, MatchupResult, Verdict
-from benchmarks.results.statistics import MAX_BUSY, launches_to_settle, within
+from benchmarks.results.statistics import MAX_BUSY, launches_to_call, within
 from benchmarks.results.wording import headline
 
 
@@ -64,7 +64,7 @@ def _missing(result: MatchupResult) -> int | None:
         if verdict.busy:
             found.append(_quiet_missing(result, verdict))
         elif not within(verdict, verdict.margin):
-            count = launches_to_settle(verdict, verdict.margin)
+            count = launches_to_call(verdict, verdict.margin)
             found += [count - verdict.launches] if count else []
     return min(found, default=None)
 

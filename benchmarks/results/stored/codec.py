@@ -10,7 +10,7 @@ import msgspec
 
 from benchmarks.results.records import EDITED, SCHEMA, Matchup, Run
 
-Record = TypeVar("Record")
+Kind = TypeVar("Kind")
 
 
 class RecordError(ValueError):
@@ -53,7 +53,7 @@ def encode(record: Any) -> bytes:
     return msgspec.json.format(compact(record), indent=1) + b"\n"
 
 
-def from_json(kind: type[Record], data: Any) -> Record:
+def from_json(kind: type[Kind], data: Any) -> Kind:
     """Read a record from plain data; unknown keys are ignored, so that a newer field does no harm.
 
     Raises:
@@ -65,7 +65,7 @@ def from_json(kind: type[Record], data: Any) -> Record:
         raise RecordError(_told(error)) from error
 
 
-def decode(kind: type[Record], data: bytes) -> Record:
+def decode(kind: type[Kind], data: bytes) -> Kind:
     """Read a record from JSON.
 
     Raises:

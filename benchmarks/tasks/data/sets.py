@@ -77,7 +77,7 @@ def available(data_dir: Path | None = None) -> dict[str, str | None]:
     return reasons
 
 
-def take(dataset: Dataset, train: int | None, test: int | None) -> Dataset:
+def first(dataset: Dataset, train: int | None, test: int | None) -> Dataset:
     """The first samples of each part; ``None`` keeps all.
 
     Raises:

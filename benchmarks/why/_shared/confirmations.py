@@ -61,11 +61,11 @@ def _try(
     run = side.measured(chosen, folder, Telling(console), MEANS)
     stored = floor.lookup(out, of.selection)
     margin = statistics.margin(stored.value if stored else None)
-    told = judged(run.matchups[0].cases, pair, trial, margin)
+    told = confirmation(run.matchups[0].cases, pair, trial, margin)
     return replace(told, run=run.run_id, exit=run.exit)
 
 
-def judged(
+def confirmation(
     timed: Sequence[Case], pair: Explained, trial: Experiment, margin: float
 ) -> Confirmation:
     """What the timings say of a trial: whether it made the slow stack of a pair faster.

@@ -1,4 +1,4 @@
-"""What a phase is: it turns a prepared session into the work that turns will time."""
+"""What a phase is: it turns a prepared built into the work that turns will time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.tasks.task import Batch, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class Built:
     """A built model in its framework, and what it can be fed.
 
     ``device``, ``program`` and ``trainer`` are as ``frameworks.contracts`` says; ``recorder`` names
@@ -77,5 +77,5 @@ class Phase(Protocol):
     NEEDS_DATA: bool
     """Whether it reads real data; such matchups carry the data set in their id."""
 
-    def prepare(self, session: Session) -> Work:
-        """Build the work; the session's weights are as initialised."""
+    def prepare(self, built: Built) -> Work:
+        """Build the work; the built's weights are as initialised."""

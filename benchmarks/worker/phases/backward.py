@@ -3,16 +3,16 @@
 Graph frameworks cannot time it alone, so every stack is timed by the same difference.
 """
 
-from benchmarks.worker.phases._protocol import Session, Work
+from benchmarks.worker.phases._protocol import Built, Work
 
 NEEDS_DATA = False
 
 
-def prepare(session: Session) -> Work:
+def prepare(built: Built) -> Work:
     """Forward, loss and gradients, less forward and loss."""
-    session.program.set_training(training=True)
+    built.program.set_training(training=True)
     return Work(
-        run=lambda: session.program.gradients(session.batch),
-        baseline=lambda: session.program.loss(session.batch),
-        items=session.batch_size,
+        run=lambda: built.program.gradients(built.batch),
+        baseline=lambda: built.program.loss(built.batch),
+        items=built.batch_size,
     )

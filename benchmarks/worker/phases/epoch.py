@@ -7,21 +7,21 @@ import numpy as np
 from benchmarks.frameworks.contracts import Samples
 from benchmarks.results.records import Learned
 from benchmarks.tasks import metrics
-from benchmarks.worker.phases._protocol import Session, Work
+from benchmarks.worker.phases._protocol import Built, Work
 
 NEEDS_DATA = True
 
 
-def prepare(session: Session) -> Work:
+def prepare(built: Built) -> Work:
     """One iteration is one epoch from the initial weights; only a first pass is discarded."""
-    data = session.real_data()
+    data = built.real_data()
     samples = Samples(
         train=(data.x_train, data.y_train),
         test=(data.x_test, data.y_test),
-        size=session.batch_size,
+        size=built.batch_size,
         scale=data.scale,
     )
-    epoch = session.trainer.fit(session.device, session.program, samples)
+    epoch = built.trainer.fit(built.device, built.program, samples)
     learned: list[Learned] = []
 
     def run() -> None:
@@ -37,33 +37,31 @@ def prepare(session: Session) -> Work:
             )
         )
 
-    def judge() -> None:
+    def add_metrics() -> None:
         """Add the task's metrics to what the last epoch taught."""
-        if learned and session.task.metrics:
-            learned[-1] = replace(learned[-1], metrics=_metrics(session, samples))
+        if learned and built.task.metrics:
+            learned[-1] = replace(learned[-1], metrics=_metrics(built, samples))
 
     return Work(
         run=run,
-        before=session.program.reset,
+        before=built.program.reset,
         discard=0,
         iterations=1,
         warm_up=1,
         items=len(data.y_train),
         learned=learned,
-        after=judge,
+        after=add_metrics,
     )
 
 
-def _metrics(session: Session, samples: Samples) -> dict[str, float | None]:
+def _metrics(built: Built, samples: Samples) -> dict[str, float | None]:
     """The task's metrics of the model as it stands, on the samples to test on."""
-    program, (x, y) = session.program, samples.test
+    program, (x, y) = built.program, samples.test
     program.set_training(training=False)
     made = [
         program.outputs(program.infer(batch))
-        for batch in session.device.batches(x, y, size=samples.size, scale=samples.scale)
+        for batch in built.device.batches(x, y, size=samples.size, scale=samples.scale)
     ]
     outputs = {name: np.concatenate([one[name] for one in made]) for name in made[0]}
-    targets = {next(iter(session.task.targets)): y}
-    return {
-        metric.name: metrics.compute(metric, outputs, targets) for metric in session.task.metrics
-    }
+    targets = {next(iter(built.task.targets)): y}
+    return {metric.name: metrics.compute(metric, outputs, targets) for metric in built.task.metrics}

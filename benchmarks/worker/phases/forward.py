@@ -1,11 +1,11 @@
 """Inference: one batch in, logits out."""
 
-from benchmarks.worker.phases._protocol import Session, Work
+from benchmarks.worker.phases._protocol import Built, Work
 
 NEEDS_DATA = False
 
 
-def prepare(session: Session) -> Work:
+def prepare(built: Built) -> Work:
     """Forward passes over one batch that stays on the device."""
-    session.program.set_training(training=False)
-    return Work(run=lambda: session.program.infer(session.batch), items=session.batch_size)
+    built.program.set_training(training=False)
+    return Work(run=lambda: built.program.infer(built.batch), items=built.batch_size)
