@@ -37,7 +37,8 @@ def taken() -> Iterator[None]:
         asked = True
         raise KeyboardInterrupt
 
-    numbers = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    kept = {signal.SIG_IGN, None}  # ignored, or not of Python
+    numbers = [number for number in SIGNALS if signal.getsignal(number) not in kept]
     before = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield

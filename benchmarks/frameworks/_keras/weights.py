@@ -210,7 +210,7 @@ def _name_in(parent: Any, child: Any) -> str:
 def refuse_bomb(path: Path) -> None:
     """Refuse a file of Keras' weights (HDF5) that says to hold much more than it has bytes.
 
-    So can one that is compressed, or of which little was ever written.
+    Compression, and parts that were never written, make such a file.
 
     Raises:
         ValueError: it does, or it leads to other files.
