@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.results import printable
 from docs.generated import PROGRAMS
-from tests.pipeline import ROOT, TINY, WITHOUT
+from tests.pipeline import OURS, ROOT, TINY, WITHOUT
 from tests.report_series import CASE_A, MATCHUP, A, B, failed, run, store
 
 POOR = {
@@ -23,6 +23,7 @@ POOR = {
     "COLUMNS": "40",
     "TERM": "dumb",
 }
+STACKS = "null-a,null-b"
 OUT = "OUT"
 """Stands for the store of the test."""
 RUNS = (run(1).run_id, run(2).run_id)
@@ -38,13 +39,27 @@ COMMANDS: dict[str, tuple[int, list[str]]] = {
             *("--phases", "forward", "--effort", "release"),
         ],
     ),
+    "selftest": (
+        0,
+        [
+            *("tests.pipeline", WITHOUT, "selftest", *TINY, "--out", OUT),
+            *("--phases", "forward", "--effort", "release"),
+        ],
+    ),
+    "pair": (2, ["benchmarks", "pair", "grün.py:Net", "x.py:y", "--input", "x=image:8x8x3"]),
     "a model that is not there": (2, ["benchmarks", "run", "--models", "grün×", "--out", OUT]),
     "build": (0, ["reports", "build", RUNS[0], "--out", OUT]),
     "history of a ratio": (0, ["reports", "history", MATCHUP.id, A, B, "--out", OUT]),
     "history of a case": (0, ["reports", "history", CASE_A, "--out", OUT]),
     "compare": (0, ["reports", "compare", *RUNS, "--out", OUT]),
     "check": (3, ["reports", "check", "--no-rerun", "--out", OUT]),
-} | {f"help of {module}": (0, [module, "--help"]) for module in PROGRAMS.values()}
+}
+COMMANDS |= {f"help of {module}": (0, [module, "--help"]) for module in PROGRAMS.values()}
+COMMANDS |= {
+    name: (0, ["profilers", name, "tiny", "train_step", *OURS, "--stacks", STACKS, "--out", OUT])
+    for name in ("memory", "ops", "trace")
+}
+"""``flame`` and ``batch`` take most of a minute and write nothing that these do not."""
 
 
 @pytest.mark.slow

@@ -196,8 +196,8 @@ def _answer(found: Found) -> str:
 def _table(found: Found) -> Table:
     table = Table(title=f"{found.stack}: largest batch {_answer(found)}", title_justify="left")
     for column in ("batch", "peak RSS MiB", "allocator peak MiB", "iteration ms"):
-        table.add_column(column, justify="right")
-    table.add_column("fits, or why not")
+        table.add_column(column, justify="right", overflow="fold")
+    table.add_column("fits, or why not", overflow="fold")
     for done in found.tries:
         table.add_row(
             str(done.batch),

@@ -114,7 +114,8 @@ def _phase(worker: WorkerProcess, subject: Subject, phase: str, watcher: rss.Wat
 def _table(held: list[Held]) -> Table:
     table = Table(title="peak memory, MiB", title_justify="left")
     for column in ("stack", "stage", "resident", "allocator", ""):
-        table.add_column(column, justify="right" if column in {"resident", "allocator"} else "left")
+        figures = column in {"resident", "allocator"}
+        table.add_column(column, justify="right" if figures else "left", overflow="fold")
     for one in held:
         for mark in one.stages:
             peaks = (_mib(mark.peak_rss_bytes), _mib(mark.allocator_peak_bytes))

@@ -91,9 +91,8 @@ def _show(console: Console, profiles: list[profiling.Profile], found: Iterable[E
         share = sum(spent(r) for r in account.rows if r.category == taxonomy.OTHER) / account.wall_s
         table = Table(title=f"{profile.stack}: {account.wall_s * 1e3:.3f} ms a step, profiled")
         for heading in ("operation", "category", "phase", "layer", "calls", "ms", "share"):
-            table.add_column(
-                heading, justify="right" if heading in {"calls", "ms", "share"} else "left"
-            )
+            figures = heading in {"calls", "ms", "share"}
+            table.add_column(heading, justify="right" if figures else "left", overflow="fold")
         for row in account.rows[:TOP]:
             table.add_row(
                 row.op,
@@ -126,7 +125,7 @@ def _show(console: Console, profiles: list[profiling.Profile], found: Iterable[E
 
 def _side_by_side(pair: Explained, first: str, lines: Sequence[Part]) -> Table:
     table = Table(title=f"{pair.b} takes {pair.gap_s * 1e3:.3f} ms more than {pair.a}")
-    table.add_column(first)
+    table.add_column(first, overflow="fold")
     for heading in (
         f"{pair.a} ms",
         f"{pair.b} ms",
@@ -135,7 +134,7 @@ def _side_by_side(pair: Explained, first: str, lines: Sequence[Part]) -> Table:
         "share",
         "so far",
     ):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     if len(lines) > SHOWN:
         largest = sorted(lines, key=lambda x: -abs(x.delta_s))[:SHOWN]
         table.caption = f"the {SHOWN} largest of {len(lines)}; the rest in ops.json"

@@ -92,7 +92,7 @@ def table(found: Found) -> Table:
     """One row for the stacks against themselves, one per slowdown."""
     made = Table(show_edge=False, pad_edge=False)
     for column in ("slowed by", "comparisons", "called", "machine busy", "median ratio"):
-        made.add_column(column, justify="right")
+        made.add_column(column, justify="right", overflow="fold")
     made.add_row("nothing", str(found.comparisons), str(len(found.called)), str(found.busy), "")
     for row in found.slowdowns:
         ratio = "" if row.ratio is None else f"{row.ratio:.3f}"
