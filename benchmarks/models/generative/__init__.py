@@ -1,0 +1,1 @@
+"""Models that give back, or make, what they were shown."""
