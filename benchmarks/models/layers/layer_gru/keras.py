@@ -1,0 +1,14 @@
+"""The layer in Keras."""
+
+import keras
+from keras import layers
+
+from benchmarks.tasks.task import Task
+
+
+def build(task: Task) -> keras.Model:
+    """The layer, its weights not yet set."""
+    shape = task.inputs["steps"].shape
+    inputs = keras.Input(shape)  # (n, 64, 256)
+    layer = layers.GRU(shape[1], return_sequences=True, reset_after=True, name="gru")
+    return keras.Model(inputs, layer(inputs))

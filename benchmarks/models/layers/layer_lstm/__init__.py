@@ -1,0 +1,16 @@
+"""One LSTM layer of 256 units, which gives its state at every one of 64 steps."""
+
+from benchmarks.tasks.task import LossPart, Published, Size, Task, features, values
+
+TASK = Task(
+    title="LSTM 256",
+    reference="Hochreiter & Schmidhuber: Long short-term memory, 1997",
+    inputs={"steps": features(64, 256)},
+    targets={"wanted": values(64, 256)},
+    loss=(LossPart("mse", "output", "wanted"),),
+    published=Published(parameters=4 * 256 * (256 + 256 + 1)),
+    sizes={
+        "quick": Size(batch=8, shapes={"steps": (16, 256), "wanted": (16, 256)}),
+        "standard": Size(batch=32),
+    },
+)
