@@ -464,8 +464,9 @@ def test_every_variant_differs_from_the_reference_somewhere(name: str) -> None:
 
 
 def test_every_kind_has_variants_or_shares_those_of_its_parts() -> None:
-    assert {kind.name for kind in kinds() if not kind.variants} == {"SeparableConv"}
-    assert {one[0] for one in samples()} | {"SeparableConv"} == {kind.name for kind in kinds()}
+    bare = {"Learned", "SeparableConv"}
+    assert {kind.name for kind in kinds() if not kind.variants} == bare
+    assert {one[0] for one in samples()} | bare == {kind.name for kind in kinds()}
 
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
@@ -516,7 +517,7 @@ def test_products_are_counted() -> None:
     attention = by_name("MultiHeadAttention")
     constants = {"heads": 2, "head_dim": 3}
     assert attention.macs(heads, constants, (4, 6), (4, 6)) == 4 * 4 * 36 + 2 * 2 * 4 * 4 * 3
-    for name in ("BatchNorm", "LayerNorm", "GroupNorm", "RMSNorm", "Embedding", "PReLU"):
+    for name in ("BatchNorm", "LayerNorm", "GroupNorm", "RMSNorm", "Embedding", "PReLU", "Learned"):
         assert by_name(name).macs({"gamma": (6,)}, {}, (4, 6), (4, 6)) == 0
 
 

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Weights = Mapping[str, Array]
 Constants = Mapping[str, Any]
+OWNERS = ("torch.", "keras.", "benchmarks.models._learned.")
+"""Where the classes lie whose names the kinds here give."""
 Variant = Callable[[Weights, Array, Constants], Array]
 
 
@@ -113,7 +115,7 @@ def kind_of(layer: object, dialect: str, extra: tuple[Path, ...] = ()) -> Kind |
     known = {name: kind for kind in reversed(every) for name in getattr(kind, dialect)}
     own = {name for kind in every if kind not in shared for name in getattr(kind, dialect)}
     for cls in type(layer).__mro__:
-        of_framework = cls.__module__.partition(".")[0] in {"torch", "keras"}
+        of_framework = f"{cls.__module__}.".startswith(OWNERS)
         # A user's class that happens to be named like one of ours is not of our kind.
         if cls.__name__ in (known if of_framework else own):
             return known[cls.__name__]
