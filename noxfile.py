@@ -182,6 +182,27 @@ def environment(session: nox.Session, wanted: list[str], package: str, label: st
 
 
 @nox.session(default=False)
+def soak(session: nox.Session) -> None:
+    """Make 2,000 launches with faults and kills, and see what they leave behind."""
+    session.install(*CONSTRAINTS, "-e", ".", *groups("tests"))
+    session.run("python", "-m", "tests.soak", *session.posargs)
+
+
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Give every reader of a stored or foreign file its share of 100,000 hostile inputs."""
+    session.install(*CONSTRAINTS, "-e", f".[{extras(session)}]", *groups("tests"))
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
+
+
+@nox.session(default=False)
+def hostile(session: nox.Session) -> None:
+    """Give `pair` 200 generated modules that do what no model should."""
+    session.install(*CONSTRAINTS, "-e", f".[{extras(session)}]", *groups("tests"))
+    session.run("python", "-m", "tests.hostile", *session.posargs)
+
+
+@nox.session(default=False)
 def report(session: nox.Session) -> None:
     """Build the report of a stored run again: `nox -s report -- RUN`."""
     session.install(*CONSTRAINTS, "-e", ".")

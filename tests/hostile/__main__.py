@@ -1,4 +1,4 @@
-"""``python -m tests.hostile``: a line per kind, a table of what became of it, 1 on a breach."""
+"""``python -m tests.hostile``: a line per module, a table by kind, and exit 1 on a breach."""
 
 from __future__ import annotations
 
@@ -140,9 +140,12 @@ def _one(ended: Ended, place: Path, scratch: Path, there: Path, module: Module) 
     code, text = proven(place, module)
     wrong = judged(module, code, text) + left(place, scratch, there)
     ended.codes[code] += 1
-    ended.seconds += time.monotonic() - began
+    seconds = time.monotonic() - began
+    ended.seconds += seconds
+    about = f"{module.name}, {module.side}, {module.place}"
+    print(f"{about}: exit {code}, {seconds:.1f} s", flush=True)
     for breach in wrong:
-        told = f"{module.name}, {module.side}, {module.place}: {breach}\n{module.deed}"
+        told = f"{about}: {breach}\n{module.deed}"
         ended.breaches.append(told)
         print(told, flush=True)
 
