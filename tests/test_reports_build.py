@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
+from benchmarks.results.stored.files import replace
 from reports.__main__ import main
 from reports.charts import svg
 from reports.pages import build as build_module
 from reports.pages import markdown
 from reports.pages.build import build, cases_csv
-from reports.runs.files import write
 from reports.runs.load import load_run
 from tests import report_samples as samples
 
@@ -108,7 +108,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write(target, b"new")
+        replace(target, b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     assert target.read_bytes() == b"old"
 
@@ -204,7 +204,7 @@ def test_the_reports_import_no_framework_and_little_of_ours() -> None:
 def test_who_may_read_a_report_is_what_the_umask_says(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
-        write(tmp_path / "report.html", b"new")
+        replace(tmp_path / "report.html", b"new")
         (tmp_path / "any").write_bytes(b"new")
     finally:
         os.umask(before)

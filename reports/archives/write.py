@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from rich.console import RenderableType
 from rich.table import Table as RichTable
 
+from benchmarks.results.stored.files import replace
 from reports.archives.archive import Archive, Row, Scored
 from reports.archives.scores import Difference
 from reports.charts import svg
@@ -21,7 +22,6 @@ from reports.contents.palette import LIGHT, look
 from reports.contents.sections import Cell, Column, Table
 from reports.pages import html, markdown
 from reports.pages.build import inert
-from reports.runs.files import write as replace
 
 STACKS = {"pytorch": "torch-eager", "keras": "tensorflow-graph"}
 """The stack in whose colour and shape a platform is drawn."""

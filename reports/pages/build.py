@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.results.stored.files import replace
 from reports.charts import svg
 from reports.contents import text
 from reports.pages import html, markdown
-from reports.runs.files import write
 from reports.runs.load import cases_frame, load_run
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ def build(run_dir: Path, run: Run | None = None) -> Path:
     figures = html.draw(run)
     for name, several in figures.items():
         if several:
-            write(folder / f"{name}.png", svg.png(several[0]))
+            replace(folder / f"{name}.png", svg.png(several[0]))
         else:
             (folder / f"{name}.png").unlink(missing_ok=True)  # left by an earlier report
-    write(folder / "cases.csv", cases_csv(run).encode())
-    write(folder / "report.md", markdown.render(run).encode())
-    write(folder / PAGE, html.render(run, figures).encode())
+    replace(folder / "cases.csv", cases_csv(run).encode())
+    replace(folder / "report.md", markdown.render(run).encode())
+    replace(folder / PAGE, html.render(run, figures).encode())
     return folder / PAGE
 
 

@@ -21,8 +21,9 @@ from benchmarks import frameworks
 from benchmarks.results.statistics import estimate
 from benchmarks.results.stored import files
 from benchmarks.results.stored.codec import RecordError, compact, decode
+from benchmarks.results.stored.files import replace
 from benchmarks.results.wording import NO_REASON, edited
-from reports.runs.files import append, write
+from reports.runs.files import append
 from reports.runs.load import NAMES, LoadError, NoRunError, load, possible, times
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def _read(out: Path) -> Stored:
     lines += _keep(out / INDEX, fresh)
     if lines > 2 * len(kept) + BATCH:  # most of it is about runs that are gone or were replaced
         with suppress(OSError):
-            write(out / INDEX, b"".join(_sealed(line) + b"\n" for line in kept))
+            replace(out / INDEX, b"".join(_sealed(line) + b"\n" for line in kept))
     if not kept and not skipped:
         raise NoRunError(f"no run below {out}: start one with 'python -m benchmarks run'")
     entries = sorted((line.entry for line in kept), key=lambda e: (e.started, e.folder))

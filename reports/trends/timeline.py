@@ -7,10 +7,10 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from benchmarks.results import wording
+from benchmarks.results.stored.files import replace
 from reports.charts.svg import Room, below, drawing, panels, png
 from reports.contents import text
 from reports.contents.palette import LIGHT, look
-from reports.runs.files import write
 from reports.runs.load import LoadError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def draw(shown: History, file: Path) -> None:
     figure = timeline(shown)
     if figure is None:
         raise LoadError(f"{shown.key}: no run has a value to draw")
-    write(file, png(figure))
+    replace(file, png(figure))
 
 
 def timeline(shown: History) -> Figure | None:

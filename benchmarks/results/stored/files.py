@@ -11,9 +11,11 @@ import json
 import math
 import os
 import re
+import secrets
 import stat
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -64,6 +66,36 @@ def read(path: Path, most: int = MAX_BYTES) -> bytes:
     if len(data) > most:
         raise _refused(path, f"larger than {most >> 20} MiB", errno.EFBIG)
     return data
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write a file as a whole: whoever reads it, whenever, finds the old or the new content.
+
+    Who may read it is as the umask has it.
+
+    Raises:
+        OSError: it could not be written; the old file is as it was, and no other is left.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def append(path: Path, data: bytes) -> None:

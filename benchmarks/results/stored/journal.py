@@ -10,7 +10,6 @@ import os
 import re
 import secrets
 import zlib
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -39,19 +38,10 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     Raises:
         JournalError: it could not be written; the old file is as it was.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("xb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        files.replace(path, data.encode() if isinstance(data, str) else data)
     except OSError as error:
         raise JournalError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def store(path: Path, data: bytes | str) -> None:
@@ -79,7 +69,7 @@ class Journal:
         self.path, self.damaged = path, damaged
         try:
             self._fd = files.opened(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
-            _sync_folder(path.parent)
+            files.sync_folder(path.parent)
         except OSError as error:
             raise JournalError(f"cannot open {path}: {error.strerror}") from error
 
@@ -252,14 +242,6 @@ def _parse(line: bytes) -> Entry | None:
 def _append(path: Path, data: bytes) -> None:
     try:
         files.append(path, data)
-        _sync_folder(path.parent)
+        files.sync_folder(path.parent)
     except OSError as error:
         raise JournalError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
