@@ -180,7 +180,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     def refuse(_path: Path, _data: bytes) -> None:
         raise PermissionError(13, "Permission denied", "report.html")
 
-    monkeypatch.setattr(build_module, "write", refuse)
+    monkeypatch.setattr(build_module, "replace", refuse)
     assert main(["build", str(samples.write(tmp_path / "a", samples.run(())))]) == 2
     assert "Permission denied" in capsys.readouterr().err
 
