@@ -108,10 +108,10 @@ except WorkerError as error:
 
 
 def test_the_peak_of_a_worker_that_was_killed_is_told() -> None:
-    # From a small process of its own: what is no more than the parent's own peak tells nothing.
-    done = subprocess.run(
-        [sys.executable, "-c", EATEN], cwd=ROOT, check=True, capture_output=True, text=True
-    )
+    # From a small process, that of a shell: what is no more than the parent's own peak tells
+    # nothing, and a program inherits the peak of the process that became it.
+    asked = ["sh", "-c", '"$0" -c "$1"; exit', sys.executable, EATEN]
+    done = subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True)
     name, peak = done.stdout.split()
     assert name == "SIGKILL"
     assert MIB << 20 <= int(peak) < 2 * MIB << 20
