@@ -75,7 +75,7 @@ def proof(group: Group, selection: Selection, start: Start = WorkerProcess) -> I
             except WorkerError as error:
                 lost[error.side or selection.engine(left[0])] = error
                 continue
-            workers.end()  # what is timed must have the machine for itself
+            workers.quit()  # what is timed must have the machine for itself
             yield replace(found, lost=lost)
             return
         raise NoneLeftError(lost)

@@ -126,8 +126,13 @@ class Sides:
                 notes += from_json(list[Finding], answers[side]["findings"])
         return found, notes
 
+    def quit(self) -> None:
+        """Let all end by themselves, which have answered."""
+        for worker in self.workers.values():
+            worker.quit()
+
     def end(self) -> None:
-        """Let all go."""
+        """End all, whatever they do."""
         for worker in self.workers.values():
             worker.kill()
 
@@ -186,5 +191,6 @@ def sides(
         every = Sides(stacks, folder, timeout_s, pythons, passed, start)
         try:
             yield every
+            every.quit()
         finally:
             every.end()
