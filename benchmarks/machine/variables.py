@@ -25,7 +25,7 @@ CHANGING = (
     *("TORCH*", "PYTORCH_*", "TRITON_*", "TF_*", "XLA_*", "KERAS_*", "JAX_*", "JAXLIB_*"),
     *("OMP_*", "GOMP_*", "KMP_*", "MKL_*", "OPENBLAS_*", "ONEDNN_*", "DNNL_*"),
     *("NVIDIA_*", "CUDA_*", "CUDNN_*", "CUBLAS*", "NCCL_*"),
-    *("LD_PRELOAD", "PYTHON*", "MALLOC_*", "GLIBC_TUNABLES"),
+    *("LD_PRELOAD", "PYTHON*", "MALLOC_*", "GLIBC_TUNABLES", "COVERAGE_*"),
 )
 """What may change what is measured."""
 SET = ("PYTHONPATH", "PYTHONHASHSEED", "PYTHONWARNINGS", "CUDA_DEVICE_ORDER")
