@@ -153,11 +153,23 @@ class Launcher:
         if watching.due(self.context.selection, effort, self.index):
             for stack in rng.sample(alive, len(alive)):
                 yield from self._watch(matchup, stack, taken, rng)
+        yield from self._finish(matchup, prepared, taken, since)
+
+    def _finish(
+        self,
+        matchup: Matchup,
+        prepared: Mapping[Stack, dict[str, Any] | None],
+        taken: Taken,
+        since: neighbours.Snapshot,
+    ) -> Iterator[Event]:
+        """End a phase in all workers; what each took and learned is the launch's."""
         cases = {}
-        for stack in alive:
-            done, ready = self.workers.ask([matchup], stack, "finish"), prepared[stack]
+        for stack, ready in prepared.items():
+            if not ready:
+                continue
+            done = self.workers.ask([matchup], stack, "finish")
             yield from self.workers.happened()
-            if not done or not ready or (matchup.id, stack) in self.workers.failed:
+            if not done or (matchup.id, stack) in self.workers.failed:
                 yield from self._broken(matchup, stack, taken)
                 continue
             samples = _samples(taken.counted_turns(stack))
