@@ -18,7 +18,7 @@ from typing import Any, NoReturn, get_args
 from unittest import mock
 
 from benchmarks.request import discovery
-from benchmarks.results import machine, observed, profiles, records
+from benchmarks.results import machine, observed, profiles, records, statistics
 from benchmarks.results.stored import codec
 from profilers import roofline
 
@@ -208,11 +208,14 @@ def ratios() -> str:
 
 
 def _ratio(verdict: records.Verdict) -> str:
+    """A ratio with its interval, bold where there is a call by the rule as it is today."""
     if verdict.ratio is None or verdict.ci95 is None:
         return "no interval"
     low, high = verdict.ci95
     value = f"{verdict.ratio:.2f}"
-    called = f"**{value}**" if verdict.verdict in {"faster", "slower"} else value
+    found = statistics.Estimate(verdict.ratio, verdict.ci95, verdict.launches, verdict.freedom)
+    word, _ = statistics.judge(found, verdict.margin)
+    called = value if verdict.busy or word == "no call" else f"**{value}**"
     return f"{called} [{low:.2f}–{high:.2f}]"
 
 
