@@ -247,6 +247,7 @@ def pytest_configure() -> None:
 if __name__ == "__main__":
     shorten()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and nohup this
     chosen = WITHOUT_CALIBRATION
     if sys.argv[1] == WITHOUT:
         chosen = replace(chosen, report=_no_report)

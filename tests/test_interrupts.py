@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -23,6 +24,16 @@ EVERY = pytest.mark.parametrize("number", SIGNALS)
 HANGING = (
     "import pathlib, time\npathlib.Path(__file__).with_name('here').touch()\ntime.sleep(600)\n"
 )
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """However these tests were started, no signal is ignored: a background job ignores SIGINT."""
+    usual = {signal.SIGINT: signal.default_int_handler}
+    before = {each: signal.signal(each, usual.get(each, signal.SIG_DFL)) for each in SIGNALS}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 @EVERY
