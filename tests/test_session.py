@@ -1,10 +1,12 @@
 """Whole runs on a machine of the tests: its clock, its kernel, its workers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.measure.calibration import ceilings, floor
+from benchmarks.request.selection import EFFORTS
 from benchmarks.results.machine import Floor
 from benchmarks.results.records import Exit
 from tests.kernel import Kernel
@@ -97,6 +99,19 @@ def test_a_budget_is_spent_by_the_clock_of_the_session(pipeline: Pipeline, machi
     more = pipeline.run("--phases", "forward", "--effort", "standard", "--budget", "1h")
     assert len(more.case("forward", "null-a").launches) == SHORT["standard"].launches
     assert machine.seconds - before < 60
+
+
+@pytest.mark.parametrize(("epochs_s", "rounds"), [(0.07, 3), (9.0, QUICK.rounds), (0.0, 1)])
+@pytest.mark.usefixtures("machine")
+def test_of_short_epochs_a_launch_takes_several(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, epochs_s: float, rounds: int
+) -> None:
+    """One takes ten delays of 2 ms."""
+    monkeypatch.setitem(EFFORTS, "quick", replace(QUICK, epochs_s=epochs_s))
+    done = pipeline.run("--phases", "epoch")
+    for case in done.matchup("epoch").cases:
+        assert [len(launch.samples_s) for launch in case.launches] == [rounds] * QUICK.launches
+        assert case.median_s == pytest.approx(0.02, rel=0.01)
 
 
 @pytest.mark.usefixtures("machine")
