@@ -173,15 +173,20 @@ def new(asked: argparse.Namespace, console: Console) -> int:
 
 
 def selftest(asked: argparse.Namespace, console: Console) -> int:
-    """Measure stacks against themselves and against slowed copies of them; keep the A/A floor."""
+    """Measure stacks against themselves and against slowed copies of them; keep the A/A floor.
+
+    They are judged as a run would judge them: by the floor that the machine had shown before.
+    """
     made = session.check(plan.make(options.selection(terminal.value_of(asked))))
     stacks = made.selection.stacks or tuple(map(str, discovery.plain_stacks()))
+    known = floor.lookup(asked.out, made.selection)
     runs = [
         side.measured(
             floor.selection(made.selection, [Stack.parse(name)], asked.inject),
             asked.out / floor.FOLDER,
             progress.Telling(console),
             asked.means,
+            known,
         )
         for name in stacks
         if not made.unsupported.get(name)

@@ -25,6 +25,7 @@ from benchmarks.measure import run as runs
 from benchmarks.measure import session
 from benchmarks.measure.launches import watching
 from benchmarks.measure.means import Means
+from benchmarks.measure.schedule import stopping
 from benchmarks.measure.session import Session
 from benchmarks.request import selection
 from benchmarks.request.selection import EFFORTS, Effort
@@ -115,6 +116,7 @@ class Pipeline:
             self.monkeypatch.setitem(watching.WATCH_S, name, 0.0)
         # A test makes the launches of its effort; what a default run adds has tests of its own.
         self.monkeypatch.setattr(selection, "BUDGET_S", 0.0)
+        self.monkeypatch.setattr(stopping, "MOST", 0)
         self.means = replace(BARE, start=self._worker)
 
     def wanting(self, **parts: Any) -> "Pipeline":

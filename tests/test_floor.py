@@ -180,6 +180,20 @@ def test_the_selftest_sees_a_slow_copy_and_calls_no_equal_one(
         assert floor.lookup(pipeline.out, other) is None
 
 
+def test_a_selftest_is_judged_by_the_floor_that_was_known_before(pipeline: Pipeline) -> None:
+    pipeline.inside()
+    command = ["selftest", *TINY, "--stacks", "null-a", "--inject=", "--out", str(pipeline.out)]
+    for known in (None, 0.05):
+        if known:
+            shown = _run("shown", *[_verdict(1 + known)] * 99)
+            floor.store(pipeline.out, Selection(stacks=("null-a",)), [shown])
+        assert main(command, pipeline.means) == Exit.OK
+        newest = max((pipeline.out / floor.FOLDER).glob("*-*/run.json"))
+        run = read_run(json.loads(newest.read_text()))
+        margins = [v.margin for result in run.matchups for v in result.verdicts]
+        assert margins == [pytest.approx(known or 0.02)] * 2
+
+
 def test_a_run_measures_a_small_floor_until_enough_is_known_and_judges_by_it(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,7 @@ from benchmarks.measure.schedule import left, stopping
 from benchmarks.measure.schedule.stopping import half_width, nearest, widest
 from benchmarks.request import plan, selection
 from benchmarks.request.plan import Group
-from benchmarks.request.selection import MOST, Selection
+from benchmarks.request.selection import EFFORTS, MOST, Selection
 from benchmarks.results.observed import Interference
 from benchmarks.results.records import (
     Case,
@@ -26,7 +26,7 @@ from benchmarks.results.records import (
     Verdict,
     VerdictWord,
 )
-from benchmarks.results.statistics import Estimate, estimate, judge
+from benchmarks.results.statistics import MIN_MARGIN, Estimate, estimate, judge
 from tests.pipeline import SHORT, TINY, Pipeline
 from tests.test_statistics import simulate
 
@@ -113,6 +113,7 @@ def test_a_default_run_spends_its_budget_where_a_call_is_near(
     pipeline.inside()
     missing = stopping._missing
     monkeypatch.setattr(selection, "BUDGET_S", 60.0)
+    monkeypatch.setattr(stopping, "MOST", MOST)
 
     def wanting(result: MatchupResult) -> int | None:
         """A call of the train step is 3 launches away; the forward pass has its call."""
@@ -161,17 +162,20 @@ def test_a_call_is_near_where_few_more_launches_are_expected_to_bring_it() -> No
     (near,) = nearest([group(FORWARD, COLD)], {FORWARD: _open(1.1, 0.3), COLD: far}, {"m": 3})
     assert near.missing == {FORWARD: 14}
     assert not list(nearest([group(FORWARD)], {FORWARD: far}, {"m": 3}))
-    assert not list(nearest([group(FORWARD)], {FORWARD: _open(1.1, 0.3)}, {"m": MOST - 9}))
+    open_ = {FORWARD: _open(1.1, 0.3)}
+    assert not list(nearest([group(FORWARD)], open_, {"m": MOST - 9}))
 
 
-def looked_at(ratio: float, sigma: float, margin: float, runs: int) -> tuple[float, float]:
+def looked_at(
+    ratio: float, sigma: float, margin: float, runs: int, first: int = 3
+) -> tuple[float, float]:
     """The shares of runs that called, and that cover the ratio.
 
-    Each looks after 3 launches, and after each that is made because a call is near.
+    Each looks after its first launches, and after each that is made because a call is near.
     """
     rng, called, covered = np.random.default_rng(7), 0, 0
     for _ in range(runs):
-        logs, count = (math.log(ratio) + sigma * rng.standard_normal(MOST)).tolist(), 3
+        logs, count = (math.log(ratio) + sigma * rng.standard_normal(MOST)).tolist(), first
         while True:
             found = estimate(logs[:count])
             assert found.ci95
@@ -194,6 +198,36 @@ def test_looking_for_calls_makes_few_false_ones_and_more_true_ones(sigma: float)
     called, covered = looked_at(1 + 2 * margin, sigma, margin, 200)
     assert called >= 0.5  # at 3 launches alone it is a third of that
     assert covered >= 0.9
+
+
+def test_at_standard_effort_five_per_cent_are_seen_and_equal_stacks_are_not_called() -> None:
+    first = EFFORTS["standard"].launches
+    called, _ = looked_at(1.05, 0.02, MIN_MARGIN, 300, first)
+    assert called >= 0.95  # at 7 launches alone it is 0.89
+    called, covered = looked_at(1.0, 0.02, MIN_MARGIN, 400, first)
+    assert called <= 0.01
+    assert covered >= 0.93
+
+
+def test_more_launches_go_to_the_pairs_that_were_asked_for() -> None:
+    slower = _open(1.1, 0.1).verdicts[0]
+    equal = _open(1.0, 0.01).verdicts[0]
+    headline_pair = replace(equal, a="torch-eager", b="tensorflow-graph")
+    both = replace(_open(1.0, 0.01), verdicts=(equal, slower))
+    assert stopping._missing(both) == 2
+    assert stopping._missing(replace(both, verdicts=(headline_pair, slower))) is None
+
+
+def test_an_effort_without_a_budget_goes_on_where_a_call_is_near(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.inside()
+    monkeypatch.setattr(stopping, "MOST", 5)
+    monkeypatch.setattr(stopping, "_missing", lambda _: 1)
+    args = ("--phases", "forward", "--effort", "standard")
+    assert len(pipeline.run(*args).case("forward", "null-a").launches) == 5
+    asked = pipeline.run(*args, "--launches", "3")
+    assert len(asked.case("forward", "null-a").launches) == 3
 
 
 @pytest.mark.parametrize(

@@ -111,12 +111,12 @@ def _steps(session: Session) -> Iterator[Step]:
 def _more(session: Session) -> Step | None:
     """One more launch, as far as was asked and time allows; ``None`` where none would help.
 
-    Under a budget it is of the model whose nearest call costs least.
+    It is of the model whose nearest call costs least.
     """
     chosen = session.plan.selection
     if chosen.until_ci:
         return _widest(session, chosen.until_ci)
-    if chosen.limit_s is None:
+    if not chosen.seeks_calls:
         return None
     return min(near(session), key=lambda each: each[1], default=(None, 0.0))[0]
 

@@ -63,7 +63,8 @@ SELECTION: dict[str, dict[str, Any]] = {
     "--batch": {"type": int, "metavar": "N", "help": "batch size (default: the model's own)"},
     "--effort": {
         "metavar": "E",
-        "help": ", ".join(f"{name} ({e.launches} launches)" for name, e in EFFORTS.items()),
+        "help": ", ".join(f"{name} ({e.launches} launches)" for name, e in EFFORTS.items())
+        + "; more where a call is near",
     },
     "--policy": {
         "metavar": "P",

@@ -17,7 +17,7 @@ DEVICES = ("cpu", "cuda")
 POLICIES = ("matched", "defaults", "best")
 LABEL = re.compile(r"[\w.-]+", re.ASCII)
 MOST = 20
-"""Launches up to which an interval is narrowed."""
+"""Launches of a model up to which more are made, for a call or a narrow interval."""
 LONGEST_S = 7 * 24 * 3600.0
 """What a case may be allowed to take: a clock that is set for longer may overflow."""
 SEEDS = 1 << 32
@@ -140,12 +140,16 @@ class Selection:
     env: tuple[str, ...] = ()
 
     @property
+    def seeks_calls(self) -> bool:
+        """Whether more launches are made where a call is near: not where their number is asked."""
+        return not self.until_ci and (self.budget_s is not None or not self.launches)
+
+    @property
     def limit_s(self) -> float | None:
         """The seconds that a run may take; ``None``: launches or widths alone say when to stop."""
-        if self.budget_s is not None:
-            return self.budget_s
-        otherwise = self.effort != "quick" or self.launches or self.until_ci
-        return None if otherwise else BUDGET_S
+        if self.budget_s is None and self.seeks_calls and self.effort == "quick":
+            return BUDGET_S
+        return self.budget_s
 
     def variant(self, stack: Stack) -> Variant:
         """What the stack's label stands for; nothing special where it has none."""

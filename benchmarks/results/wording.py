@@ -136,8 +136,16 @@ def withheld(reason: str | None) -> str:
 
 def headline(result: MatchupResult) -> list[Verdict]:
     """The verdicts of the headline pairs; the first verdict where neither pair was chosen."""
-    chosen = [v for pair in PAIRS for v in result.verdicts if (v.a, v.b) == pair]
-    return chosen or list(result.verdicts[:1])
+    return _of_pairs(result) or list(result.verdicts[:1])
+
+
+def asked(result: MatchupResult) -> list[Verdict]:
+    """The verdicts of the headline pairs; all verdicts where neither pair was chosen."""
+    return _of_pairs(result) or list(result.verdicts)
+
+
+def _of_pairs(result: MatchupResult) -> list[Verdict]:
+    return [v for pair in PAIRS for v in result.verdicts if (v.a, v.b) == pair]
 
 
 def verdict_lines(result: MatchupResult) -> list[str]:

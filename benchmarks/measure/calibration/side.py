@@ -9,17 +9,22 @@ from benchmarks.measure.means import Means
 from benchmarks.measure.session import Listener, Prepared, Session, check, opened, prepare, reopen
 from benchmarks.request import plan
 from benchmarks.request.selection import Selection, SelectionError
+from benchmarks.results.machine import Floor
 from benchmarks.results.records import Exit, Run
+from benchmarks.results.stored.codec import to_json
 
 
-def measured(chosen: Selection, out: Path, listener: Listener, means: Means) -> Run:
-    """Carry out a run by itself, without calibrating first.
+def measured(
+    chosen: Selection, out: Path, listener: Listener, means: Means, known: Floor | None = None
+) -> Run:
+    """Carry out a run by itself, without calibrating first; it is judged by the known floor.
 
     Raises:
         KeyboardInterrupt: it was interrupted.
         Locked: another run is using the device.
     """
-    return _carry_out(prepare(check(plan.make(chosen)), out), listener, means, held=False)
+    prepared = prepare(check(plan.make(chosen)), out)
+    return _carry_out(prepared, listener, means, known=known, held=False)
 
 
 def needed(session: Session, of: str, chosen: Selection, folder: str, why: str) -> Run:
@@ -39,7 +44,8 @@ def needed(session: Session, of: str, chosen: Selection, folder: str, why: str) 
     prepared = _begun(out, begun, chosen) if begun else None
     prepared = prepared or prepare(check(plan.make(chosen)), out)
     session.record("calibrating", of=of, run=prepared.folder.name, why=why)
-    return _carry_out(prepared, session.listener.beside(), session.means, held=True)
+    beside = session.listener.beside()
+    return _carry_out(prepared, beside, session.means, known=None, held=True)
 
 
 def _begun(out: Path, run_id: str, chosen: Selection) -> Prepared | None:
@@ -50,8 +56,12 @@ def _begun(out: Path, run_id: str, chosen: Selection) -> Prepared | None:
         return None
 
 
-def _carry_out(prepared: Prepared, listener: Listener, means: Means, *, held: bool) -> Run:
+def _carry_out(
+    prepared: Prepared, listener: Listener, means: Means, *, known: Floor | None, held: bool
+) -> Run:
     with opened(prepared, listener, means, held=held) as session:
+        if known:
+            session.record("calibrated", of="floor", value=to_json(known))
         try:
             session.begin()
             engine.measure(session)

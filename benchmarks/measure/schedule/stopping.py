@@ -1,8 +1,8 @@
 """Where one more launch helps most: where a call is near, or where an interval is too wide.
 
-A run with a budget makes its launches, and then more of those matchups whose call is expected
-within the budget. It leaves alone what is called, what is too equal to be called, and what would
-need more than ``MOST`` launches. With ``--until-ci`` it goes on where intervals are widest.
+A run makes the launches of its effort, and then more of those matchups whose call is expected
+within its budget and ``MOST`` launches. It leaves alone what is called and what is too equal to be
+called. With ``--until-ci`` it goes on where intervals are widest.
 
 Looking again and again costs coverage, which was simulated (``tests/test_stopping.py``). Stopping
 on a width leaves 94 % of the 95 at ±2 % and 91 % at ±1 %. Stopping on a call leaves 94 % where
@@ -20,7 +20,7 @@ from benchmarks.request.plan import Group
 from benchmarks.request.selection import MOST
 from benchmarks.results.records import COLD, Matchup, MatchupResult, Verdict
 from benchmarks.results.statistics import MAX_BUSY, launches_to_call, within
-from benchmarks.results.wording import headline
+from benchmarks.results.wording import asked, headline
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,9 @@ class Near:
 
 
 def nearest(
-    groups: Iterable[Group], results: Mapping[Matchup, MatchupResult], made: Mapping[str, int]
+    groups: Iterable[Group],
+    results: Mapping[Matchup, MatchupResult],
+    made: Mapping[str, int],
 ) -> Iterator[Near]:
     """The groups in which a call is near; ``made`` counts the launches of each model.
 
@@ -58,7 +60,7 @@ def nearest(
 def _missing(result: MatchupResult) -> int | None:
     """How many more launches the nearest call needs; ``None`` where none is open or in reach."""
     found = list[int]()
-    for verdict in headline(result):
+    for verdict in asked(result):
         if verdict.verdict != "no call" or verdict.ratio is None:
             continue
         if verdict.busy:
