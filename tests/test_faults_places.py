@@ -19,13 +19,16 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.machine import locks
-from benchmarks.results.records import Exit
+from benchmarks.proof.group import verified
+from benchmarks.request import plan
+from benchmarks.request.selection import Selection, Variant
+from benchmarks.results.records import Exit, Parity
 from benchmarks.results.stored import journal
 from benchmarks.results.stored.journal import Journal
 from benchmarks.worker.process import WorkerProcess
 from profilers.gpu.gpu_state import visible_uuid
 from tests.fake_nvml import FakeNvml
-from tests.pipeline import OURS, SHORT, Pipeline
+from tests.pipeline import MODELS, OURS, SHORT, Pipeline
 from tests.test_faults import ONCE
 
 Capture = pytest.CaptureFixture[str]
@@ -242,6 +245,27 @@ def test_a_framework_that_cannot_run_the_proof_costs_its_own_cases_alone(
     assert words["null-a", "null-a@other"] == "not comparable"
     # Proven once, whatever is left to measure.
     assert [e["kind"] for e in done.entries].count("proving") == 1
+    assert pipeline.survivors() == []
+
+
+def test_a_verification_loses_the_stacks_of_a_framework_that_cannot_run_the_proof_alone(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    label, _, python = _engine(tmp_path, "other", "error").partition("=")
+    chosen = Selection(
+        models=("tiny",),
+        models_dir=MODELS,
+        phases=("forward",),
+        stacks=("null-a", f"null-a@{label}"),
+        variants=(Variant(label=label, python=python),),
+    )
+    ((model, found, lost),) = verified(plan.make(chosen), 1)
+    assert isinstance(found, Parity)
+    assert (model, found.status, found.adapters) == ("tiny", "partial", ("null",))
+    assert {check.stack for check in found.timed} == {"null-a"}
+    assert {stack: error.reason for stack, error in lost.items()} == {
+        "null-a@other": "RuntimeError: the null framework was told to fail"
+    }
     assert pipeline.survivors() == []
 
 

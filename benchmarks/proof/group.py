@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -66,19 +66,39 @@ def proof(group: Group, selection: Selection, start: Start = WorkerProcess) -> I
         NoneLeftError: none of them can.
         UsageError: the model's task does not fit its twins; one line says what.
     """
-    lost = dict[str, WorkerError]()
     with ExitStack() as open_:
-        while left := [s for s in group.stacks if selection.engine(s) not in lost]:
-            workers = open_.enter_context(opened(left, selection, start))
-            try:
-                found = proven(group, selection, workers)
-            except WorkerError as error:
-                lost[error.side or selection.engine(left[0])] = error
-                continue
-            workers.quit()  # what is timed must have the machine for itself
-            yield replace(found, lost=lost)
-            return
-        raise NoneLeftError(lost)
+        found, workers = _by_able(
+            group,
+            selection,
+            lambda stacks: open_.enter_context(opened(stacks, selection, start)),
+        )
+        workers.quit()  # what is timed must have the machine for itself
+        yield found
+
+
+def _by_able(
+    group: Group, selection: Selection, workers: Callable[[tuple[Stack, ...]], Sides]
+) -> tuple[Proven, Sides]:
+    """The proof of the engines that can run it, and the workers that made it.
+
+    Args:
+        group: what is proven.
+        selection: how it was asked for.
+        workers: gives those of some stacks.
+
+    Raises:
+        NoneLeftError: no engine can.
+        UsageError: the model's task does not fit its twins; one line says what.
+    """
+    lost = dict[str, WorkerError]()
+    while left := tuple(s for s in group.stacks if selection.engine(s) not in lost):
+        every = workers(left)
+        try:
+            return replace(proven(group, selection, every), lost=lost), every
+        except WorkerError as error:
+            every.end()
+            lost[error.side or selection.engine(left[0])] = error
+    raise NoneLeftError(lost)
 
 
 def proven(group: Group, selection: Selection, every: Sides) -> Proven:
@@ -321,28 +341,34 @@ def verified(
 ) -> Iterator[tuple[str, Parity | WorkerError, Errors]]:
     """Each model of a plan and its proof, its stacks held against it; or why there is none.
 
-    The workers of one proof make the next, until one fails. A stack that fails where it is checked
-    costs its own check alone.
+    The workers of one proof make the next, until one fails. An engine that cannot run a proof costs
+    its own stacks, and a stack that fails where it is checked its own check alone.
     """
     for model, error in made.broken.items():
         yield model, WorkerError(error.status, str(error), Failure()), {}
     with ExitStack() as stack:
         there: dict[tuple[Stack, ...], Sides] = {}
+
+        def workers(stacks: tuple[Stack, ...]) -> Sides:
+            if stacks not in there or there[stacks].ended:
+                there[stacks] = stack.enter_context(opened(stacks, made.selection, start))
+            return there[stacks]
+
         for group in made.groups:
             able = tuple(s for s in group.stacks if not made.lacking(group.model, s))
             if not able:
                 continue
             mine = replace(group, stacks=able)
             try:
-                if able not in there:
-                    there[able] = stack.enter_context(opened(able, made.selection, start))
-                failures = Errors()
-                found = proven(mine, made.selection, there[able])
-                timed = tuple(check_stacks(mine, made.selection, threads, found, failures, start))
-                yield group.model, replace(found.parity, timed=timed), failures
-            except WorkerError as error:
-                there.pop(able).end()
-                yield group.model, error, {}
+                found, _ = _by_able(mine, made.selection, workers)
+            except NoneLeftError as error:
+                yield group.model, next(iter(error.lost.values())), {}
+                continue
+            engines = {s: made.selection.engine(s) for s in able}
+            failures = {str(s): found.lost[e] for s, e in engines.items() if e in found.lost}
+            left = replace(mine, stacks=tuple(s for s in able if str(s) not in failures))
+            timed = tuple(check_stacks(left, made.selection, threads, found, failures, start))
+            yield group.model, replace(found.parity, timed=timed), failures
 
 
 def check_stacks(

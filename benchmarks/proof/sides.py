@@ -38,7 +38,8 @@ class UsageError(ValueError):
 class Sides:
     """A worker for each framework, by its name; they may prove one model after the other.
 
-    ``pythons`` are interpreters of those that live in another environment.
+    ``pythons`` are interpreters of those that live in another environment. ``ended`` tells whether
+    they were ended.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Sides:
         self.folder, self.timeout_s = folder, timeout_s
         self.frameworks = {name: stack.framework for name, stack in stacks.items()}
         self.workers: dict[str, WorkerProcess] = {}
+        self.ended = False
         # The kernel ends a worker with the thread that spawned it, so this thread spawns them all.
         try:
             for name, stack in stacks.items():
@@ -133,6 +135,7 @@ class Sides:
 
     def end(self) -> None:
         """End all, whatever they do."""
+        self.ended = True
         for worker in self.workers.values():
             worker.kill()
 
