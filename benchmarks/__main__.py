@@ -87,7 +87,7 @@ def _resumable(prepared: session.Prepared) -> Iterator[None]:
 def _show(done: Run, prepared: session.Prepared, console: Console, means: Means) -> None:
     """Build the report, and end with the table and what to do next."""
     page = means.report(prepared.folder)
-    console.print(progress.summary(done))
+    console.print(*progress.summary(done, console), sep="\n")
     if done.exit == Exit.INTERRUPTED:
         console.print(f"interrupted; go on with: {prepared.resume_command}", soft_wrap=True)
     console.print(f"report: {page or 'could not be built'}", highlight=False, soft_wrap=True)

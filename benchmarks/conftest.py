@@ -80,7 +80,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     found = config.stash.get(MEASURED, None)
     if found:
         terminalreporter.section("twinbench")
-        Console(file=sys.stdout).print(progress.summary(found.run))
+        console = Console(file=sys.stdout)
+        console.print(*progress.summary(found.run, console), sep="\n")
         terminalreporter.write_line(f"report: {found.folder / 'report.html'}")
 
 

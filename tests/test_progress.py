@@ -94,9 +94,17 @@ def _text(console: Console) -> str:
 
 
 def _cells(run: Run, width: int) -> list[tuple[str, ...]]:
-    """The rows of the summary as shown, each cell put together again from its folded lines."""
+    """The rows of the summary as shown, those of both tables side by side where there are two."""
+    rows = [_rows(table, width) for table in progress.summary(run, _console(width=width))]
+    return [
+        (each[0][0], *(cell for row in each for cell in row[1:]))
+        for each in zip(*rows, strict=True)
+    ]
+
+
+def _rows(table: Table, width: int) -> list[list[str]]:
+    """The rows of a table as shown, each cell put together again from its folded lines."""
     console = _console(width=width)
-    table = progress.summary(run)
     table.show_lines = True  # so that the end of a row shows
     console.print(table)
     lines = _text(console).splitlines()
@@ -109,7 +117,7 @@ def _cells(run: Run, width: int) -> list[tuple[str, ...]]:
             continue
         parts = [part.strip() for part in line.replace("┃", "│").split("│")]
         rows[-1] = [a + b for a, b in zip(rows[-1] or [""] * len(parts), parts, strict=True)]
-    return [tuple(row) for row in rows]
+    return rows
 
 
 @pytest.mark.parametrize(
@@ -205,6 +213,20 @@ def test_the_summary_loses_nothing_at_any_width(width: int, stacks: tuple[str, .
         ]
 
 
+def test_in_80_columns_medians_and_verdicts_are_tables_of_their_own_and_no_word_is_broken() -> None:
+    verdicts = (_verdict("faster", 1.5), _verdict("no call", 1.0, COMPILE, XLA))
+    run = _run(*(_result(model, STACKS, verdicts) for model in ("resnet50_transfer", "mlp")))
+    console = _console(width=80)
+    tables = progress.summary(run, console)
+    assert len(tables) == 2
+    console.print(*tables, sep="\n")
+    lines = _text(console).splitlines()
+    assert max(map(len, lines)) <= 80
+    for words in ("resnet50_transfer.forward", "tensorflow-", "compile", "no call 1.00×"):
+        assert any(words in line for line in lines), words
+    assert len(progress.summary(run, _console(width=160))) == 1
+
+
 def test_a_matchup_without_a_stack_leaves_its_cell_empty() -> None:
     rows = _cells(_run(_result("m", (EAGER,)), _result("n", (GRAPH,))), 120)[1:]
     assert rows == [
@@ -241,7 +263,7 @@ def test_hostile_names_are_printed_as_they_are(terminal: bool) -> None:
     telling.told(Event("timing", about | {"launch": 0, "phase": HOSTILE}), session)
     telling.told(Event("concluded", about), session)
     telling.end()
-    console.print(progress.summary(_run(_result(HOSTILE), run_id=HOSTILE)))
+    console.print(*progress.summary(_run(_result(HOSTILE), run_id=HOSTILE), console))
     shown = _text(console)
     # A bar is drawn over and over; plain lines are written once each.
     assert shown.count(HOSTILE_SHOWN) >= 12 if terminal else shown.count(HOSTILE_SHOWN) == 12
@@ -369,14 +391,18 @@ def test_the_rows_of_the_proofs_keep_their_names_in_80_columns() -> None:
         assert any(line.startswith(f"{row} ") for line in lines), row
 
 
+def _caption(run: Run) -> str:
+    return str(progress.summary(run, _console())[-1].caption)
+
+
 def test_what_watching_cost_stands_below_the_table() -> None:
     told = Perturbation(share=0.0021, ci95=(-0.001, 0.004), pairs=24, resolved=True)
     words = "watching cost +0.21 % of the median step [-0.10 % to +0.40 %] over 24 pairs"
     assert wording.watching_cost(told) == words
-    assert str(progress.summary(replace(_run(), telemetry=told)).caption) == words
+    assert _caption(replace(_run(), telemetry=told)) == words
     few = Perturbation(share=0.0, pairs=2)
     assert wording.watching_cost(few).endswith("2 pairs, too few or too noisy to tell from nothing")
-    assert progress.summary(_run()).caption is None
+    assert _caption(_run()) == "None"
 
 
 def test_what_was_taken_again_stands_below_the_table_and_why() -> None:
@@ -384,5 +410,5 @@ def test_what_was_taken_again_stands_below_the_table_and_why() -> None:
         "interference: 4 of 20 rounds taken again; a slow core in 5 of 80 turns (1.23× as long as"
         " those left alone); others on the cores in 1 of 80 turns"
     )
-    assert str(progress.summary(replace(_run(), interference=TOLD)).caption) == words
-    assert progress.summary(replace(_run(), interference=replace(TOLD, repeated=0))).caption is None
+    assert _caption(replace(_run(), interference=TOLD)) == words
+    assert _caption(replace(_run(), interference=replace(TOLD, repeated=0))) == "None"

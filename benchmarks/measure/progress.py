@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -210,39 +211,75 @@ def _of_bound(check: TimedCheck) -> str:
     return f"{error_words(check.error, 0)} of {check.bound:.0e}"
 
 
-def summary(run: Run) -> Table:
-    """Every matchup with the median of each stack and the headline verdicts."""
-    stacks = list(dict.fromkeys(c.stack for r in run.matchups for c in r.cases))
-    table = Table(title_justify="left", show_edge=False, pad_edge=False)
-    end = _shared_end([result.matchup.id for result in run.matchups])
-    table.title = _cell(f"run {run.run_id}", *([f"every matchup ends in {end}"] if end else []))
-    # Folded, however ugly: a narrow terminal, or a log of 80 columns, must not cost a figure.
-    table.add_column("matchup", overflow="fold")
-    for stack in stacks:
-        framework, _, mode = stack.partition("-")
-        table.add_column(_cell(f"{framework}-", mode), justify="right", overflow="fold")
-    for a, b in _pairs(run):
-        table.add_column(_cell(a, f"vs {b}"), justify="right", overflow="fold")
-    for result in run.matchups:
-        shown = {
-            c.stack: duration(c.median_s) if c.status == "ok" else c.status for c in result.cases
-        }
-        words = {(v.a, v.b): short(v) for v in result.verdicts}
-        table.add_row(
-            _cell(result.matchup.id.removesuffix(end)),
-            *(_cell(shown.get(s, "")) for s in stacks),
-            *(_cell(words.get(pair, "")) for pair in _pairs(run)),
-        )
+Column = tuple[Text, Mapping[str, str]]
+"""A heading, and by the id of a matchup what stands in its cell."""
+UNBOUNDED = 1 << 16
+"""A width in which every table fits."""
+
+
+def summary(run: Run, console: Console) -> list[Table]:
+    """Every matchup with the median of each stack and the headline verdicts.
+
+    Two tables, medians and verdicts, where one would not fit into the width of the console.
+    """
+    medians, verdicts = list(_medians(run)), list(_verdicts(run))
+    tables = [_table(run, [*medians, *verdicts])]
+    wide = Measurement.get(console, console.options.update_width(UNBOUNDED), tables[0])
+    if wide.maximum > console.width and medians and verdicts:
+        tables = [_table(run, medians), _table(run, verdicts)]
+    end = _shared_end(run)
+    first, last = tables[0], tables[-1]
+    first.title = _cell(f"run {run.run_id}", *([f"every matchup ends in {end}"] if end else []))
     below = [repeats(run.interference)] if run.interference.repeated else []
     below += [told] if (told := watching_cost(run.telemetry)) else []
     if below:
-        table.caption_justify = "left"
-        table.caption = _cell(*below)
+        last.caption_justify = "left"
+        last.caption = _cell(*below)
+    return tables
+
+
+def _medians(run: Run) -> Iterator[Column]:
+    """A column for each stack: its median, or why there is none."""
+    for stack in dict.fromkeys(c.stack for r in run.matchups for c in r.cases):
+        framework, _, mode = stack.partition("-")
+        yield (
+            _cell(f"{framework}-", mode),
+            {
+                r.matchup.id: duration(c.median_s) if c.status == "ok" else c.status
+                for r in run.matchups
+                for c in r.cases
+                if c.stack == stack
+            },
+        )
+
+
+def _verdicts(run: Run) -> Iterator[Column]:
+    """A column for each pair of stacks: the verdict on it in a few words."""
+    for a, b in dict.fromkeys((v.a, v.b) for r in run.matchups for v in headline(r)):
+        words = {
+            r.matchup.id: short(v) for r in run.matchups for v in r.verdicts if (v.a, v.b) == (a, b)
+        }
+        yield _cell(a, f"vs {b}"), words
+
+
+def _table(run: Run, columns: Sequence[Column]) -> Table:
+    """A row for each matchup."""
+    table = Table(title_justify="left", show_edge=False, pad_edge=False)
+    # Folded, however ugly: a narrow terminal, or a log of 80 columns, must not cost a figure.
+    table.add_column("matchup", overflow="fold")
+    for heading, _ in columns:
+        table.add_column(heading, justify="right", overflow="fold")
+    end = _shared_end(run)
+    for result in run.matchups:
+        name = result.matchup.id
+        cells = (_cell(of.get(name, "")) for _, of in columns)
+        table.add_row(_cell(name.removesuffix(end)), *cells)
     return table
 
 
-def _shared_end(ids: Sequence[str]) -> str:
-    """What several ids all end in, in whole parts and at most three: precision, device, policy."""
+def _shared_end(run: Run) -> str:
+    """What all ids end in, in whole parts and at most three: precision, device, policy."""
+    ids = [result.matchup.id for result in run.matchups]
     parts = [each.split(".")[-3:] for each in ids]
     shared = list[str]()
     for last in zip(*map(reversed, parts), strict=False):
@@ -254,7 +291,3 @@ def _shared_end(ids: Sequence[str]) -> str:
 
 def _cell(*lines: str) -> Text:
     return Text("\n".join(map(plain, lines)))
-
-
-def _pairs(run: Run) -> list[tuple[str, str]]:
-    return list(dict.fromkeys((v.a, v.b) for r in run.matchups for v in headline(r)))
