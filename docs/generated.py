@@ -31,6 +31,7 @@ PROGRAMS = {
     "python -m reports": "reports.__main__",
     "python -m benchmarks.selfcheck": "benchmarks.selfcheck.__main__",
     "python -m benchmarks.selfcheck.turns": "benchmarks.selfcheck.turns",
+    "python -m benchmarks.selfcheck.sharing": "benchmarks.selfcheck.sharing",
 }
 """Every program of the project, and the module whose ``main`` parses its arguments."""
 PAIRS = (("torch-eager", "tensorflow-graph"), ("torch-compile", "tensorflow-xla"))

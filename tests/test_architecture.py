@@ -52,6 +52,7 @@ PRINTING = {
     "benchmarks/terminal.py": 2,  # what was wrong, in one line
     "benchmarks/measure/means.py": 1,  # why a report could not be built, after the run stands
     "benchmarks/selfcheck/turns.py": 1,  # as good as a __main__: a program of its own
+    "benchmarks/selfcheck/sharing.py": 1,
     "benchmarks/selfcheck/tools/asv.py": 2,  # programs of their own, which answer their parent
     "benchmarks/selfcheck/tools/torch.py": 1,
 }

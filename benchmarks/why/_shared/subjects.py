@@ -102,16 +102,21 @@ def started(
             of,
             "start",
             spawned=worker.spawned,
-            job=briefing.job(
-                of.group,
-                of.selection,
-                stack,
-                of.threads,
-                of.handoffs[of.selection.engine(stack)],
-                needs_data=discovery.load("phases", of.matchup.phase).NEEDS_DATA,
-            ),
+            job=job(of, stack),
         )
         yield worker
+
+
+def job(of: Subject, stack: Stack) -> dict[str, Any]:
+    """What a worker of a stack is told to build."""
+    return briefing.job(
+        of.group,
+        of.selection,
+        stack,
+        of.threads,
+        of.handoffs[of.selection.engine(stack)],
+        needs_data=discovery.load("phases", of.matchup.phase).NEEDS_DATA,
+    )
 
 
 @contextmanager
