@@ -43,8 +43,12 @@ class Recorder:
     def reset(self) -> None:
         self.asked.append("reset")
 
-    def infer(self, batch: Placed) -> None:
+    def infer(self, batch: Placed) -> str:
         self.asked.append(("infer", batch))
+        return "outputs"
+
+    def postprocess(self, outputs: Any) -> None:
+        self.asked.append(("postprocess", outputs))
 
     def loss(self, batch: Placed) -> None:
         self.asked.append(("loss", batch))
@@ -109,6 +113,14 @@ def test_forward_runs_in_inference_mode() -> None:
     assert (work.before, work.baseline, work.discard, work.items) == (None, None, 2, 4)
 
 
+def test_postprocess_takes_the_outputs_of_one_inference_again_and_again() -> None:
+    recorder, work = _prepared("postprocess")
+    work.run()
+    work.run()
+    assert recorder.asked == ["inference", ("infer", BATCH), *[("postprocess", "outputs")] * 2]
+    assert (work.before, work.baseline, work.items) == (None, None, 4)
+
+
 def test_backward_is_what_gradients_cost_beyond_the_loss() -> None:
     recorder, work = _prepared("backward")
     assert work.baseline is not None
@@ -166,11 +178,12 @@ def test_an_epoch_is_timed_once_per_turn_from_the_first_weights() -> None:
 class Judged(Recorder):
     """A program whose outputs are the logits of class 1, then of class 0."""
 
-    def infer(self, batch: Any) -> None:
+    def infer(self, batch: Any) -> str:
         self.asked.append(len(batch))
+        return "outputs"
 
     def outputs(self, value: Any) -> dict[str, Any]:
-        assert value is None
+        assert value == "outputs"
         return {"output": np.array([[0.0, 1.0], [1.0, 0.0]] * 2)}
 
 

@@ -84,8 +84,8 @@ def test_an_empty_selection_is_everything_but_what_is_heavy() -> None:
     assert 0 < len(LIGHT) < len(ALL)
     for group in made.groups:
         assert group.stacks == discovery.default_stacks()
-        assert set(group.phases()) == set(discovery.names("phases"))
-        assert group.phases()[: len(plan.ORDER)] == plan.ORDER
+        assert set(plan.ORDER) == set(discovery.names("phases"))
+        assert group.phases() == tuple(phase for phase in plan.ORDER if phase != "postprocess")
     assert made.effort == EFFORTS["quick"]
 
 
@@ -103,6 +103,27 @@ def test_shards_part_the_models_exactly(count: int) -> None:
     assert sorted(names) == sorted(LIGHT)
     sizes = [len(groups) for groups in shards]
     assert max(sizes) - min(sizes) <= 1
+
+
+def test_only_models_whose_twins_define_it_have_the_phase_postprocess() -> None:
+    (group,) = make(Selection(models=("yolov3_tiny",), stacks=("torch-eager",))).groups
+    assert group.phases()[:3] == ("forward", "postprocess", "backward")
+    asked = Selection(models=("mlp",), stacks=("torch-eager",), phases=("postprocess",))
+    with pytest.raises(SelectionError, match=r"^mlp has no phase postprocess: not every twin defi"):
+        make(asked)
+
+
+def test_a_function_is_found_in_every_twin_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "torch.py").write_text("def postprocess(outputs): return {}\n")
+    assert discovery.defines("mine", "postprocess", tmp_path)
+    assert not discovery.defines("mine", "choices", tmp_path)
+    (folder / "keras.py").write_text("def f():\n    def postprocess(outputs): return {}\n")
+    assert not discovery.defines("mine", "postprocess", tmp_path)
+    (folder / "keras.py").write_text("def postprocess(:\n")
+    assert not discovery.defines("mine", "postprocess", tmp_path)
 
 
 def test_a_shard_plans_a_model_as_the_whole_does() -> None:

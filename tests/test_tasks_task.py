@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from benchmarks.tasks import words
-from benchmarks.tasks.task import Input, LossPart, Target, Task, TaskError, boxes, check, draw
+from benchmarks.tasks.task import (
+    Input,
+    LossPart,
+    Target,
+    Task,
+    TaskError,
+    boxes,
+    check,
+    draw,
+    image,
+    known,
+)
 
 CLASSIFIER = Task(
     inputs={"x": Input("features", (20,))},
@@ -117,6 +128,20 @@ def test_boxes_are_padded_and_masked_alike() -> None:
 def test_boxes_in_words_are_refused_in_one_line(target: str, loss: str | None, said: str) -> None:
     with pytest.raises(TaskError, match=said):
         words.task(("x=image:8x8x3",), (target,), loss)
+
+
+def test_a_known_target_is_an_input_too() -> None:
+    targets = boxes("seen", 5, 7)
+    inputs = {"boxes": known("seen.boxes", 5, 4), "x": image(8, 8, 3)}
+    task = Task(inputs=inputs, targets=targets, loss=None)
+    check(task)
+    batch = draw(task, 3, 0)
+    assert list(batch.inputs) == ["boxes", "x"]
+    assert (batch.inputs["boxes"] == batch.targets["seen.boxes"]).all()
+    assert batch.inputs["boxes"] is not batch.targets["seen.boxes"]
+    for wrong in (known("seen.boxes", 4, 4), known("else", 5, 4)):
+        with pytest.raises(TaskError, match=r"^input boxes: there is no target '.*' of its shape"):
+            check(Task(inputs={"boxes": wrong}, targets=targets, loss=None))
 
 
 def test_boxes_in_words() -> None:

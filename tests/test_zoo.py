@@ -22,6 +22,8 @@ from tests.pipeline import ROOT
 ZOO = tuple(discovery.zoo())
 FIRST = ("digits_cnn", "lstm", "mlp", "resnet50", "resnet50_transfer", "simple_cnn")
 """What runs where nothing is named."""
+INFERENCE = {"faster_rcnn": 134.38e9}
+"""Multiply-accumulates that are published of inference, where training takes others."""
 UNCOUNTED = {"gpt2_small"}
 """PyTorch counts the products with a tied table, which belong to no layer and are not published."""
 LIGHT = ("regression_mlp", "layer_conv2d_strided", "gpt2_small")
@@ -96,8 +98,9 @@ def test_a_model_of_the_zoo_is_whole_at_its_published_size(name: str) -> None:
 def test_a_model_of_the_zoo_has_the_counts_that_are_published(name: str) -> None:
     published, found = discovery.task(name).published, _counted()[name]
     assert found["parameters"] == published.parameters
-    if published.macs is not None and name not in UNCOUNTED:
-        assert found["macs"] == pytest.approx(published.macs, rel=5e-3)
+    macs = INFERENCE.get(name, published.macs)
+    if macs is not None and name not in UNCOUNTED:
+        assert found["macs"] == pytest.approx(macs, rel=5e-3)
 
 
 def _assert_proven(scratch: Path, names: tuple[str, ...], stacks: tuple[str, ...]) -> None:

@@ -1,7 +1,8 @@
 """Parameters and multiply-accumulates of every PyTorch twin of the zoo at its published size.
 
-As a program it builds them without numbers (on PyTorch's ``meta`` device), lets PyTorch's own
-counter follow one forward pass, and writes both to stdout as one line of JSON.
+As a program it lets PyTorch's own counter follow one forward pass of each, and writes both to
+stdout as one line of JSON. Models are built without numbers (on PyTorch's ``meta`` device), but for
+those that choose by numbers what they compute.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from typing import Any
 from benchmarks.request import discovery
 from benchmarks.tasks.task import Task
 
+NUMBERS = {"faster_rcnn"}
+TYPES = {"tokens": "int64", "box_classes": "int64", "mask": "bool", "box_mask": "bool"}
+
 
 def _inputs(task: Task) -> dict[str, Any]:
     import torch
@@ -20,8 +24,8 @@ def _inputs(task: Task) -> dict[str, Any]:
     made = {}
     for name, one in task.inputs.items():
         shape = one.shape if one.kind != "image" else (one.shape[2], *one.shape[:2])
-        kinds = {"tokens": torch.int64, "mask": torch.bool}
-        made[name] = torch.zeros(1, *shape, dtype=kinds.get(one.kind, torch.float32))
+        kind = task.targets[one.source].kind if one.kind == "known" else one.kind
+        made[name] = torch.zeros(1, *shape, dtype=getattr(torch, TYPES.get(kind, "float32")))
     return made
 
 
@@ -33,8 +37,9 @@ def _counted(name: str) -> dict[str, int]:
     from benchmarks.frameworks.torch.weights import Inventory
 
     task = discovery.task(name)
-    with torch.device("meta"), torch.no_grad():
-        module = discovery.twin(name, "torch").build(task).to("meta").eval()
+    device = "cpu" if name in NUMBERS else "meta"
+    with torch.device(device), torch.no_grad():
+        module = discovery.twin(name, "torch").build(task).to(device, torch.float32).eval()
         inputs = _inputs(task)
         with FlopCounterMode(display=False) as counter:
             calls.caller(module, list(inputs))(inputs)

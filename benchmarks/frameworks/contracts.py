@@ -16,6 +16,8 @@ from profilers.ops.rows import Recording
 Array = NDArray[Any]
 Loss = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
 """A twin's own ``loss(outputs, targets) -> {part: scalar}``."""
+Postprocess = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""A twin's ``postprocess(outputs) -> {name: tensor}``, of what inference gives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,8 @@ class Source:
     """One side of a model, loaded: its task, what builds it, its own losses and optimizer, if any.
 
     ``losses`` are by the name of the objective, which is empty where the task has but one.
+    ``choices(outputs, targets) -> {name: integers}`` gives what a loss chooses among its outputs;
+    it and ``postprocess`` are ``None`` where the twin defines none.
     ``extra`` are folders in which a user's own layer kinds and losses lie.
     """
 
@@ -71,6 +75,8 @@ class Source:
     make: Callable[[Task], Any]
     losses: Mapping[str, Loss] = field(default_factory=dict)
     optimizer: Callable[..., Any] | None = None
+    postprocess: Postprocess | None = None
+    choices: Loss | None = None
     extra: tuple[Path, ...] = ()
 
 
@@ -169,6 +175,9 @@ class Program(Protocol):
 
     def infer(self, batch: Placed) -> Any:
         """Inference: the outputs."""
+
+    def postprocess(self, outputs: Any) -> Any:
+        """What the twin's ``postprocess`` makes of what ``infer`` gave."""
 
     def loss(self, batch: Placed) -> Any:
         """Training-mode forward pass and loss, no gradient taken; of each objective, added up."""

@@ -31,8 +31,10 @@ class Node:
     ``path`` is unique in its twin. ``kind`` is a name of ``benchmarks.tasks.layers`` or the class
     behind a question mark (``?MyLayer``) where no kind is known; ``cls`` is the class. ``input``
     and ``output`` are canonical shapes of its first call without the batch axis, ``None`` where it
-    was never called. ``macs`` is ``None`` where they are unknown. ``grid_in`` and ``grid_out`` are
-    (channels, *space) where the layer's input (output) features are a flattened channels-first map.
+    was never called; ``total`` is how many numbers all of its calls gave for one sample, whose
+    shapes may differ. ``macs`` of all calls is ``None`` where they are unknown. ``grid_in`` and
+    ``grid_out`` are (channels, *space) where the layer's input (output) features are a flattened
+    channels-first map.
     """
 
     path: str
@@ -43,6 +45,7 @@ class Node:
     calls: int = 1
     input: tuple[int, ...] | None = None
     output: tuple[int, ...] | None = None
+    total: int = 0
     macs: int | None = None
     grid_in: tuple[int, ...] | None = None
     grid_out: tuple[int, ...] | None = None
@@ -132,5 +135,5 @@ Arrays = dict[str, NDArray[Any]]
 
 ``output/<name>``, ``loss/<part>``, ``loss``, ``gradient/<canonical key>``,
 ``input_gradient/<input>``, ``node/<path>/in``, ``node/<path>/out``, ``step/<key>/in``,
-``step/<key>/out``, ``drop/<index>``.
+``step/<key>/out``, ``drop/<index>``, and those of ``decisions.made``.
 """

@@ -34,6 +34,8 @@ from benchmarks.results.wording import (
 
 PROVEN = (
     "output",
+    "postprocessed",
+    "choices",
     "loss",
     "gradients",
     "input_gradients",

@@ -26,6 +26,8 @@ LARGER_WEIGHTS = ("gamma", "table")
 """Names of the weights that are larger in it."""
 QUANTITIES = {
     "output": "output",
+    "postprocess": "postprocessed",
+    "choice": "choices",
     "loss": "loss",
     "gradient": "gradients",
     "input_gradient": "input_gradients",

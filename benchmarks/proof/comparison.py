@@ -24,6 +24,8 @@ CONSTANTS = ("epsilon", "momentum")
 """Constants that ``equalize`` may change: they do not change the speed."""
 LARGER_OUTPUT = "output_of_larger_values"
 """The error that is told where only larger values show that the sides differ."""
+TIES = 6
+"""How many of the boxes that are kept at equal scores are told."""
 SECOND_BIAS = {
     True: "PyTorch's recurrent layers have a second bias, which is held at zero: trained, the sum"
     " of both would move twice as fast as the one of Keras",
@@ -165,6 +167,7 @@ class Comparison:
         findings = {f.name: f for f in (before.findings if before else ())}
         findings |= {f.name: f for f in found.notes}
         findings |= {f.name: f for f in self._restated(made, found.traces[self.leader])}
+        findings |= {f.name: f for f in self._ties(found.traces)}
         if not causes and not compared.equal:
             causes.append(Cause(where=_where(compared), cause=reason or ""))
         return replace(
@@ -290,6 +293,20 @@ class Comparison:
             )
             causes.append(Cause(where="output", cause=what))
         return error
+
+    def _ties(self, traces: Traces) -> Iterator[Finding]:
+        """What either side keeps where post-processing sees equal scores alone."""
+        first = [
+            ", ".join(list(dict.fromkeys(f"{i:.0f}" for i in traces[side]["ties/kept"][0]))[:TIES])
+            for side in (self.leader, self.other)
+            if "ties/kept" in traces[side] and (traces[side]["ties/kept"] >= 0).any()
+        ]
+        if len(first) > 1:
+            text = (
+                f"where all scores are equal, {self.leader} keeps the boxes {first[0]}, …, and"
+                f" {self.other} {first[1]}, …"
+            )
+            yield Finding(name=f"ties_{self.other}", text=text)
 
     def _restated(self, made: Match, trace: Mapping[str, Any]) -> Iterator[Finding]:
         """What holds for both sides alike, or was made equal by the assignment itself."""

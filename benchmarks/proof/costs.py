@@ -110,7 +110,7 @@ def _layer(node: Node) -> LayerWork:
 
 def _output(node: Node) -> int:
     """Numbers that a layer gives for one sample; a recurrent layer gives a state at every step."""
-    given = max(1, node.calls) * prod(node.output or ())
+    given = node.total or max(1, node.calls) * prod(node.output or ())
     steps = _steps(node)
     if steps and node.output is not None and len(node.output) == 1:
         return given * steps

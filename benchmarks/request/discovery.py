@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import importlib.util
@@ -269,6 +270,25 @@ def twin(name: str, dialect: str, models_dir: Path | None = None) -> ModuleType:
 def has_twin(name: str, dialect: str, models_dir: Path | None = None) -> bool:
     """Whether the model's folder holds a twin in that dialect."""
     return (_model_folder(name, models_dir) / f"{dialect}.py").is_file()
+
+
+def defines(name: str, function: str, models_dir: Path | None = None) -> bool:
+    """Whether every twin of a model defines a function; none is imported."""
+    twins = [_model_folder(name, models_dir) / f"{dialect}.py" for dialect in dialects()]
+    return all(_defines(path, function) for path in twins if path.is_file())
+
+
+def dialects() -> tuple[str, ...]:
+    """The dialects of all frameworks."""
+    return tuple(dict.fromkeys(found.dialect for found in frameworks.every().values()))
+
+
+def _defines(path: Path, function: str) -> bool:
+    try:
+        body = ast.parse(path.read_text()).body
+    except (SyntaxError, ValueError):  # what imports it will say so
+        return False
+    return any(isinstance(one, ast.FunctionDef) and one.name == function for one in body)
 
 
 def stacks(*, hidden: bool = False) -> tuple[Stack, ...]:

@@ -13,7 +13,7 @@ from benchmarks.results.records import COLD, Matchup, Stack
 from benchmarks.tasks.task import Size, Task, TaskError
 
 DEFAULT_DATA = "digits"
-ORDER = ("forward", "backward", "train_step", "dataload", "epoch", COLD)
+ORDER = ("forward", "postprocess", "backward", "train_step", "dataload", "epoch", COLD)
 """How phases are shown; one that is not listed comes last."""
 
 
@@ -180,13 +180,21 @@ def _chosen_stacks(asked: Selection) -> tuple[Stack, ...]:
 def _possible(model: str, task: Task, phases: Sequence[str], asked: Selection) -> tuple[str, ...]:
     """The phases that a task can be run in; those that read data take labelled samples.
 
-    Of a model that cannot be had, whose task has no input, it is those that were asked for.
+    Those that need a function of the twins are left out where these do not define it. Of a model
+    that cannot be had, whose task has no input, it is those that were asked for.
 
     Raises:
         SelectionError: one was asked for that it cannot.
     """
     if not task.inputs and asked.phases:
         return tuple(phases)
+    for phase in phases:
+        if lacking := _undefined(model, phase, asked):
+            if asked.phases:
+                raise SelectionError(
+                    f"{model} has no phase {phase}: not every twin defines {lacking}"
+                )
+            phases = tuple(p for p in phases if p != phase)
     try:
         task.labelled()
     except TaskError as error:
@@ -195,6 +203,12 @@ def _possible(model: str, task: Task, phases: Sequence[str], asked: Selection) -
             raise SelectionError(f"{model} has no phase {reading[0]}: {error}") from None
         return tuple(p for p in phases if p not in reading)
     return tuple(phases)
+
+
+def _undefined(model: str, phase: str, asked: Selection) -> str:
+    """The first function that a phase needs and the twins do not all define; else ""."""
+    needed: tuple[str, ...] = getattr(discovery.load("phases", phase), "NEEDS_TWIN", ())
+    return next((n for n in needed if not discovery.defines(model, n, asked.models_dir)), "")
 
 
 def _group(

@@ -15,7 +15,7 @@ from benchmarks.tasks.metrics import FUNCTIONS, Metric
 from benchmarks.tasks.optimizers import SGD, Optimizer, Own
 
 Arrays = dict[str, NDArray[Any]]
-InputKind = Literal["image", "features", "tokens", "mask", "noise"]
+InputKind = Literal["image", "features", "tokens", "mask", "noise", "known"]
 TargetKind = Literal[
     "classes", "values", "labels", "like", "constant", "boxes", "box_classes", "box_mask"
 ]
@@ -31,12 +31,14 @@ class Input:
 
     ``image``: (height, width, channels) standard normal values. ``features`` and ``noise``: values
     of any rank, the same. ``tokens``: int32 ids below ``vocabulary``. ``mask``: booleans, true
-    where a position counts, the first one always.
+    where a position counts, the first one always. ``known``: a copy of the target that ``source``
+    names.
     """
 
     kind: InputKind
     shape: tuple[int, ...]
     vocabulary: int = 0
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +262,11 @@ def noise(*shape: int) -> Input:
     return Input("noise", shape)
 
 
+def known(source: str, *shape: int) -> Input:
+    """The same as a target, of its shape, for a model that trains on what it shall find."""
+    return Input("known", shape, source=source)
+
+
 def classes(count: int, *shape: int) -> Target:
     """One of ``count`` classes, for each position of ``shape`` (steps, or height and width)."""
     return Target("classes", shape, count)
@@ -290,7 +297,8 @@ def boxes(name: str, most: int, count: int) -> dict[str, Target]:
 
     Three targets: ``<name>.boxes`` (most, 4), left, top, right and bottom as shares of the image;
     ``<name>.classes`` (most,), int64; ``<name>.mask`` (most,), true for an object. Boxes and
-    classes of the padding are zero.
+    classes of the padding are zero. Small objects are as frequent as large ones: widths and heights
+    are between 0.05 and 0.95 of the image, and their logarithms uniform.
     """
     return {
         f"{name}.boxes": Target("boxes", (most, 4), source=name),
@@ -360,6 +368,9 @@ def _check_inputs(task: Task) -> None:
             raise TaskError(f"input {name}: tokens need a vocabulary of at least 2")
         if array.kind == "image" and len(array.shape) != 3:  # noqa: PLR2004 - height, width, channels
             raise TaskError(f"input {name}: an image is HEIGHTxWIDTHxCHANNELS")
+        told = task.targets.get(array.source)
+        if array.kind == "known" and (told is None or told.shape != array.shape):
+            raise TaskError(f"input {name}: there is no target {array.source!r} of its shape")
 
 
 def _check_targets(task: Task) -> None:
@@ -389,7 +400,11 @@ def draw(task: Task, size: int, seed: int) -> Batch:
     Values are float64 but representable in float32, so that the proof and the timed precision see
     the same numbers.
     """
-    inputs = {name: _input(one, size, _generator(name, seed)) for name, one in task.inputs.items()}
+    inputs = {
+        name: _input(one, size, _generator(name, seed))
+        for name, one in task.inputs.items()
+        if one.kind != "known"
+    }
     targets = {
         name: inputs[one.source].copy()
         if one.kind == "like"
@@ -398,7 +413,10 @@ def draw(task: Task, size: int, seed: int) -> Batch:
         else _target(one, size, _generator(name, seed))
         for name, one in task.targets.items()
     }
-    return Batch(inputs, targets)
+    every = inputs | {
+        name: targets[one.source].copy() for name, one in task.inputs.items() if one.kind == "known"
+    }
+    return Batch({name: every[name] for name in task.inputs}, targets)
 
 
 def _generator(name: str, seed: int) -> np.random.Generator:
@@ -424,7 +442,7 @@ def _of_objects(one: Target, size: int, name: str, seed: int) -> NDArray[Any]:
         return there
     if one.kind == "box_classes":
         return np.where(there, rng.integers(0, one.count, (size, most), dtype=np.int64), 0)
-    extent = rng.uniform(0.05, 0.6, (size, most, 2))
+    extent = np.exp(rng.uniform(np.log(0.05), np.log(0.95), (size, most, 2)))
     corner = rng.uniform(0.0, 1.0, (size, most, 2)) * (1 - extent)
     drawn = np.concatenate([corner, corner + extent], -1) * there[..., None]
     return drawn.astype(np.float32).astype(np.float64)

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from benchmarks.tasks.task import TaskError
 
+SAME = 1e-6
+"""Values whose deviation is no larger a share of their mean are all the same."""
+
 
 def generate(
     keys: Mapping[str, Mapping[str, Any]], seed: int, *, alike: bool = False
@@ -20,8 +23,8 @@ def generate(
     """Values for every key.
 
     Kernels are normal with variance 2 / fan-in (He et al. 2015); biases, scales, shifts and running
-    statistics are drawn too, because a zero or a one hides a swapped or forgotten weight. Values
-    are representable in float32.
+    statistics are drawn too, because a zero or a one hides a swapped or forgotten weight; biases
+    that all start at one value lie about it. Values are representable in float32.
 
     Args:
         keys: by canonical key, ``shape``, ``name`` (``kernel``, ``gamma``, …), ``kind`` of the
@@ -77,7 +80,8 @@ def _draw(
     if name == "gamma":
         return np.asarray((mean or 1.0) * (1.0 + 0.1 * normal))
     if name in {"bias", "beta", "mean"} or name.endswith("_bias"):
-        return 0.1 * normal
+        prior = mean if deviation <= SAME * abs(mean) and normal.size > 1 else 0.0
+        return np.asarray(prior + 0.1 * normal)
     if name == "recurrent_kernel":
         return normal / math.sqrt(shape[0])
     if name == "table":

@@ -70,6 +70,8 @@ def load(source: Mapping[str, Any], dialect: str) -> Source:
     return Source(
         task=task,
         make=module.build,
+        postprocess=getattr(module, "postprocess", None),
+        choices=getattr(module, "choices", None),
         **_own(task, module, dialect, f"model {source['model']!r}: {dialect}.py"),
         extra=discovery.roots(source["model"], models_dir),
     )

@@ -41,7 +41,7 @@ class Pair(NamedTuple):
 
 HEADLINE, COMPILED = (Pair(*pair) for pair in wording.PAIRS)
 MAX_NAMED = 3
-PHASES = ("forward", "backward", "train_step", "dataload", "epoch", COLD)
+PHASES = ("forward", "postprocess", "backward", "train_step", "dataload", "epoch", COLD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.frameworks import decisions
 from benchmarks.frameworks._keras import calls, engines, patches, watch
 from benchmarks.frameworks._keras.optimizers import make as optimizer_of
 from benchmarks.frameworks._keras.optimizers import told as optimizer_told
@@ -188,6 +190,7 @@ class Twin:
                 _add(of_weights, zip([id(v) for v in moved], slopes, strict=True))
                 _add(of_floats, zip(floats, inputs, strict=True))
                 self._put_back(kept)
+            found |= {key: array(one) for key, one in self._decided(found).items()}
         self._note_restated(differences)
         dropped = {i: at for at, (_, i) in enumerate(self._all_drops(seen)) if i is not None}
         for key, held in seen.arrays.items():
@@ -199,6 +202,20 @@ class Twin:
             if given is not None and total is not None:
                 found[f"gradient/{given}"] = slot.turn(total[slot.index])
         return found
+
+    def _decided(self, found: Arrays) -> dict[str, Any]:
+        """What is decided of the outputs of training, as found, and of those of inference."""
+        import keras
+
+        heads = {key.partition("/")[::2]: one for key, one in found.items()}
+        outputs = {name: _tensor(one) for (head, name), one in heads.items() if head == "output"}
+        return decisions.made(
+            self.source,
+            outputs,
+            self.targets,
+            lambda: named(self._call(self.inputs, training=False)),
+            keras.ops.zeros_like,
+        )
 
     def _traced_loss(
         self, objective: Objective, floats: list[str], seen: watch.Tracer, found: Arrays
@@ -296,7 +313,8 @@ class Twin:
             count, macs = seen.calls.count(index), None
             if kind and given is not None and output is not None:
                 shapes = {name: one.shape for name, one in weights.items()}
-                macs = count * kind.macs(shapes, part.constants, given, output)
+                macs = kind.macs(shapes, part.constants, given, output)
+                macs = macs * seen.totals[index] // (math.prod(output) * self.size)
             made.append(
                 Node(
                     path=path,
@@ -307,6 +325,7 @@ class Twin:
                     calls=count,
                     input=given,
                     output=output,
+                    total=seen.totals.get(index, 0) // self.size,
                     macs=macs,
                 )
             )

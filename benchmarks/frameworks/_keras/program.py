@@ -76,11 +76,18 @@ class KerasProgram(ABC):
             if "float" in str(v.dtype)
         ]
         self.fitted: Any = None
+        self._postprocess: Any = None
         self.prepare()
 
     @abstractmethod
     def prepare(self) -> None:
         """Make the functions that are timed."""
+
+    def postprocess(self, outputs: Any) -> Any:
+        """As the contract says, in the mode asked for."""
+        if self._postprocess is None:
+            raise NotImplementedError("the Keras twin defines no postprocess(outputs)")
+        return self._postprocess(outputs)
 
     @property
     def layers(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -37,7 +38,8 @@ class Tracer:
     """Records the calls of layers while ``run`` lasts.
 
     ``known`` says of each layer that owns weights, by identity, whether its kind is known: what is
-    called inside of one that is, is passed over. ``rates`` are what layers drop, by identity.
+    called inside of one that is, is passed over. ``totals`` are the numbers that all calls of each
+    gave. ``rates`` are what layers drop, by identity.
     ``arrays`` is filled where ``keep`` is set, under the keys of ``description.Arrays``.
     """
 
@@ -52,6 +54,7 @@ class Tracer:
         self.known, self.paths, self.rates, self.keep = known, paths, rates, keep
         self.calls: list[int] = []
         self.shapes: dict[int, tuple[tuple[int, ...] | None, tuple[int, ...] | None]] = {}
+        self.totals: dict[int, int] = {}
         self.steps: list[Step] = []
         self.drops: list[Drop] = []
         self.random: list[str] = []
@@ -88,6 +91,8 @@ class Tracer:
         finally:
             self._inside -= self.known[index]
         output = made[0] if isinstance(made, list | tuple) else made
+        if hasattr(output, "shape"):
+            self.totals[index] = self.totals.get(index, 0) + math.prod(output.shape)
         if given is not None and hasattr(output, "shape"):
             held = _array(output)
             self.shapes[index] = (given.shape[1:], held.shape[1:])

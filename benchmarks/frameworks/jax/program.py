@@ -66,6 +66,8 @@ class Program(KerasProgram):
             return jax.value_and_grad(of, has_aux=True)(state[0])
 
         self._loss, self._slopes = (jax.jit(self.device.counted(f)) for f in (loss, gradients))
+        if self.source.postprocess is not None:
+            self._postprocess = jax.jit(self.device.counted(self.source.postprocess))
 
     def infer(self, batch: Placed) -> Any:
         """As the contract says."""
@@ -74,6 +76,12 @@ class Program(KerasProgram):
         self.carried.put(*state)
         self.device.pending.append(outputs)
         return outputs
+
+    def postprocess(self, outputs: Any) -> Any:
+        """As the contract says."""
+        made = super().postprocess(outputs)
+        self.device.pending.append(made)
+        return made
 
     def loss(self, batch: Placed) -> Any:
         """As the contract says."""

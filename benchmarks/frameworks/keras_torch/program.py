@@ -18,7 +18,10 @@ class Program(KerasProgram):
         self.network.make_train_function()
         self.network.make_predict_function()
         self._scale = self.network.optimizer.scale_loss
+        self._postprocess = self.source.postprocess
         if self.device.asked.mode == "compile":
+            if self._postprocess is not None:
+                self._postprocess = torch.compile(self._postprocess)
             if not self.source.task.objectives:
                 self._build_losses()
             self.trainings = [
@@ -32,6 +35,11 @@ class Program(KerasProgram):
     def infer(self, batch: Placed) -> Any:
         """As the contract says."""
         return self.network.predict_function((self.data(batch)[:1],))
+
+    def postprocess(self, outputs: Any) -> Any:
+        """As the contract says."""
+        with torch.no_grad():
+            return super().postprocess(outputs)
 
     def loss(self, batch: Placed) -> Any:
         """As the contract says."""

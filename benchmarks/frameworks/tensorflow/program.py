@@ -40,6 +40,8 @@ class Program(KerasProgram):
         self._loss = self.device.as_keras_does(self.loss_of)
         self._gradients = self.device.as_keras_does(gradients)
         self._step = self.device.as_keras_does(step)
+        if self.source.postprocess is not None:
+            self._postprocess = self.device.as_keras_does(self.source.postprocess)
 
     def infer(self, batch: Placed) -> Any:
         """As the contract says."""

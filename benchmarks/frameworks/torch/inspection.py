@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.frameworks import decisions
 from benchmarks.frameworks.contracts import Source
 from benchmarks.frameworks.description import (
     OPTIMIZER,
@@ -176,6 +177,7 @@ class Twin:
             found["loss"] = found["loss"] + array(total)
         self.module.load_state_dict(kept)
         self._split_recurrent(found)
+        found |= {key: array(one) for key, one in self._decided(outputs).items()}
         found |= {
             f"output/{n}": layout.canonical(array(o), seen.layouts.of(o))
             for n, o in outputs.items()
@@ -216,6 +218,18 @@ class Twin:
             )
         moved = self.held.canonical("", lambda tensor: tensor)
         return moved | ({"loss": np.sum(list(losses.values()))} if losses else {})
+
+    def _decided(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """What is decided of the outputs of training, and of those of inference."""
+
+        def infer() -> dict[str, Any]:
+            self.module.eval()
+            found = self._outputs()
+            self.module.train()
+            return found
+
+        with torch.no_grad(), _double():
+            return decisions.made(self.source, outputs, self.targets, infer, torch.zeros_like)
 
     def equalize(self, changes: Mapping[str, Mapping[str, float]]) -> None:
         """Set constants of layers by path: ``epsilon``, and ``momentum`` in Keras' sense."""
@@ -271,7 +285,8 @@ class Twin:
             grid_in, grid_out = self.held.grids[path]
             macs = None
             if kind and given is not None and output is not None:
-                macs = seen.calls.count(path) * kind.macs(shapes, part.constants, given, output)
+                macs = kind.macs(shapes, part.constants, given, output)
+                macs = macs * seen.totals[path] // (math.prod(output) * self.size)
             made.append(
                 Node(
                     path=joined(path, part.suffix),
@@ -282,6 +297,7 @@ class Twin:
                     calls=seen.calls.count(path),
                     input=given,
                     output=output,
+                    total=seen.totals.get(path, 0) // self.size,
                     macs=macs,
                     grid_in=grid_in,
                     grid_out=grid_out,

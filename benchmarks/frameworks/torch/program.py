@@ -56,6 +56,7 @@ class Program:
         self.module = _scripted(module) if asked.mode == "script" else module
         self._start = {n: t.detach().cpu().clone() for n, t in self.module.state_dict().items()}
         self._infer = self._made(self._call(list(source.task.inputs)))
+        self._postprocess = self._made(source.postprocess) if source.postprocess else None
         self.loss_of = self._mixed(self._loss_of)
         self._only = calls.criterion(source, source.task.steps[0], self.first)
         self.trainings = [
@@ -111,6 +112,13 @@ class Program:
         """As the contract says."""
         with self.inference():
             return self._infer(batch.inputs)
+
+    def postprocess(self, outputs: Any) -> Any:
+        """As the contract says; a scripted module's, too, runs as it is written."""
+        if self._postprocess is None:
+            raise NotImplementedError("the PyTorch twin defines no postprocess(outputs)")
+        with self.inference():
+            return self._postprocess(outputs)
 
     def forward(self, batch: Placed) -> Any:
         """The outputs as a loop calls for them, in training or not."""

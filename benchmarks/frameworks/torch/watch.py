@@ -97,8 +97,9 @@ class Tracer(TorchFunctionMode):
     """While it is entered, records the calls of a module's layers and functions; drops nothing.
 
     ``kinds`` says of each module that owns weights which kind it is (``None``: unknown). ``calls``
-    lists their paths in forward order, repeated where one is called again. ``arrays`` is filled
-    where ``keep`` is set, under the keys of ``description.Arrays``; a layer's first call counts.
+    lists their paths in forward order, repeated where one is called again; ``totals`` are the
+    numbers that all calls of each gave. ``arrays`` is filled where ``keep`` is set, under the keys
+    of ``description.Arrays``; a layer's first call counts.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Tracer(TorchFunctionMode):
         self.layouts = Layouts()
         self.calls: list[str] = []
         self.shapes: dict[str, tuple[tuple[int, ...] | None, tuple[int, ...] | None]] = {}
+        self.totals: dict[str, int] = {}
         self.grids: dict[str, tuple[int, ...]] = {}
         self.steps: list[Step] = []
         self.drops: list[Drop] = []
@@ -227,6 +229,7 @@ class Tracer(TorchFunctionMode):
             made = output[0] if isinstance(output, tuple | list) else output
             if not isinstance(made, torch.Tensor):
                 return
+            self.totals[path] = self.totals.get(path, 0) + made.numel()
             source = next((a for a in args if isinstance(a, torch.Tensor)), None)
             tag = self._tag(path, kind, source, made)
             if kind:

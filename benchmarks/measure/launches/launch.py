@@ -237,5 +237,6 @@ def _checked(chosen: Selection) -> tuple[str, ...]:
 
 def _parts(phase: str) -> tuple[str, ...]:
     """The parts of the check that a phase rests on; loading data rests on none."""
-    known = {"forward": ("inference",), "dataload": (), "epoch": ("training", checks.FIT)}
+    known = {"dataload": (), "epoch": ("training", checks.FIT)}
+    known |= dict.fromkeys(("forward", "postprocess"), ("inference",))
     return known.get(phase, ("training",))

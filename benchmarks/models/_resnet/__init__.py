@@ -4,7 +4,7 @@ He et al.: Deep residual learning for image recognition, 2015, table 1; v1.5 put
 stage's first block into the 3x3 convolution instead of the first 1x1.
 """
 
-STAGES = ((3, 64, 1), (4, 128, 2), (6, 256, 2), (3, 512, 2))  # blocks, width, stride
+STAGES = ((3, 1, 1), (4, 2, 2), (6, 4, 2), (3, 8, 2))  # blocks, multiple of the width, stride
 EXPANSION = 4
 MOMENTUM = 0.9  # of the running statistics, in Keras' sense; PyTorch's is 1 - 0.9
 EPSILON = 1e-5

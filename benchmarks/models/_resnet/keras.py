@@ -41,13 +41,20 @@ def bottleneck(
 
 def body(inputs: KerasTensor) -> KerasTensor:
     """From the image (n, h, w, channels) to the last map (n, h/32, w/32, 2048)."""
+    return stages(inputs)[-1]
+
+
+def stages(inputs: KerasTensor, width: int = 64) -> list[KerasTensor]:
+    """The maps of the four stages, the first (n, h/4, w/4, 256)."""
     # A dash stands for the dot of PyTorch's paths: Keras on PyTorch takes none.
-    x = norm(conv(inputs, 64, 7, stride=2, name="conv1"), name="bn1")  # (n, h/2, w/2, 64)
+    x = norm(conv(inputs, width, 7, stride=2, name="conv1"), name="bn1")  # (n, h/2, w/2, 64)
     x = layers.ReLU(name="relu1")(x)
     x = layers.ZeroPadding2D(1, name="pool1_pad")(x)  # zeros do no harm after a ReLU
     x = layers.MaxPooling2D(3, strides=2, name="pool1")(x)  # (n, h/4, w/4, 64)
-    for stage, (blocks, filters, first_stride) in enumerate(STAGES, start=1):
+    found = []
+    for stage, (blocks, multiple, first_stride) in enumerate(STAGES, start=1):
         for block in range(blocks):
             stride, name = (first_stride if block == 0 else 1), f"layer{stage}-{block}"
-            x = bottleneck(x, filters, stride, project=block == 0, name=name)
-    return x
+            x = bottleneck(x, multiple * width, stride, project=block == 0, name=name)
+        found.append(x)
+    return found

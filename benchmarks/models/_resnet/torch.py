@@ -44,15 +44,19 @@ class Bottleneck(nn.Module):
         return self.relu3(x + shortcut)
 
 
-def body(channels: int) -> "OrderedDict[str, nn.Module]":
-    """The modules from the image (n, channels, h, w) to the last map (n, 2048, h/32, w/32)."""
+def body(channels: int, width: int = 64) -> "OrderedDict[str, nn.Module]":
+    """The modules from the image (n, channels, h, w) to the last map (n, 2048, h/32, w/32).
+
+    Another ``width`` than 64 makes every map narrower.
+    """
     modules: OrderedDict[str, nn.Module] = OrderedDict()
-    modules["conv1"] = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
-    modules["bn1"] = norm(64)
+    modules["conv1"] = nn.Conv2d(channels, width, 7, stride=2, padding=3, bias=False)
+    modules["bn1"] = norm(width)
     modules["relu1"] = nn.ReLU(inplace=True)
     modules["pool1"] = nn.MaxPool2d(3, stride=2, padding=1)
-    inputs = 64
-    for stage, (blocks, filters, first_stride) in enumerate(STAGES, start=1):
+    inputs = width
+    for stage, (blocks, multiple, first_stride) in enumerate(STAGES, start=1):
+        filters = multiple * width
         sequence = nn.Sequential()
         for block in range(blocks):
             stride = first_stride if block == 0 else 1

@@ -77,5 +77,8 @@ class Phase(Protocol):
     NEEDS_DATA: bool
     """Whether it reads real data; such matchups carry the data set in their id."""
 
+    NEEDS_TWIN: tuple[str, ...]
+    """Functions that the twins must define for it; may be left out where there are none."""
+
     def prepare(self, built: Built) -> Work:
         """Build the work; the built's weights are as initialised."""

@@ -1,0 +1,1 @@
+"""Models that find objects and their boxes in an image."""
