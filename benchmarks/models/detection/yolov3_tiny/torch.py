@@ -50,7 +50,7 @@ class YOLOv3Tiny(nn.Module):
         self.conv11 = conv(24 * width, 16 * width)
         self.fine = nn.Conv2d(16 * width, outputs, 1)
         self.pool = nn.MaxPool2d(2)
-        self.pad, self.pool6 = nn.ReplicationPad2d((0, 1, 0, 1)), nn.MaxPool2d(2, stride=1)
+        self.pool6 = nn.MaxPool2d(2, stride=1, padding=1)
         self.grow = nn.Upsample(scale_factor=2.0, mode="nearest")
         self.register_buffer("anchors", torch.from_numpy(anchors(side)), persistent=False)
 
@@ -59,7 +59,8 @@ class YOLOv3Tiny(nn.Module):
         x = self.pool(self.conv4(self.pool(self.conv3(x))))  # (n, 128, 26, 26)
         fine = self.conv5(x)  # (n, 256, 26, 26)
         x = self.conv6(self.pool(fine))  # (n, 512, 13, 13)
-        x = self.conv8(self.conv7(self.pool6(self.pad(x))))  # (n, 256, 13, 13)
+        x = self.pool6(x)[:, :, 1:, 1:]  # padded at the end alone, as the published one is
+        x = self.conv8(self.conv7(x))  # (n, 256, 13, 13)
         coarse = self.coarse(self.conv9(x))  # (n, 255, 13, 13)
         x = self.grow(self.conv10(x))  # (n, 128, 26, 26)
         fine = self.fine(self.conv11(torch.cat([x, fine], 1)))  # (n, 255, 26, 26)
