@@ -38,7 +38,7 @@ from tests.detected import (
 )
 from tests.pipeline import ROOT
 
-ENGINES = ("torch", "tensorflow", "jax", "keras_torch")
+ENGINES = ("torch", "tensorflow", "jax", pytest.param("keras_torch", marks=pytest.mark.heavy))
 LIMIT_S = 300.0
 GIVEN = detected.given()
 TOLERANCE = 1e-12
