@@ -1,1 +1,1 @@
-"""Models of one layer each, with the mean squared difference from given values as the loss."""
+"""Models of one layer each; most have the mean squared difference from given values as loss."""

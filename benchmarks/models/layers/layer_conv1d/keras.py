@@ -1,0 +1,19 @@
+"""The layer in Keras."""
+
+import keras
+from keras import layers
+
+from benchmarks.tasks.task import Task
+
+
+def build(task: Task) -> keras.Model:
+    """The layer, its weights not yet set."""
+    inputs = keras.Input(task.inputs["steps"].shape)  # (n, 128, 256)
+    layer = layers.Conv1D(
+        task.settings["channels"],
+        task.settings["kernel"],
+        padding="same",
+        data_format="channels_last",
+        name="conv",
+    )
+    return keras.Model(inputs, layer(inputs))
