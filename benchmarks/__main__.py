@@ -105,8 +105,11 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
             stacks=chosen.stacks or tuple(map(str, discovery.plain_stacks())),
         )
     )
-    failed, proofs = False, dict[str, Parity]()
+    failed, proofs, seconds = False, dict[str, Parity](), dict[str, float]()
+    began = asked.means.now()
     for model, found, failures in verified(made, environment.usable_cores(), asked.means.start):
+        ended = asked.means.now()
+        seconds[model], began = ended - began, ended
         if isinstance(found, WorkerError):
             told = wording.plain(f"{model}: {found.status}: {found.reason}")
             console.print(told, soft_wrap=True)
@@ -119,7 +122,7 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
             told = wording.plain(f"  {stack}: {error.status}: {error.reason}")
             console.print(told, soft_wrap=True)
             failed = True
-    if table := progress.proof_table(proofs):
+    if table := progress.proof_table(proofs, seconds):
         console.print(table)
     rows = [
         {"model": model, "adapter": adapter, "parity": to_json(found)}

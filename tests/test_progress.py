@@ -21,6 +21,7 @@ from benchmarks.results.machine import Environment
 from benchmarks.results.observed import Perturbation
 from benchmarks.results.records import (
     Case,
+    Finding,
     Launch,
     Matchup,
     MatchupResult,
@@ -345,7 +346,7 @@ def test_at_a_terminal_a_bar_is_drawn_at_each_step_and_taken_away_at_the_end() -
 
 
 def _table(proofs: dict[str, Parity]) -> Table:
-    made = progress.proof_table(proofs)
+    made = progress.proof_table(proofs, dict.fromkeys(proofs, 9.0))
     assert made
     return made
 
@@ -372,8 +373,9 @@ def test_what_no_proof_has_gets_no_row_and_a_proof_that_could_not_run_no_table()
     console = _console(width=80)
     console.print(table)
     assert [line.split()[0] for line in _text(console).splitlines()[2:]] == ["proof", "parameters"]
-    assert progress.proof_table({"n": Parity(status="failed", reason="the build failed")}) is None
-    assert progress.proof_table({}) is None
+    none = {"n": Parity(status="failed", reason="the build failed")}
+    assert progress.proof_table(none, {"n": 1.0}) is None
+    assert progress.proof_table({}, {}) is None
 
 
 def test_the_rows_of_the_proofs_keep_their_names_in_80_columns() -> None:
@@ -384,11 +386,36 @@ def test_the_rows_of_the_proofs_keep_their_names_in_80_columns() -> None:
     errors: dict[str, float | None] = dict.fromkeys(progress.PROVEN, 1e-15)
     proven = Parity(status="proven", timed=checks, max_rel_error=errors)
     console = _console(width=80)
-    console.print(_table({f"resnet50_{n}": proven for n in range(6)}))
+    console.print(_table({f"resnet50_{n}": proven for n in range(progress.FEW)}))
     lines = _text(console).splitlines()
     assert max(map(len, lines)) <= 80
     for row in (*progress.PROVEN, *stacks):
         assert any(line.startswith(f"{row} ") for line in lines), row
+
+
+def test_of_many_models_each_has_a_row_with_its_largest_error_and_the_nearest_bound() -> None:
+    checks = (
+        TimedCheck(stack=EAGER, quantity="output", error=2e-7, bound=1e-6),
+        TimedCheck(stack=GRAPH, quantity="loss", error=5e-7, bound=1e-6),
+    )
+    proven = Parity(
+        status="proven",
+        timed=checks,
+        parameters=1234,
+        forward_flops=2.5e9,
+        max_rel_error={"output": 1e-15, "loss": 3e-12},
+        findings=(Finding(name="x", text="y"),),
+    )
+    names = ["resnet50_transfer", *(f"m{n}" for n in range(progress.FEW))]
+    console = _console(width=80)
+    made = dict.fromkeys(names, proven) | {"m0": Parity(status="failed")}
+    console.print(_table(made))
+    lines = _text(console).splitlines()
+    assert max(map(len, lines)) <= 80
+    cells = [line.split() for line in lines[-len(names) :]]
+    assert cells[-1] == ["m3", "proven", "1,234", "2.5", "3.0e-12", "50.0%", "1", "9"]
+    assert next(row for row in cells if row[0] == "m0")[1:] == ["failed", *["–"] * 4, "0", "9"]
+    assert cells[0][0] == "resnet50_transfer"
 
 
 def _caption(run: Run) -> str:

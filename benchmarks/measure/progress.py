@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from rich import box
 from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -43,6 +44,8 @@ PROVEN = (
     "after_steps_sgd",
 )
 """The quantities of a proof, in the order of a training step."""
+FEW = 4
+"""Models of which every error is shown."""
 SOON_S = 15
 """Below so many seconds the time left is not told more exactly."""
 
@@ -169,11 +172,47 @@ def _lines(event: Event, session: Session) -> Iterator[str]:
                 yield from verdict_lines(result)
 
 
-def proof_table(proofs: Mapping[str, Parity]) -> Table | None:
-    """A column per model: what was counted, the relative L2 errors, and each stack as timed.
+def proof_table(proofs: Mapping[str, Parity], seconds: Mapping[str, float]) -> Table | None:
+    """What was counted, the relative L2 errors, and each stack as timed.
+
+    A few models have a column each, with every error; more have a row each, with the largest.
+    Figures that none has at all make no table: why stands in the lines above it.
+
+    Args:
+        proofs: by model.
+        seconds: by model, how long its proof and its checks took.
+    """
+    return _columns(proofs) if len(proofs) <= FEW else _rows(proofs, seconds)
+
+
+def _rows(proofs: Mapping[str, Parity], seconds: Mapping[str, float]) -> Table:
+    """A row per model: its largest error, and the check as timed that comes nearest its bound."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    table.add_column("model", overflow="fold")
+    heads = ("proof", "parameters", "GFLOP", "error", "of bound", "findings", "s")
+    for head in heads:
+        table.add_column(head, justify="right", overflow="fold")
+    for model, found in proofs.items():
+        shares = [_share(check) for check in found.timed]
+        error = found.largest_error if found.max_rel_error else None
+        cells = (
+            found.status,
+            f"{found.parameters:,}" if found.parameters else ABSENT,
+            ABSENT if found.forward_flops is None else f"{found.forward_flops / 1e9:.3g}",
+            ABSENT if error is None else f"{error:.1e}",
+            f"{max(shares):.1%}" if shares else ABSENT,
+            str(len(found.findings)),
+            f"{seconds[model]:.0f}",
+        )
+        table.add_row(_cell(model), *cells)
+    return table
+
+
+def _columns(proofs: Mapping[str, Parity]) -> Table | None:
+    """A column per model.
 
     A stack's figure is the error that uses up most of its bound, beside that bound. What no model
-    has gets no row, and figures that none has at all no table: why stands in the lines above it.
+    has gets no row.
     """
     found = list(proofs.values())
     rows = [
