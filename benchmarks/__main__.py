@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import frameworks, terminal
+from benchmarks.audit import command as audits
+from benchmarks.audit.rows import Row
 from benchmarks.machine import environment, locks, names
 from benchmarks.measure import progress, session
 from benchmarks.measure.calibration import detection, floor, side
@@ -162,6 +164,36 @@ def pair(asked: argparse.Namespace, console: Console) -> int:
     if asked.json:
         print(json.dumps(proof.document() | {"run": run_id}, allow_nan=False))
     return code
+
+
+def audit(asked: argparse.Namespace, console: Console) -> int:
+    """Check that models are reproducible, on each stack and across frameworks; time nothing."""
+    value_of = terminal.value_of(asked)
+    options.check_resume(value_of)
+    given = audits.selection(value_of)
+    prepared = (
+        audits.reopen(given, asked.out, asked.resume)
+        if asked.resume
+        else audits.prepare(given, asked.out)
+    )
+    session.require_able(prepared.plan)
+
+    def tell(rows: list[Row]) -> None:
+        for row in rows:
+            console.print(wording.plain(audits.line(row)), soft_wrap=True)
+
+    try:
+        with locks.DeviceLock(prepared.lock):
+            rows = audits.carry_out(prepared, tell, asked.means.start)
+    except KeyboardInterrupt:
+        console.print(f"interrupted; go on with: {prepared.resume_command}", soft_wrap=True)
+        raise
+    console.print(audits.table(rows))
+    console.print(audits.NO_PICTURES)
+    if asked.json:
+        document = {"audit": prepared.folder.name, "rows": [to_json(row) for row in rows]}
+        print(json.dumps(document, allow_nan=False))
+    return audits.code(rows)
 
 
 def new(asked: argparse.Namespace, console: Console) -> int:
@@ -362,6 +394,11 @@ COMMANDS: dict[
         pair,
         (pairs.FLAGS, pairs.TIMED, {"--out": options.PLACE["--out"]}),
         "run two files: prove a PyTorch module and a Keras model identical and time them",
+    ),
+    "audit": (
+        audit,
+        (audits.FLAGS, options.PLACE),
+        "check that models are reproducible, on each stack and across frameworks; time nothing",
     ),
     "new": (
         new,

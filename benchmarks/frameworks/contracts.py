@@ -200,6 +200,33 @@ class Program(Protocol):
     def outputs(self, value: Any) -> Arrays:
         """What ``infer`` or ``step`` returned, by name, float64 and channels last."""
 
+    def state(self) -> Arrays:
+        """Every array that a call could change: weights, buffers, seeds and the optimizer's."""
+
+    def evaluate(self, batch: Placed) -> None:
+        """The loss of one batch in inference mode, as the framework's users evaluate.
+
+        Raises:
+            NotImplementedError: the model has several objectives.
+        """
+
+    def tune(self, batch: Placed, *, whole: bool) -> tuple[Arrays, Arrays]:
+        """Train the last layer for one step, all layers before it frozen.
+
+        The weights and statistics of those, before and after. ``whole`` freezes them as the
+        framework's guide says; without it, by the flag that names what is trained alone. What is
+        trained afterwards is as it was before.
+
+        Raises:
+            NotImplementedError: there is one layer with weights, or several objectives.
+        """
+
+    def save(self, folder: Path) -> None:
+        """Write the weights in the framework's own format."""
+
+    def restore(self, folder: Path) -> None:
+        """Set the weights to those that ``save`` wrote to a folder."""
+
     def traced(self) -> int | None:
         """How many graphs this process has traced or compiled; ``None`` where the mode does not."""
 

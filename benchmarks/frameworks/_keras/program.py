@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from benchmarks.tasks.task import Objective
 
 STRUCTURES = (dict, list, tuple)
 """What holds several outputs, or one by name."""
+SAVED = "audit.weights.h5"
 MAP = 3
 """Axes of the smallest map: batch, channels and one of space."""
 Loss = Callable[[tuple[Any, ...], tuple[Any, ...]], Any]
@@ -130,6 +132,73 @@ class KerasProgram(ABC):
             return held
         turned = np.moveaxis(held, 1, -1)
         return turned if turned.shape[1:] == told.shape else held
+
+    @abstractmethod
+    def step(self, batch: Placed) -> Any:
+        """As the contract says."""
+
+    def settle(self) -> None:
+        """Give the variables what an engine has carried elsewhere; most carry nothing."""
+        return
+
+    def state(self) -> Arrays:
+        """As the contract says."""
+        self.settle()
+        optimizers = [v for training in self.trainings for v in training.optimizer.variables]
+        held = [*self.network.variables, *optimizers]
+        return {f"{at} {v.path}": self._array(v) for at, v in enumerate(held)}
+
+    def evaluate(self, batch: Placed) -> None:
+        """As the contract says, by Keras' own function."""
+        if self.source.task.objectives:
+            raise NotImplementedError("a model of several objectives has no one loss to evaluate")
+        self.settle()
+        self.network.test_on_batch(*self.data(batch))
+
+    def tune(self, batch: Placed, *, whole: bool) -> tuple[Arrays, Arrays]:
+        """As the contract says; ``trainable = False`` freezes statistics, too: ``whole`` or not."""
+        del whole
+        owners = [self.held.layers[index][0] for index in self.held.kinds]
+        owners = [layer for layer in owners if layer.weights]
+        if len(owners) == 1 or self.source.task.objectives:
+            raise NotImplementedError("there is no one head on a base")
+        *base, _ = owners
+        flags = [(layer, layer.trainable) for layer in base]
+        self.settle()
+        try:
+            self._train_only([(layer, False) for layer in base])
+            before = self._weights(base)
+            self.step(batch)
+            self.settle()
+            return before, self._weights(base)
+        finally:
+            self._train_only(flags)
+
+    def _train_only(self, flags: list[tuple[Any, bool]]) -> None:
+        """Set what is trained, and make anew the functions that depend on it."""
+        for layer, trainable in flags:
+            layer.trainable = trainable
+        self.compile(self.network)
+        self.trainings = self._trainings()
+        self.prepare()
+
+    def _weights(self, layers: list[Any]) -> Arrays:
+        held = [(layer.name, v) for layer in layers for v in layer.weights]
+        return {f"{at} {name}/{v.name}": self._array(v) for at, (name, v) in enumerate(held)}
+
+    def _array(self, variable: Any) -> Any:
+        """A copy as it is kept: the state of a seed is no number to round."""
+        return np.array(self.keras.ops.convert_to_numpy(variable))
+
+    def save(self, folder: Path) -> None:
+        """As the contract says: Keras' ``.weights.h5``."""
+        self.settle()
+        self.network.save_weights(folder / SAVED)
+
+    def restore(self, folder: Path) -> None:
+        """As the contract says."""
+        self.settle()
+        self.network.load_weights(folder / SAVED)
 
     def traced(self) -> int | None:
         """As the contract says."""

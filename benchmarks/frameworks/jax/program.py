@@ -117,6 +117,10 @@ class Program(KerasProgram):
         self.carried.write_back()
         return super().export()
 
+    def settle(self) -> None:
+        """As the base says: the variables get what was carried."""
+        self.carried.write_back()
+
     def to_fit(self) -> Any:
         """As the base says, from the variables as they stand."""
         self.carried.write_back()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -19,6 +20,7 @@ KERAS_SCALE = 2.0**15
 """The first scale of Keras' LossScaleOptimizer; as there, it grows after 2000 good steps."""
 
 
+SAVED = "weights.pt"
 Loss = Callable[[tuple[Any, ...], tuple[Any, ...]], Any]
 
 
@@ -198,6 +200,69 @@ class Program:
             for name, one in made.items()
         }
 
+    def state(self) -> Arrays:
+        """As the contract says."""
+        module = self.module
+        tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        for at, one in enumerate(self.trainings):
+            held = one.stepper.optimizer.state_dict()["state"]
+            for index, slots in held.items():
+                found = {n: t for n, t in slots.items() if torch.is_tensor(t)}
+                tensors |= {f"optimizer {at}/{index}/{name}": t for name, t in found.items()}
+        if self.device.asked.device == "cuda":
+            tensors["seed of the device"] = torch.cuda.get_rng_state()
+        tensors["seed"] = torch.get_rng_state()
+        return {name: array(tensor) for name, tensor in tensors.items()}
+
+    def evaluate(self, batch: Placed) -> None:
+        """As the contract says."""
+        if len(self.trainings) > 1:
+            raise NotImplementedError("a model of several objectives has no one loss to evaluate")
+        with self.inference():
+            self.loss_of(self._infer(batch.inputs), batch)
+
+    def tune(self, batch: Placed, *, whole: bool) -> tuple[Arrays, Arrays]:
+        """As the contract says: ``requires_grad`` off, and with ``whole`` also ``eval()``."""
+        owners = [
+            (path, module)
+            for path, module in self.source_module.named_modules()
+            if any(True for _ in module.parameters(recurse=False))
+        ]
+        if len(owners) == 1 or len(self.trainings) > 1:
+            raise NotImplementedError("there is no one head on a base")
+        *_, (head, last) = owners
+        trained = {id(one) for one in last.parameters(recurse=False)}
+        flags = [(one, one.requires_grad) for one in self.source_module.parameters()]
+        for one, _ in flags:
+            one.requires_grad_(id(one) in trained)
+        self.set_training(training=True)
+        if whole:
+            for path, module in self.source_module.named_modules():
+                if not _around(path, head):
+                    module.training = False
+        before = self._base(head)
+        optimizer = torch.optim.SGD(last.parameters(recurse=False), lr=0.01)
+        self.trainings[0].loss(batch.inputs, batch.targets).backward()
+        optimizer.step()
+        after = self._base(head)
+        for one, flag in flags:
+            one.requires_grad_(flag)
+            one.grad = None
+        return before, after
+
+    def _base(self, head: str) -> Arrays:
+        """What the layers before the last one hold."""
+        held = self.source_module.state_dict()
+        return {n: array(t) for n, t in held.items() if n.rpartition(".")[0] != head}
+
+    def save(self, folder: Path) -> None:
+        """As the contract says: the ``state_dict``, by ``torch.save``."""
+        torch.save(self.module.state_dict(), folder / SAVED)
+
+    def restore(self, folder: Path) -> None:
+        """As the contract says."""
+        self.module.load_state_dict(torch.load(folder / SAVED, weights_only=True))
+
     def traced(self) -> int | None:
         """As the contract says."""
         return self.device.traced()
@@ -232,6 +297,11 @@ class Program:
             return None
         start = {} if asked.policy == "defaults" else {"init_scale": KERAS_SCALE}
         return torch.amp.GradScaler(asked.device, **start)
+
+
+def _around(path: str, head: str) -> bool:
+    """Whether a module is the head, or holds it."""
+    return path == head or not path or head.startswith(f"{path}.")
 
 
 def _sum(losses: list[Any]) -> Any:

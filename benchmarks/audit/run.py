@@ -1,0 +1,281 @@
+"""An audit, from its plan on disk to the last row: journalled, so that it can be taken up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.audit import checks
+from benchmarks.audit.child import difference
+from benchmarks.audit.rows import Row, judged
+from benchmarks.machine import scratch
+from benchmarks.proof import group as proofs
+from benchmarks.proof import precision
+from benchmarks.proof.group import Handoff, Proven
+from benchmarks.proof.sides import UsageError
+from benchmarks.request import plan
+from benchmarks.request.plan import Group, Plan
+from benchmarks.request.selection import Selection
+from benchmarks.results.records import Failure, Stack
+from benchmarks.tasks import stored
+from benchmarks.worker import briefing
+from benchmarks.worker.process import Start, WorkerError, WorkerProcess
+
+WORKER = "benchmarks.audit.worker"
+OTHERS = ("mlp", "digits_cnn")
+"""What is run before and beside a model; the second one where the first is audited itself."""
+LARGEST = 8
+"""Samples whose outputs are compared between processes."""
+
+
+@dataclass(kw_only=True)
+class Audited:
+    """One stack of a model under audit, as its checks see it.
+
+    ``main`` is a worker that only ran this model, ``other`` the job of another model, ``folder``
+    one for what workers write.
+    """
+
+    group: Group
+    selection: Selection
+    stack: Stack
+    proof: Proven
+    handoff: Handoff
+    other: dict[str, Any]
+    threads: int
+    folder: Path
+    started: Start
+    main: WorkerProcess
+    lost: list[Row] = field(default_factory=list)
+
+    @property
+    def timeout_s(self) -> float:
+        """Seconds that a question may take."""
+        return self.selection.timeout_s
+
+    @property
+    def size(self) -> int:
+        """Samples whose outputs are compared between processes."""
+        return min(LARGEST, self.group.size.batch)
+
+    @property
+    def bound(self) -> float:
+        """What rounding may make of an output, relative."""
+        chosen = self.selection
+        timed = precision.timed_precision(chosen.precision, chosen.device, chosen.policy)
+        layers = self.proof.parity.layers
+        bound = precision.rounding_bound(
+            layers, self.group.task, timed, "output", self.group.size.batch
+        )
+        return min(bound, precision.MOST)
+
+    def job(self, threads: int = 0) -> dict[str, Any]:
+        """What a worker must know to build the model."""
+        return briefing.job(
+            self.group, self.selection, self.stack, threads or self.threads, self.handoff
+        )
+
+    def row(self, check: str) -> Row:
+        """A row of this stack, its word to be found."""
+        return Row(model=self.group.model, stack=str(self.stack), check=check, word="same")
+
+    def ask(self, verb: str, **told: Any) -> dict[str, Any]:
+        """One question to the main worker.
+
+        Raises:
+            WorkerError: it failed.
+        """
+        return self.main.ask(verb, deadline_s=self.timeout_s, **told)
+
+    def asked(
+        self, check: str, *, row: str | None = None, bound: float | None = None, **told: Any
+    ) -> Row:
+        """The row of what the child's part of a check finds in the main worker."""
+        made = replace(self.row(row or check), bound=bound)
+        try:
+            given = told | ({} if bound is None else {"bound": bound})
+            found = self.ask("audit", check=check, **given)["found"]
+        except WorkerError as error:
+            return failed(made, error)
+        figure = found["figure"]
+        return replace(made, word=found["word"], figure=figure, reason=found["reason"])
+
+    @contextmanager
+    def held(self, check: str) -> Iterator[list[Row]]:
+        """Collect rows; a worker that fails within leaves a row that says why, in its place."""
+        kept: list[Row] = []
+        try:
+            yield kept
+        except WorkerError as error:
+            kept.append(failed(self.row(check), error))
+
+    @contextmanager
+    def worker(
+        self, *, threads: int = 0, first: dict[str, Any] | None = None
+    ) -> Iterator[WorkerProcess]:
+        """Another process for the stack, with the model built, or with ``first`` in its place."""
+        made = spawn(self.stack, self.selection, self.started)
+        try:
+            self.start(made, first or self.job(threads))
+            yield made
+        finally:
+            made.quit()
+
+    def start(self, worker: WorkerProcess, job: dict[str, Any]) -> None:
+        """Build a model in a new worker."""
+        worker.ask("start", deadline_s=self.timeout_s, spawned=worker.spawned, job=job)
+
+    def outputs(self, worker: WorkerProcess, name: str) -> Path:
+        """Where a worker has written the outputs of ``size`` samples."""
+        path = self.folder / f"{name}.npz"
+        worker.ask("outputs", deadline_s=self.timeout_s, size=self.size, path=str(path))
+        return path
+
+    def against_fresh(self, path: Path, check: str, reason: str = "") -> Row:
+        """A row: what was written against what the fresh process wrote first."""
+        error = difference(stored.read(path), stored.read(self.folder / "fresh.npz"))
+        made = replace(self.row(check), bound=self.bound)
+        return replace(made, word=judged(error, self.bound), figure=error, reason=reason)
+
+
+def spawn(stack: Stack, selection: Selection, start: Start) -> WorkerProcess:
+    """A process for a stack; nothing is built yet."""
+    python = selection.variant(stack).python
+    return start(stack, python=python, program=WORKER, passed=selection.env)
+
+
+def failed(row: Row, error: WorkerError) -> Row:
+    """The row of a check that its worker did not survive, or cannot do."""
+    word = "unsupported" if error.status == "unsupported" else "failed"
+    return replace(row, word=word, reason=f"{error.status}: {error.reason}")  # type: ignore[arg-type]
+
+
+def audited(
+    made: Plan, threads: int, done: set[tuple[str, str]], start: Start = WorkerProcess
+) -> Iterator[tuple[str, str, list[Row]]]:
+    """The rows of each model and stack of a plan that is not ``done``."""
+    for model, broken in made.broken.items():
+        if (model, "") not in done:
+            lost = WorkerError(broken.status, str(broken), Failure())
+            yield model, "", [failed(Row(model=model, stack="", check="all", word="same"), lost)]
+    for group in made.groups:
+        todo = [s for s in group.stacks if (group.model, str(s)) not in done]
+        lacking = {s: why for s in todo if (why := made.lacking(group.model, s))}
+        for stack, why in lacking.items():
+            row = Row(model=group.model, stack=str(stack), check="all", word="unsupported")
+            yield group.model, str(stack), [replace(row, reason=why)]
+        able = tuple(s for s in group.stacks if not made.lacking(group.model, s))
+        left = [s for s in todo if s not in lacking]
+        if left:
+            yield from _of_model(replace(group, stacks=able), left, made.selection, threads, start)
+
+
+def _of_model(
+    group: Group, todo: list[Stack], selection: Selection, threads: int, start: Start
+) -> Iterator[tuple[str, str, list[Row]]]:
+    """Prove a model, and check those of its stacks that are to be done."""
+    with ExitStack() as open_:
+        try:
+            proof = open_.enter_context(proofs.proof(group, selection, start))
+            handoffs = dict(proof.handoffs) or _each(group, selection, start)
+            others = _other(group, selection, start)
+        except (WorkerError, proofs.NoneLeftError, UsageError) as error:
+            for stack in todo:
+                row = Row(model=group.model, stack=str(stack), check="all", word="failed")
+                yield group.model, str(stack), [replace(row, reason=_line(error))]
+            return
+        for stack in todo:
+            engine = selection.engine(stack)
+            if engine in proof.lost:
+                row = Row(model=group.model, stack=str(stack), check="all", word="same")
+                yield group.model, str(stack), [failed(row, proof.lost[engine])]
+                continue
+            other = briefing.job(others[0], selection, stack, threads, others[1][engine])
+            rows = _of_stack(
+                group, stack, selection, proof, handoffs[engine], other, threads, start
+            )
+            yield group.model, str(stack), rows
+
+
+def _of_stack(
+    group: Group,
+    stack: Stack,
+    selection: Selection,
+    proof: Proven,
+    handoff: Handoff,
+    other: dict[str, Any],
+    threads: int,
+    start: Start,
+) -> list[Row]:
+    """All checks of a stack; the fresh process writes its outputs before anything else."""
+    with scratch.folder("audit") as folder:
+        main = spawn(stack, selection, start)
+        on = Audited(
+            group=group,
+            selection=selection,
+            stack=stack,
+            proof=proof,
+            handoff=handoff,
+            other=other,
+            threads=threads,
+            folder=folder,
+            started=start,
+            main=main,
+        )
+        try:
+            on.start(main, on.job())
+            on.outputs(main, "fresh")
+            return [row for name in checks.names() for row in checks.load(name).rows(on)]
+        except WorkerError as error:
+            return [failed(on.row("all"), error)]
+        finally:
+            main.quit()
+
+
+def _each(group: Group, selection: Selection, start: Start) -> dict[str, Handoff]:
+    """What each engine needs to load weights, where the proof has matched no two of them."""
+    found: dict[str, Handoff] = {}
+    for stack in group.stacks:
+        if selection.engine(stack) not in found:
+            found |= proofs.handoffs(replace(group, stacks=(stack,)), selection, start)[0]
+    return found
+
+
+_KNOWN: dict[tuple[str, tuple[Stack, ...]], tuple[Group, dict[str, Handoff]]] = {}
+
+
+def _other(group: Group, selection: Selection, start: Start) -> tuple[Group, Mapping[str, Handoff]]:
+    """Another model than the group's, and what each engine needs to load its weights."""
+    name = next(one for one in OTHERS if one != group.model)
+    if (name, group.stacks) not in _KNOWN:
+        asked = replace(selection, models=(name,), phases=("forward",), batch=None)
+        (other,) = plan.make(asked).groups
+        other = replace(other, stacks=group.stacks)
+        _KNOWN[name, group.stacks] = other, proofs.handoffs(other, selection, start)[0]
+    return _KNOWN[name, group.stacks]
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, proofs.NoneLeftError):
+        return "; ".join(f"{n}: {e.status}: {e.reason}" for n, e in error.lost.items())
+    return f"{error.status}: {error.reason}" if isinstance(error, WorkerError) else str(error)
+
+
+def stored_rows(entries: list[dict[str, Any]]) -> list[Row]:
+    """The rows of a journal."""
+    return [Row(**row) for entry in entries if entry["kind"] == "rows" for row in entry["rows"]]
+
+
+def as_entry(rows: list[Row]) -> list[dict[str, Any]]:
+    """Rows as they are journalled; a figure beyond all numbers is ``None`` with words."""
+    told = []
+    for row in rows:
+        infinite = row.figure is not None and row.figure == float("inf")
+        made = (
+            replace(row, figure=None, reason=f"not comparable: {row.reason}") if infinite else row
+        )
+        told.append(asdict(made))
+    return told
