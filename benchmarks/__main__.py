@@ -188,11 +188,14 @@ def audit(asked: argparse.Namespace, console: Console) -> int:
     except KeyboardInterrupt:
         console.print(f"interrupted; go on with: {prepared.resume_command}", soft_wrap=True)
         raise
+    made = {"audit": prepared.folder.name, "rows": [to_json(row) for row in rows]}
+    document = json.dumps(made, allow_nan=False)
+    journal.store(prepared.folder / audits.SUMMARY, document + "\n")
     console.print(audits.table(rows))
     console.print(audits.NO_PICTURES)
+    console.print(f"report: {audits.page(prepared.folder) or 'could not be built'}", soft_wrap=True)
     if asked.json:
-        document = {"audit": prepared.folder.name, "rows": [to_json(row) for row in rows]}
-        print(json.dumps(document, allow_nan=False))
+        print(document)
     return audits.code(rows)
 
 

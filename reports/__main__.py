@@ -182,6 +182,18 @@ def _check(options: argparse.Namespace) -> int:
     return done.exit
 
 
+def _add_audit(commands: _Commands) -> None:
+    parser = _command(commands, "audit", "build the page of an audit again", _audit)
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of the audit")
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from reports.archives import audit
+
+    _show((f"page: {audit.write(options.folder)}",))
+    return Exit.OK
+
+
 def _add_archive(commands: _Commands) -> None:
     about = "score stored predictions of pretrained models again, without their images"
     parser = _command(commands, "archive", about, _archive)
@@ -306,7 +318,7 @@ def _line(words: object) -> str:
     return " ".join(text.clean(str(words)).split())
 
 
-COMMANDS = (_add_build, _add_history, _add_compare, _add_check, _add_archive)
+COMMANDS = (_add_build, _add_history, _add_compare, _add_check, _add_archive, _add_audit)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""The checks of one worker on models of a folder, in a process of its own: FRAMEWORK FOLDER NAME…
+"""The checks of one worker on models of a folder, in a process of its own: FRAMEWORK FOLDER NAMES.
 
 The last line of its output is JSON: by ``model/check``, what the child found.
 """
@@ -14,7 +14,7 @@ from benchmarks.audit.worker import AuditWorker
 from benchmarks.frameworks.contracts import Settings
 from benchmarks.worker import sources
 
-CHECKS = (
+CHECKS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("batch", "batch", {"bound": 1e-5}),
     ("unchanged", "unchanged", {}),
     ("saved", "saved", {}),
@@ -49,7 +49,7 @@ def main(framework: str, folder: str, *names: str) -> None:
         worker.rebuild(job=jobs[name])
         for check, row, told in CHECKS:
             found[f"{name}/{row}"] = worker.audit(check=check, **told)["found"]
-    print(json.dumps(found, default=float))
+    sys.stdout.write(f"{json.dumps(found, default=float)}\n")
 
 
 if __name__ == "__main__":

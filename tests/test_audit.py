@@ -19,6 +19,8 @@ from benchmarks.audit.child import changed, difference
 from benchmarks.audit.rows import Row, judged
 from benchmarks.machine.environment import framework_status
 from benchmarks.results.stored import journal
+from reports.archives import audit
+from reports.runs.load import LoadError
 from tests.pipeline import TINY
 
 Capture = pytest.CaptureFixture[str]
@@ -194,6 +196,9 @@ def test_an_interrupted_audit_goes_on_where_its_journal_ends(
     entries, damaged = journal.read(out / "audits" / "latest" / command.JOURNAL)
     assert [e["kind"] for e in entries] == ["audit", "rows", "rows"]
     assert not damaged
+    page = (out / "audits" / "latest" / "audit.html").read_text()
+    assert page.count(">not comparable: <") == 2
+    assert "2 rows: 2 same" in page
 
 
 @pytest.mark.parametrize(
@@ -211,3 +216,12 @@ def test_what_cannot_be_audited_is_told_in_one_line(
     assert main(["audit", *words, "--out", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert text in line
+
+
+@pytest.mark.parametrize("row", [{}, {**run.as_entry([ROW])[0], "figure": "x"}])
+def test_no_page_is_made_of_a_row_that_is_none(row: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match="cannot read"):
+        audit.write(tmp_path)
+    (tmp_path / audit.SUMMARY).write_text(json.dumps({"rows": [row]}))
+    with pytest.raises(LoadError, match="not what an audit wrote"):
+        audit.write(tmp_path)

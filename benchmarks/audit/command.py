@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +13,7 @@ from rich.table import Table
 
 from benchmarks.audit import run
 from benchmarks.audit.rows import LOST, Row
-from benchmarks.machine.environment import usable_cores
+from benchmarks.machine.environment import ROOT, usable_cores
 from benchmarks.request import discovery, options, plan
 from benchmarks.request.plan import Plan
 from benchmarks.request.selection import Selection, SelectionError
@@ -29,7 +31,7 @@ FLAGS: dict[str, dict[str, Any]] = {
 }
 FOLDER = "audits"
 """Below the folder of the runs: an audit times nothing, and no report of runs reads it."""
-JOURNAL = "journal.ndjson"
+JOURNAL, SUMMARY = "journal.ndjson", "audit.json"
 NO_PICTURES = "accuracy: no labelled pictures were given, and none was computed"
 
 
@@ -118,6 +120,13 @@ def code(rows: list[Row]) -> Exit:
     if any(row.refutes for row in rows):
         return Exit.PARITY
     return Exit.INCOMPLETE if any(row.word in LOST for row in rows) else Exit.OK
+
+
+def page(folder: Path) -> Path | None:
+    """Build the page in a process of its own, because reports know no measuring."""
+    words = [sys.executable, "-m", "reports", "audit", str(folder.resolve())]
+    built = subprocess.run(words, cwd=ROOT, check=False, capture_output=True)
+    return None if built.returncode else folder / "audit.html"
 
 
 def line(row: Row) -> str:

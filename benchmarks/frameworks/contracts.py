@@ -222,7 +222,7 @@ class Program(Protocol):
         """
 
     def save(self, folder: Path) -> None:
-        """Write the weights in the framework's own format."""
+        """Write the weights in a format of the framework that runs no code when it is read."""
 
     def restore(self, folder: Path) -> None:
         """Set the weights to those that ``save`` wrote to a folder."""

@@ -23,7 +23,7 @@ def rows(on: Audited) -> Iterator[Row]:
 
 
 def inside(bench: Bench) -> dict[str, Any]:
-    """Outputs of the model, and of another one with its weights by the framework's own format."""
+    """Outputs of the model, and of another one with its weights through a file."""
     bench.built.program.reset()
     right, other = bench.outputs(2), bench.another()
     other_before = other.outputs(2)

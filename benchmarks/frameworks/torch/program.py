@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from benchmarks.frameworks.contracts import Handoff, Placed, Source
 from benchmarks.frameworks.description import OPTIMIZER, Arrays
@@ -20,7 +21,7 @@ KERAS_SCALE = 2.0**15
 """The first scale of Keras' LossScaleOptimizer; as there, it grows after 2000 good steps."""
 
 
-SAVED = "weights.pt"
+SAVED = "weights.safetensors"
 Loss = Callable[[tuple[Any, ...], tuple[Any, ...]], Any]
 
 
@@ -256,12 +257,13 @@ class Program:
         return {n: array(t) for n, t in held.items() if n.rpartition(".")[0] != head}
 
     def save(self, folder: Path) -> None:
-        """As the contract says: the ``state_dict``, by ``torch.save``."""
-        torch.save(self.module.state_dict(), folder / SAVED)
+        """As the contract says: the ``state_dict`` as safetensors, which nothing unpickles."""
+        held = self.module.state_dict()
+        save_file({n: t.detach().clone().contiguous() for n, t in held.items()}, folder / SAVED)
 
     def restore(self, folder: Path) -> None:
         """As the contract says."""
-        self.module.load_state_dict(torch.load(folder / SAVED, weights_only=True))
+        self.module.load_state_dict(load_file(folder / SAVED))
 
     def traced(self) -> int | None:
         """As the contract says."""
