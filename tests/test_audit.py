@@ -225,3 +225,28 @@ def test_no_page_is_made_of_a_row_that_is_none(row: dict[str, Any], tmp_path: Pa
     (tmp_path / audit.SUMMARY).write_text(json.dumps({"rows": [row]}))
     with pytest.raises(LoadError, match="not what an audit wrote"):
         audit.write(tmp_path)
+
+
+@pytest.mark.heavy
+def test_a_whole_audit_finds_what_another_model_in_the_process_changes(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    if missing := framework_status(("torch",)):
+        pytest.skip(missing)
+    folder = tmp_path / "models" / "influenced"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(TASK)
+    there = '__import__("sys").modules'
+    scaled = f'return x * (1 + ("benchmarks.models.mlp.torch" in {there}))'
+    (folder / "torch.py").write_text(TORCH.replace("{torch}", scaled))
+    words = ["--models-dir", str(folder.parent), "--models", "influenced"]
+    code = main(
+        ["audit", *words, "--stacks", "torch-eager", "--out", str(tmp_path / "out"), "--json"]
+    )
+    rows = {r["check"]: r for r in json.loads(capsys.readouterr().out)["rows"]}
+    assert {rows[name]["word"] for name in ("after other models", "beside another model")} == {
+        "differs"
+    }
+    assert rows["again"]["word"] == rows["with other threads"]["word"] == "same"
+    assert rows["across in float64"]["word"] == "unsupported"  # there is one framework alone
+    assert code == 0
