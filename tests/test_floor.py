@@ -232,6 +232,13 @@ def test_a_damaged_floor_is_measured_anew(pipeline: Pipeline) -> None:
 def test_without_a_comparison_there_is_no_floor(pipeline: Pipeline) -> None:
     assert floor.store(pipeline.out, Selection(), []) == Floor()
     assert not (pipeline.out / floor.STORE).exists()
+    busy = [_run("r", _verdict(1.5, busy=True), _verdict(1.1, busy=True))]
+    told = floor.store(pipeline.out, Selection(), busy)
+    assert told.value is None
+    assert (
+        told.how == "the machine was busy beside the 2 comparisons: the margin of 2 % stands alone"
+    )
+    assert not (pipeline.out / floor.STORE).exists()
 
 
 @pytest.mark.parametrize("text", ["x", "0", "-1", "101"])

@@ -206,6 +206,12 @@ def floor_words(
     )
 
 
+def busy_words(comparisons: int) -> str:
+    """Why there is no A/A floor where every comparison met a busy machine."""
+    met = "comparison" if comparisons == 1 else f"{comparisons} comparisons"
+    return f"the machine was busy beside the {met}: the margin of 2 % stands alone"
+
+
 def short(verdict: Verdict) -> str:
     """A verdict on the first stack of the pair in a few characters."""
     if verdict.ratio is None or verdict.verdict == "not comparable":

@@ -26,7 +26,7 @@ from benchmarks.results.machine import Floor
 from benchmarks.results.records import COLD, Run, Stack, Verdict
 from benchmarks.results.stored import files, journal
 from benchmarks.results.stored.codec import RecordError, decode, encode
-from benchmarks.results.wording import floor_words
+from benchmarks.results.wording import busy_words, floor_words
 
 STORE = "floors"
 FOLDER = "selftest"
@@ -134,13 +134,14 @@ def store(out: Path, chosen: Selection, runs: Sequence[Run]) -> Floor:
 
     A run that was added before is not counted twice. Where nothing is known nothing is kept.
     """
-    pool = _pool(out, chosen)
+    pool, busy = _pool(out, chosen), 0
     for run in runs:
-        logs = _distances(against_itself(run))
-        if logs:
+        same = against_itself(run)
+        busy += sum(verdict.busy for verdict in same)
+        if logs := _distances(same):
             pool[run.run_id] = Shown(f"{datetime.now(UTC):%Y-%m-%d}", tuple(logs))
     if not pool:
-        return Floor()
+        return Floor(how=busy_words(busy)) if busy else Floor()
     journal.store(_file(out, chosen), encode(pool))
     return _told(pool, chosen)
 
