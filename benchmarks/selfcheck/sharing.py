@@ -1,9 +1,9 @@
 """Whether a worker that has served one model before is as fast on the next as a fresh one.
 
 ``python -m benchmarks.selfcheck.sharing`` lets both kinds of worker alternate as in a run, launch
-after launch. On it rests that every launch of a model starts processes of its own: serving several
-models by one would save their starts, but what the first model left behind (an allocator's
-memory, caches, threads) would be part of the second one's time.
+after launch. A run starts processes of its own for every launch of a model: serving several models
+by one would save starts, but what the first leaves behind (an allocator's memory, caches, threads)
+may change the time of the second, and this measures by how much.
 """
 
 from __future__ import annotations
