@@ -45,6 +45,17 @@ def test_the_floor_is_the_95th_percentile_of_the_distance_from_one() -> None:
     assert floor.estimate([_verdict(9.0, busy=True)]) is None
 
 
+@pytest.mark.parametrize("count", [1, 4, 12])
+def test_below_the_floor_of_a_few_comparisons_lie_95_per_cent_of_those_to_come(count: int) -> None:
+    rng, below = np.random.default_rng(5), list[bool]()
+    for _ in range(2000):
+        *shown, to_come = 0.05 * rng.standard_normal(count + 1)
+        found = floor.estimate([_verdict(math.exp(log)) for log in shown])
+        assert found is not None
+        below.append(abs(to_come) <= math.log1p(found))
+    assert np.mean(below) == pytest.approx(0.95, abs=0.015)
+
+
 def _run(run_id: str, *verdicts: Verdict) -> Run:
     matchup = Matchup(model="m", phase="forward", batch=4)
     result = MatchupResult(matchup=matchup, parity=None, cases=(), verdicts=verdicts)
@@ -67,7 +78,7 @@ def test_a_busy_comparison_is_not_counted_among_those_of_the_floor(tmp_path: Pat
     kept = floor.store(tmp_path, chosen, [run])
     assert kept.comparisons == 2
     assert "95th percentile of 2 comparisons" in kept.how
-    assert kept.value == pytest.approx(0.02, abs=0.01)
+    assert kept.value == floor.estimate([_verdict(1.01), _verdict(1.02)])
     assert floor.lookup(tmp_path, chosen) == kept
 
 
@@ -214,7 +225,7 @@ def test_a_run_measures_a_small_floor_until_enough_is_known_and_judges_by_it(
     monkeypatch.setattr(floor, "ENOUGH", 2)
     last = pipeline.run("--phases", "forward")
     assert "first, " not in capsys.readouterr().err
-    assert last.run.aa_floor == known
+    assert last.run.aa_floor.comparisons == known.comparisons
     assert len(list((pipeline.out / floor.FOLDER).glob("*-*/run.json"))) == 2
 
 
