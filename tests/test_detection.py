@@ -17,8 +17,9 @@ from benchmarks import frameworks
 from benchmarks.machine.environment import framework_status
 from benchmarks.models.detection import retinanet, ssd300, yolov3_tiny
 from benchmarks.models.detection._shared import CLOSE, LARGEST, NEITHER
-from benchmarks.proof import compare
+from benchmarks.proof import compare, group
 from benchmarks.request import discovery
+from benchmarks.results.records import Parity
 from benchmarks.tasks.task import batch_size, draw
 from tests import detected
 from tests.detected import (
@@ -348,3 +349,26 @@ def test_anchors_are_as_many_as_published_and_where_they_are_published() -> None
     assert [len(one) // 9 for one in levels] == [10_000, 2_500, 625, 169, 49]
     np.testing.assert_allclose(levels[0][0] * 800, [-23, -11, 23, 11])
     np.testing.assert_allclose(levels[3][9][:2] * 800 + [181, 91], [61, 0])
+
+
+class Apart:
+    """Two sides whose first output differs and whose last one does not."""
+
+    names = ("torch", "keras")
+
+    def arrays(self, verb: str, each: Any, *, seed: int) -> tuple[dict[str, Found], list[Any]]:
+        """What either side infers."""
+        del each
+        assert (verb, seed) == ("infer", 3)
+        last = {"output/anchors": np.ones(3)}
+        return {
+            n: {"output/heads": np.full(3, i + 1.0)} | last for i, n in enumerate(self.names)
+        }, []
+
+
+def test_at_the_timed_size_every_output_is_compared() -> None:
+    sides: Any = Apart()
+    parity = Parity(status="proven", max_rel_error={})
+    found = group._at_timed_size(sides, dict.fromkeys(Apart.names, ()), {}, 3, parity)
+    assert found.status == "failed"
+    assert found.max_rel_error == {"output_as_timed": 0.5}
