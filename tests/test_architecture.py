@@ -45,7 +45,7 @@ REPORTS_MAY_IMPORT = (
     "benchmarks.frameworks.about",
     "profilers.roofline",
 )
-MAX_SOURCE_LINES = 45_102
+MAX_SOURCE_LINES = 45_107
 """Lines of all sources together: what is added must be worth what it costs to read."""
 PRINTING = {
     "benchmarks/why/_shared/command.py": 1,  # the one document of --json

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from benchmarks.audit import checks
 from benchmarks.audit.child import Bench
-from benchmarks.worker import build, protocol
+from benchmarks.worker import protocol
 from benchmarks.worker.commands import Worker
 
 
@@ -26,12 +25,9 @@ class AuditWorker(Worker):
         return super().start(spawned=spawned, job=job)
 
     def rebuild(self, *, job: dict[str, Any]) -> dict[str, Any]:
-        """Delete the model, and build another one on the same device."""
-        device = self._built().device
-        self.job, self.built = job, None
-        gc.collect()
-        self.built = build.build(device, job)
-        return {}
+        """As in a run, and remembered."""
+        self.job = job
+        return super().rebuild(job=job)
 
     def audit(self, *, check: str, **told: Any) -> dict[str, Any]:
         """What the child's part of a check finds."""

@@ -80,7 +80,7 @@ def measured(others: Sequence[Subject], of: Subject, stack: Stack, launches: int
 
 def serve(worker: WorkerProcess, of: Subject, stack: Stack) -> None:
     """Have a worker build another model, warm it up and take a turn of it."""
-    ask(worker, of, "start", spawned=worker.spawned, job=job(of, stack))
+    ask(worker, of, "rebuild", job=job(of, stack))
     ask(worker, of, "prepare", phase=of.matchup.phase, turn_s=TURN_S, warm_s=WARM_S)
     ask(worker, of, "turn")
 

@@ -5,6 +5,7 @@ The only place where a framework, a model and a phase meet. ``serving`` is how i
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Callable
@@ -58,6 +59,14 @@ class Worker:
             "import_s": imported - spawned,
             "build_s": built - imported,
         }
+
+    def rebuild(self, *, job: dict[str, Any]) -> dict[str, Any]:
+        """Delete the model, and build another one on the same device."""
+        device = self._built().device
+        self.built = self.work = None
+        gc.collect()
+        self.built = build.build(device, job)
+        return {}
 
     def settings(self) -> dict[str, Any]:
         """Everything that could make stacks unequal, read back."""
