@@ -22,7 +22,10 @@ Capture = pytest.CaptureFixture[str]
     [
         (["--models", "nope"], r"unknown model 'nope'; there are: .*mlp"),
         (["--data", "nope", "--phases", "epoch"], "'nope'.*digits.*fashion-mnist"),
-        (["--batch", "many"], r"argument --batch: invalid int value: 'many'"),
+        (
+            ["--batch", "many"],
+            "argument --batch: 'many' is no list of whole numbers, for example 32 or 1,8,32",
+        ),
         (
             ["--stacks", "null-a@x", "--python", "x=python3", "--python", "x=python3"],
             "--python x is given twice: a name is one environment's$",

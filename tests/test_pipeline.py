@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.machine import environment
+from benchmarks.measure import session
 from benchmarks.request import discovery
 from benchmarks.request.selection import EFFORTS
 from benchmarks.results.records import Launch
@@ -282,6 +283,42 @@ def test_a_finished_run_resumed_measures_nothing_again(
     )
     assert main(["run", "--resume", "--out", str(pipeline.out)]) == 2
     assert "made on another machine" in capsys.readouterr().err
+
+
+SWEEP = ("--phases", "forward", "--batch", "2,8", "--size", "quick,wide")
+
+
+def test_a_sweep_is_one_run_of_every_size_and_batch(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline.inside()
+    done = pipeline.run(*SWEEP)
+    assert done.code == 0
+    names = ["tiny.quick.b2", "tiny.quick.b8", "tiny.wide.b2", "tiny.wide.b8"]
+    assert [e["model"] for e in done.entries if e["kind"] == "proof"] == names
+    assert {(r.matchup.batch, r.matchup.variant) for r in done.run.matchups} == {
+        (batch, variant) for batch in (2, 8) for variant in ("", "32")
+    }
+    for result in done.run.matchups:
+        assert result.parity
+        assert [(case.status, len(case.launches)) for case in result.cases] == [("ok", 2)] * 2
+        assert all(case.settings for case in result.cases)
+    shown = capsys.readouterr().err
+    assert "8 cases in 4 matchups of 1 model, 2 launches each" in shown
+    assert "tiny.wide.b8: launch 2/2, forward" in shown
+
+
+def test_a_sweep_that_was_cut_off_is_resumed_where_it_was(pipeline: Pipeline) -> None:
+    pipeline.inside()
+    done = pipeline.run(*SWEEP)
+    path = done.folder / session.JOURNAL
+    lines = path.read_text().splitlines(keepends=True)
+    launches = [i for i, line in enumerate(lines) if line.startswith('{"kind":"launch"')]
+    path.write_text("".join(lines[: launches[2] + 1]))
+    again = pipeline.call("--resume", *OURS)
+    assert again.code == 0
+    made = [(e["matchup"], e["launch"]) for e in again.entries if e["kind"] == "launch"]
+    assert (len(made), len(set(made))) == (8, 8)
 
 
 def test_the_stored_command_makes_the_same_selection_again(healthy: Outcome) -> None:

@@ -50,7 +50,7 @@ def test_a_launch_takes_the_more_epochs_the_shorter_they_are(epoch_s: float, rou
         (Selection(effort="nope"), "^unknown effort 'nope'; there are: quick, standard, release$"),
         (Selection(device="tpu"), "^unknown device 'tpu'; there are: cpu, cuda$"),
         (Selection(precision="int1"), "^unknown precision 'int1'; there are: .*float32"),
-        (Selection(batch=0), "^batch is 0; it must be at least 1$"),
+        (Selection(batch=(8, 0)), "^batch is 0; it must be at least 1$"),
         *(
             (
                 Selection(timeout_s=float(seconds)),
@@ -179,6 +179,38 @@ def test_an_id_names_the_settings_that_are_not_the_published_ones() -> None:
     assert [g.matchups[0].id for g in whole.groups] == ["alexnet.forward.b64.float32.cpu"]
 
 
+def test_each_size_and_batch_is_a_group_with_a_name_of_its_own() -> None:
+    made = make(replace(TINY, phases=("forward",), batch=(2, 8), size=("standard", "wide")))
+    assert {g.name: g.matchups[0].id for g in made.groups} == {
+        "tiny.standard.b2": "tiny.forward.b2.float32.cpu",
+        "tiny.standard.b8": "tiny.forward.b8.float32.cpu",
+        "tiny.wide.b2": "tiny.forward.b2.32.float32.cpu",
+        "tiny.wide.b8": "tiny.forward.b8.32.float32.cpu",
+    }
+    assert [(g.size.batch, g.task.inputs["features"].shape) for g in made.groups[1:3]] == [
+        (8, (16,)),
+        (2, (32,)),
+    ]
+    for group in made.groups:
+        (alone,) = make(made.selection_of(group)).groups
+        assert replace(alone, name=group.name) == group
+
+
+def test_two_sizes_of_the_same_shape_are_measured_once() -> None:
+    made = make(replace(TINY, phases=("forward",), batch=(2,), size=("quick", "standard")))
+    assert [(g.name, g.matchups[0].batch) for g in made.groups] == [("tiny.quick", 2)]
+
+
+def test_a_size_that_a_model_lacks_is_said() -> None:
+    with pytest.raises(SelectionError, match=r"^tiny has no size 'huge'; there are: quick, "):
+        make(replace(TINY, size=("huge",)))
+
+
+def test_a_batch_of_an_older_journal_is_the_only_one() -> None:
+    stored = options.to_stored(Selection()) | {"batch": 7}
+    assert options.from_stored(stored).batch == (7,)
+
+
 def test_what_a_stack_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         discovery, "framework_status", lambda requires: "no torch" if "torch" in requires else None
@@ -230,7 +262,15 @@ def test_an_unknown_id_is_answered_with_the_nearest() -> None:
     "chosen",
     [
         Selection(),
-        replace(TINY, phases=("forward",), batch=3, seed=5, timeout_s=1.5, shard=(1, 2)),
+        replace(
+            TINY,
+            phases=("forward",),
+            batch=(3, 5),
+            size=("quick", "wide"),
+            seed=5,
+            timeout_s=1.5,
+            shard=(1, 2),
+        ),
         Selection(effort="standard", device="cuda", data="digits", data_dir=Path("somewhere")),
         replace(TINY, only=(FORWARD, f"{STEP}.null-a")),
         replace(TINY, profile=True, telemetry=False, until_ci=0.01, budget_s=60.0, launches=5),

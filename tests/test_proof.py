@@ -408,7 +408,13 @@ STACKS = (Stack("torch", "eager"), Stack("tensorflow", "graph"))
 
 def _parity(canned: Canned, task: Task = TASK) -> tuple[Parity, group.Proven]:
     mine = plan.Group(
-        model="two", task=task, size=task.size("standard"), stacks=STACKS, matchups=()
+        name="two",
+        model="two",
+        sized="standard",
+        task=task,
+        size=task.size("standard"),
+        stacks=STACKS,
+        matchups=(),
     )
     found = group.proven(mine, Selection(), canned.sides)
     return found.parity, found

@@ -47,9 +47,8 @@ def group(*matchups: Matchup) -> Group:
     (made,) = plan.make(
         Selection(models=("mlp",), phases=("forward",), stacks=("torch-eager",))
     ).groups
-    return Group(
-        model=matchups[0].model, task=made.task, size=made.size, stacks=(), matchups=matchups
-    )
+    model = matchups[0].model
+    return replace(made, name=model, model=model, stacks=(), matchups=matchups)
 
 
 def test_half_a_width_is_that_of_the_log_ratio() -> None:

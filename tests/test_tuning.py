@@ -124,11 +124,10 @@ def test_nothing_is_tuned_but_for_the_best_policy() -> None:
     chosen = Selection(models_dir=MODELS, models=("tiny",), stacks=("null-a",))
     made = plan.make(chosen)
     group = made.groups[0]
-    assert tuning.selection(chosen, group, {Stack.parse("null-a"): []}) is None
-    (only_data,) = plan.make(replace(chosen, phases=("dataload",))).groups
-    assert (
-        tuning.selection(chosen, only_data, {Stack.parse("null-a"): [changes.ONE_THREAD]}) is None
-    )
+    assert tuning.selection(made, group, {Stack.parse("null-a"): []}) is None
+    data = plan.make(replace(chosen, phases=("dataload",)))
+    tried = {Stack.parse("null-a"): [changes.ONE_THREAD]}
+    assert tuning.selection(data, data.groups[0], tried) is None
 
 
 def test_a_best_run_measures_what_helps_and_then_uses_it(

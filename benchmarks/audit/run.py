@@ -80,7 +80,7 @@ class Audited:
 
     def row(self, check: str) -> Row:
         """A row of this stack, its word to be found."""
-        return Row(model=self.group.model, stack=str(self.stack), check=check, word="same")
+        return Row(model=self.group.name, stack=str(self.stack), check=check, word="same")
 
     def ask(self, verb: str, **told: Any) -> dict[str, Any]:
         """One question to the main worker.
@@ -162,11 +162,11 @@ def audited(
             lost = WorkerError(broken.status, str(broken), Failure())
             yield model, "", [failed(Row(model=model, stack="", check="all", word="same"), lost)]
     for group in made.groups:
-        todo = [s for s in group.stacks if (group.model, str(s)) not in done]
+        todo = [s for s in group.stacks if (group.name, str(s)) not in done]
         lacking = {s: why for s in todo if (why := made.lacking(group.model, s))}
         for stack, why in lacking.items():
-            row = Row(model=group.model, stack=str(stack), check="all", word="unsupported")
-            yield group.model, str(stack), [replace(row, reason=why)]
+            row = Row(model=group.name, stack=str(stack), check="all", word="unsupported")
+            yield group.name, str(stack), [replace(row, reason=why)]
         able = tuple(s for s in group.stacks if not made.lacking(group.model, s))
         left = [s for s in todo if s not in lacking]
         if left:
@@ -184,20 +184,20 @@ def _of_model(
             others = _other(group, selection, start)
         except (WorkerError, proofs.NoneLeftError, UsageError) as error:
             for stack in todo:
-                row = Row(model=group.model, stack=str(stack), check="all", word="failed")
-                yield group.model, str(stack), [replace(row, reason=_line(error))]
+                row = Row(model=group.name, stack=str(stack), check="all", word="failed")
+                yield group.name, str(stack), [replace(row, reason=_line(error))]
             return
         for stack in todo:
             engine = selection.engine(stack)
             if engine in proof.lost:
-                row = Row(model=group.model, stack=str(stack), check="all", word="same")
-                yield group.model, str(stack), [failed(row, proof.lost[engine])]
+                row = Row(model=group.name, stack=str(stack), check="all", word="same")
+                yield group.name, str(stack), [failed(row, proof.lost[engine])]
                 continue
             other = briefing.job(others[0], selection, stack, threads, others[1][engine])
             rows = _of_stack(
                 group, stack, selection, proof, handoffs[engine], other, threads, start
             )
-            yield group.model, str(stack), rows
+            yield group.name, str(stack), rows
 
 
 def _of_stack(
@@ -251,7 +251,7 @@ def _other(group: Group, selection: Selection, start: Start) -> tuple[Group, Map
     """Another model than the group's, and what each engine needs to load its weights."""
     name = next(one for one in OTHERS if one != group.model)
     if (name, group.stacks) not in _KNOWN:
-        asked = replace(selection, models=(name,), phases=("forward",), batch=None)
+        asked = replace(selection, models=(name,), phases=("forward",), batch=(), size=())
         (other,) = plan.make(asked).groups
         other = replace(other, stacks=group.stacks)
         _KNOWN[name, group.stacks] = other, proofs.handoffs(other, selection, start)[0]

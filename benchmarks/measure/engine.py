@@ -88,7 +88,7 @@ def measure(session: Session, profiler: Profiler | None = None) -> None:
             except NoneLeftError as error:
                 _record_lost(session, step.group, error.lost)
         for group in session.plan.groups:
-            session.record("concluded", model=group.model)
+            session.record("concluded", model=group.name)
     _profile(session, profiler, found)
 
 
@@ -125,9 +125,9 @@ def _widest(session: Session, target: float) -> Step | None:
     """A launch of what is widest."""
     results = {r.matchup: r for r in session.run().matchups}
     left = [group for group in groups(session.plan) if group.stacks]
-    made = {group.model: launches_made(session, group) for group in left}
+    made = {group.name: launches_made(session, group) for group in left}
     while wide := widest(left, results, made, target):
-        found = todo.step(session, wide.group, made[wide.group.model])
+        found = todo.step(session, wide.group, made[wide.group.name])
         narrowed = found and found.only(wide.matchups)
         if narrowed and allows(session, narrowed):
             return narrowed
@@ -139,16 +139,16 @@ def _widest(session: Session, target: float) -> Step | None:
 def _checks(session: Session, step: Step, found: dict[str, Checks]) -> Iterator[Checks]:
     """What a launch is held against; the twins are proven where not all was checked yet."""
     group, chosen = step.group, session.plan.selection
-    checks = found.get(group.model)
+    checks = found.get(group.name)
     if checks and checks.suffice(chosen, step.wanted):
         yield checks
         return
-    session.record("proving", model=group.model)
+    session.record("proving", model=group.name)
     with proof(group, chosen, session.means.start) as proven:
         _record_lost(session, group, proven.lost)
         done = checks.done if checks else set()
-        found[group.model] = checks = Checks(proven, proven.handoffs, done)
-        session.record("proof", model=group.model, parity=to_json(proven.parity))
+        found[group.name] = checks = Checks(proven, proven.handoffs, done)
+        session.record("proof", model=group.name, parity=to_json(proven.parity))
         yield checks
     checks.proven = None
 
@@ -157,7 +157,7 @@ def _profile(session: Session, profiler: Profiler | None, found: dict[str, Check
     """What steps are made of, where that was asked: after all turns, and never a sample."""
     budget_s = session.plan.selection.budget_s
     for group, result in _unprofiled(session, profiler):
-        session.record("profiling", model=group.model, matchup=result.matchup.id)
+        session.record("profiling", model=group.name, matchup=result.matchup.id)
         made = StepProfile(reason="the budget was spent")
         if profiler and (budget_s is None or session.seconds < budget_s):
             given = _handoffs(session, group, found)
@@ -201,11 +201,11 @@ def _every_case(
 
 def _handoffs(session: Session, group: Group, found: dict[str, Checks]) -> Handoffs:
     """What the proof found of each engine; found anew where this run has not proven it."""
-    if group.model not in found:
-        able = next(g for g in groups(session.plan) if g.model == group.model)
+    if group.name not in found:
+        able = next(g for g in groups(session.plan) if g.name == group.name)
         made, _ = handoffs(able, session.plan.selection, session.means.start)
-        found[group.model] = Checks(handoffs=made)
-    return found[group.model].handoffs
+        found[group.name] = Checks(handoffs=made)
+    return found[group.name].handoffs
 
 
 def _unprofiled(

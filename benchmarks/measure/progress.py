@@ -80,9 +80,10 @@ class Telling:
         self.bar.update(self.task, total=sum(1 + self.launches * (1 + n) for n in phases))
         cases = sum(len(g.matchups) * len(g.stacks) for g in plan.groups)
         matchups = sum(len(g.matchups) for g in plan.groups)
+        models = len({g.model for g in plan.groups})
         self._say(
             f"{plural(cases, 'case')} in {plural(matchups, 'matchup')} of"
-            f" {plural(len(plan.groups), 'model')}, {plural(self.launches, 'launch', 'es')} each"
+            f" {plural(models, 'model')}, {plural(self.launches, 'launch', 'es')} each"
         )
         if session.log.damaged:
             lines = plural(session.log.damaged, "damaged line")
@@ -167,8 +168,9 @@ def _lines(event: Event, session: Session) -> Iterator[str]:
     elif kind == "proof":
         yield from proof_lines(data["model"], session.ledger.proofs[data["model"]])
     elif kind == "concluded":
+        mine = next(g.matchups for g in session.plan.groups if g.name == data["model"])
         for result in session.run().matchups:
-            if result.matchup.model == data["model"]:
+            if result.matchup in mine:
                 yield from verdict_lines(result)
 
 

@@ -131,8 +131,8 @@ def _matchup(
     interrupted: bool,
 ) -> MatchupResult:
     """All but the verdicts, which rest on the other matchups, too."""
-    parity = ledger.proofs.get(group.model)
-    checks = tuple(ledger.checks.get(group.model, ()))
+    parity = ledger.proofs.get(group.name)
+    checks = tuple(ledger.checks.get(group.name, ()))
     if parity:
         parity = replace(parity, timed=checks)
     cases = tuple(
@@ -233,15 +233,15 @@ def _case(
         learned=tuple(
             from_json(Learned, one) for data in taken.values() for one in data["learned"][-1:]
         ),
-        settings=ledger.settings.get((matchup.model, name), {}),
+        settings=ledger.settings.get((group.name, name), {}),
         failure=from_json(Failure, failed["failure"]) if failed else None,
         telemetry=_telemetry(plan, ledger.telemetry.get((matchup.id, name)), taken.values()),
-        notes=tuple(_notes(ledger, matchup, name, launches)),
+        notes=tuple(_notes(ledger, group, matchup, name, launches)),
     )
 
 
 def _notes(
-    ledger: Ledger, matchup: Matchup, stack: str, launches: Sequence[Launch]
+    ledger: Ledger, group: Group, matchup: Matchup, stack: str, launches: Sequence[Launch]
 ) -> Iterator[str]:
     """What happened beside the samples of a case: turns that count for nothing, odd endings."""
     for index, turns_s in ledger.broken.get((matchup.id, stack), {}).items():
@@ -251,7 +251,7 @@ def _notes(
             f" (median {typical}): they are in the journal and count for nothing"
         )
     made = {launch.index for launch in launches}
-    for index, how in ledger.disorder.get((matchup.model, stack), {}).items():
+    for index, how in ledger.disorder.get((group.name, stack), {}).items():
         if index in made:
             yield f"launch {index}: {how}; its samples were complete and count"
 

@@ -361,13 +361,13 @@ def verified(
             try:
                 found, _ = _by_able(mine, made.selection, workers)
             except NoneLeftError as error:
-                yield group.model, next(iter(error.lost.values())), {}
+                yield group.name, next(iter(error.lost.values())), {}
                 continue
             engines = {s: made.selection.engine(s) for s in able}
             failures = {str(s): found.lost[e] for s, e in engines.items() if e in found.lost}
             left = replace(mine, stacks=tuple(s for s in able if str(s) not in failures))
             timed = tuple(check_stacks(left, made.selection, threads, found, failures, start))
-            yield group.model, replace(found.parity, timed=timed), failures
+            yield group.name, replace(found.parity, timed=timed), failures
 
 
 def check_stacks(

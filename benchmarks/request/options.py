@@ -24,6 +24,15 @@ def _shard(text: str) -> tuple[int, int]:
     return int(index), int(count)
 
 
+def _counts(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(dict.fromkeys(int(part) for part in _names(text)))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no list of whole numbers, for example 32 or 1,8,32"
+        ) from None
+
+
 def _percent(text: str) -> float:
     try:
         return float(text.removesuffix("%")) / 100
@@ -60,7 +69,17 @@ SELECTION: dict[str, dict[str, Any]] = {
     "--stacks": {"type": _names, "metavar": "A,B", "help": "stacks (default: those of `list`)"},
     "--device": {"metavar": "D", "help": "cpu or cuda (default: cpu)"},
     "--precision": {"metavar": "P", "help": "float32 (default), tf32 (CUDA), bfloat16 or float16"},
-    "--batch": {"type": int, "metavar": "N", "help": "batch size (default: the model's own)"},
+    "--batch": {
+        "type": _counts,
+        "metavar": "N,M",
+        "help": "batch sizes, each measured by itself (default: the model's own)",
+    },
+    "--size": {
+        "type": _names,
+        "metavar": "A,B",
+        "help": "sizes of the models: quick, standard, or others that they name (default: the"
+        " effort's)",
+    },
     "--effort": {
         "metavar": "E",
         "help": ", ".join(f"{name} ({e.launches} launches)" for name, e in EFFORTS.items())
@@ -280,6 +299,8 @@ def from_stored(data: dict[str, Any]) -> Selection:
     known = {field.name for field in dataclasses.fields(Selection)}
     data = {name: value for name, value in data.items() if name in known}
     paths = {k: Path(data[k]) for k in ("models_dir", "data_dir") if data.get(k) is not None}
+    if isinstance(data.get("batch"), int):  # as it was written where one was allowed
+        data["batch"] = [data["batch"]]
     tuples = {k: tuple(v) for k, v in data.items() if isinstance(v, list)}
     made = {
         "variants": tuple(Variant(**v) for v in data.get("variants", ())),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from benchmarks import frameworks
@@ -19,9 +19,15 @@ ORDER = ("forward", "postprocess", "backward", "train_step", "dataload", "epoch"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Matchups that share model and size, and so share the workers of a launch."""
+    """Matchups that share model, size and batch, and so share the workers of a launch.
 
+    ``name`` is the model, and the size and the batch where the model is run at several. ``sized``
+    is the name of the size.
+    """
+
+    name: str
     model: str
+    sized: str
     task: Task
     size: Size
     stacks: tuple[Stack, ...]
@@ -42,6 +48,12 @@ class Plan:
     groups: tuple[Group, ...]
     unsupported: dict[str, str] = field(default_factory=dict)
     broken: dict[str, discovery.BadModelError] = field(default_factory=dict)
+
+    def selection_of(self, group: Group) -> Selection:
+        """What asks for one of the groups alone, in all else as all were asked for."""
+        return replace(
+            self.selection, models=(group.model,), size=(group.sized,), batch=(group.size.batch,)
+        )
 
     def lacking(self, model: str, stack: Stack) -> str | None:
         """Why a stack cannot run a model here, or ``None``."""
@@ -89,10 +101,15 @@ def make(selection: Selection) -> Plan:
     phases = _chosen("phase", selection.phases, discovery.names("phases"))
     phases = tuple(sorted(phases, key=lambda p: ORDER.index(p) if p in ORDER else len(ORDER)))
     stacks = _chosen_stacks(selection)
-    groups = [_group(model, task, phases, stacks, selection) for model, task in tasks.items()]
     if selection.shard:
         index, count = selection.shard
-        groups = groups[index - 1 :: count]
+        tasks = dict([*tasks.items()][index - 1 :: count])
+    groups = _distinct(
+        _group(model, task, sized, batch, phases, stacks, selection)
+        for model, task in tasks.items()
+        for sized in _sizes(model, task, selection)
+        for batch in selection.batch or (task.size(sized).batch,)
+    )
     reasons = {
         str(s): discovery.unsupported(s, selection.device, selection.variant(s).python)
         for s in stacks
@@ -100,11 +117,21 @@ def make(selection: Selection) -> Plan:
     made = Plan(
         selection=selection,
         effort=_effort(selection),
-        groups=tuple(groups),
+        groups=groups,
         unsupported={stack: reason for stack, reason in reasons.items() if reason},
         broken=broken,
     )
     return made.only(_named_cases(made)) if selection.only else made
+
+
+def _distinct(groups: Iterable[Group]) -> tuple[Group, ...]:
+    """The groups without what one before has: two sizes of a model may have the same shapes."""
+    kept, there = list[Group](), set[Matchup]()
+    for group in groups:
+        matchups = tuple(m for m in group.matchups if m not in there)
+        there.update(matchups)
+        kept += [replace(group, matchups=matchups)] if matchups else []
+    return tuple(kept)
 
 
 def _effort(selection: Selection) -> Effort:
@@ -211,12 +238,27 @@ def _undefined(model: str, phase: str, asked: Selection) -> str:
     return next((n for n in needed if not discovery.defines(model, n, asked.models_dir)), "")
 
 
+def _sizes(model: str, task: Task, asked: Selection) -> tuple[str, ...]:
+    """The names of the sizes that a model is run at."""
+    for name in asked.size if task.inputs else ():
+        if name not in task.sizes:
+            known = ", ".join(task.sizes)
+            raise SelectionError(f"{model} has no size {name!r}; there are: {known}")
+    return tuple(dict.fromkeys(asked.size)) or (asked.effort,)
+
+
 def _group(
-    model: str, task: Task, phases: Sequence[str], stacks: tuple[Stack, ...], asked: Selection
+    model: str,
+    task: Task,
+    sized: str,
+    batch: int,
+    phases: Sequence[str],
+    stacks: tuple[Stack, ...],
+    asked: Selection,
 ) -> Group:
-    size = task.size(asked.effort)
-    shaped = task.sized(asked.effort)
-    batch = asked.batch or size.batch
+    size, shaped = task.size(sized), task.sized(sized)
+    several = [sized] if len(asked.size) > 1 else []
+    several += [f"b{batch}"] if len(asked.batch) > 1 else []
     changed = [
         "x".join(map(str, one.shape))
         for name, one in shaped.inputs.items()
@@ -242,7 +284,9 @@ def _group(
         )
 
     return Group(
+        name=".".join([model, *several]),
         model=model,
+        sized=sized,
         task=shaped,
         size=replace(size, batch=batch),
         stacks=stacks,

@@ -119,7 +119,8 @@ class Selection:
     stacks: tuple[str, ...] = ()
     device: str = "cpu"
     precision: str = "float32"
-    batch: int | None = None
+    batch: tuple[int, ...] = ()
+    size: tuple[str, ...] = ()
     effort: str = "quick"
     seed: int = 0
     timeout_s: float = 600.0
@@ -155,9 +156,9 @@ class Selection:
         """What the stack's label stands for; nothing special where it has none."""
         return next((v for v in self.variants if v.label == stack.label), Variant(label=""))
 
-    def tuning(self, stack: Stack, model: str) -> Tuned | None:
-        """What the stack was tuned to for a model; its copies are tuned as it is."""
-        named = {found.stack: found for found in self.tuned if found.model == model}
+    def tuning(self, stack: Stack, group: str) -> Tuned | None:
+        """What the stack was tuned to for a group; its copies are tuned as it is."""
+        named = {found.stack: found for found in self.tuned if found.model == group}
         return named.get(str(stack), named.get(str(stack.plain)))
 
     def engine(self, stack: Stack) -> str:
@@ -194,7 +195,8 @@ def check(selection: Selection) -> None:
 
 
 def _check_numbers(selection: Selection) -> None:
-    for what, number in (("batch", selection.batch), ("launches", selection.launches)):
+    counts = [("batch", batch) for batch in selection.batch]
+    for what, number in (*counts, ("launches", selection.launches)):
         if number is not None and number < 1:
             raise SelectionError(f"{what} is {number}; it must be at least 1")
     if selection.until_ci is not None and not 0 < selection.until_ci < 1:

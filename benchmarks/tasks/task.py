@@ -96,7 +96,7 @@ class Objective:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """What one effort runs: batch, shapes and settings that differ, samples per epoch.
+    """What is run: batch, shapes and settings that differ, samples per epoch.
 
     ``shapes`` are by input or target, ``settings`` by name; those not named keep the task's.
     """
@@ -132,9 +132,9 @@ class Task:
     several losses in turn (a generator and its discriminator) has ``objectives`` instead, and
     ``loss`` and ``optimizer`` stay unset. ``settings`` are numbers that the twins are built from,
     such as a width. ``metrics`` are what an epoch's model is judged by, on the samples to test
-    on. ``sizes`` has ``quick`` and ``standard``. ``proof_batch`` is the number of samples of the
-    proof; 0 takes one that no axis of the inputs can be mistaken for. ``heavy`` leaves the model
-    out of a quick run that names none. ``family`` is what it is listed under.
+    on. ``sizes`` has ``quick`` and ``standard``, and may have others. ``proof_batch`` is the number
+    of samples of the proof; 0 takes one that no axis of the inputs can be mistaken for. ``heavy``
+    leaves the model out of a quick run that names none. ``family`` is what it is listed under.
     """
 
     inputs: Mapping[str, Input]
@@ -162,17 +162,17 @@ class Task:
         """What one training step does in turn: the objectives, or the only one without a name."""
         return self.objectives or (Objective(name="", loss=self.loss, optimizer=self.optimizer),)
 
-    def size(self, effort: str) -> Size:
-        """The size that an effort runs; ``release`` runs the published one of ``standard``."""
-        return self.sizes["quick" if effort == "quick" else "standard"]
+    def size(self, name: str) -> Size:
+        """A size by its name, or that of an effort: ``release`` runs the one of ``standard``."""
+        return self.sizes["standard" if name == "release" else name]
 
-    def sized(self, effort: str) -> Task:
-        """The same task as an effort runs it.
+    def sized(self, name: str) -> Task:
+        """The same task at a size, or as an effort runs it.
 
         Raises:
             TaskError: its size names what the task has not.
         """
-        size = self.size(effort)
+        size = self.size(name)
         return self.at(size.shapes, size.settings)
 
     @property
@@ -316,10 +316,11 @@ def check(task: Task) -> None:
     _check_inputs(task)
     _check_targets(task)
     _check_objectives(task)
-    for effort in SIZES:
-        if effort not in task.sizes:
-            raise TaskError(f"sizes: {effort!r} is missing; there must be {', '.join(SIZES)}")
-        task.sized(effort)
+    for name in SIZES:
+        if name not in task.sizes:
+            raise TaskError(f"sizes: {name!r} is missing; there must be {', '.join(SIZES)}")
+    for name in task.sizes:
+        task.sized(name)
     for metric in task.metrics:
         if metric.name not in FUNCTIONS or metric.target not in task.targets:
             known = ", ".join(FUNCTIONS)

@@ -29,7 +29,7 @@ def job(
     return {
         "framework": stack.framework,
         "trainer": stack.trainer,
-        "settings": settings(stack, selection, threads, group.model),
+        "settings": settings(stack, selection, threads, group.name),
         "source": sources.of_model(group.model, selection.models_dir),
         "shapes": {name: list(shape) for name, shape in group.task.shapes.items()},
         "task_settings": dict(group.task.settings),
@@ -43,11 +43,11 @@ def job(
 
 
 def settings(
-    stack: Stack, selection: Selection, threads: int, model: str | None = None
+    stack: Stack, selection: Selection, threads: int, group: str | None = None
 ) -> dict[str, Any]:
-    """The settings of a worker that times a model."""
+    """The settings of a worker that times a group, by its name."""
     variant = selection.variant(stack)
-    tuned = selection.tuning(stack, model) if model else None
+    tuned = selection.tuning(stack, group) if group else None
     return asdict(
         Settings(
             mode=stack.mode,

@@ -30,13 +30,13 @@ def forest(run: Run) -> list[Figure]:
     """
     found = {p: {o.matchup: o for o in verdicts.outcomes(run, p)} for p in verdicts.pairs(run)}
     matchups = ordered([matchup for of in found.values() for matchup in of])
-    reach = _reach([o for of in found.values() for o in of.values()])
+    far = reach([o for of in found.values() for o in of.values()])
     names = dict(zip(matchups, labels(matchups), strict=True))
     return [
         _picture(
             {m: names[m] for m in part},
             {pair: [of.get(m) for m in part] for pair, of in found.items()},
-            reach,
+            far,
         )
         for part in portions(matchups, MOST_ROWS)
     ]
@@ -45,7 +45,7 @@ def forest(run: Run) -> list[Figure]:
 def _picture(
     names: Mapping[Matchup, str],
     found: Mapping[Pair, Sequence[Outcome | None]],
-    reach: float,
+    far: float,
 ) -> Figure:
     with drawing():
         room = Room(left=width(names.values()) + 10, right=58, top=46, bottom=48, across=66)
@@ -54,7 +54,8 @@ def _picture(
             _panel(ax, pair, outcomes)
         axes[0].set_yticks(range(len(names)), list(names.values()))
         axes[0].set_ylim(len(names) - 0.5, -0.5)
-        _ratio_axis(axes[0], reach)
+        axes[0].set_xlim(-far, far)
+        axes[0].set_xticks(*ratio_ticks(far))
         below(
             figure,
             "Time of the slower over time of the faster. Whiskers: 95 % interval over launches. "
@@ -63,7 +64,7 @@ def _picture(
     return figure
 
 
-def _reach(outcomes: Sequence[Outcome]) -> float:
+def reach(outcomes: Sequence[Outcome]) -> float:
     """Half the width of the ratio axis, in doublings; a wild interval may run off the edge."""
     called = [o for o in outcomes if o.word != "not comparable"]
     points = max((abs(math.log2(o.ratio)) for o in called), default=0.0)
@@ -76,12 +77,15 @@ def _ends(outcome: Outcome) -> tuple[float, ...]:
     return tuple(end for end in outcome.ci95 if math.isfinite(end))
 
 
-def _ratio_axis(ax: Axes, reach: float) -> None:
-    option = next((t for t in _TICKS if math.log2(t[-1]) >= 0.8 * reach), _TICKS[-1])
-    sides = [math.log2(t) for t in option if math.log2(t) <= reach]
+def ratio_ticks(far: float) -> tuple[list[float], list[str]]:
+    """Where an axis of ratios, in doublings up to ``far`` on both sides, is marked, and the marks.
+
+    A mark is the time of the slower over that of the faster.
+    """
+    option = next((t for t in _TICKS if math.log2(t[-1]) >= 0.8 * far), _TICKS[-1])
+    sides = [math.log2(t) for t in option if math.log2(t) <= far]
     ticks = [*(-t for t in reversed(sides)), 0.0, *sides]
-    ax.set_xlim(-reach, reach)
-    ax.set_xticks(ticks, [f"{2 ** abs(t):.4g}{wording.TIMES}" if t else "1" for t in ticks])
+    return ticks, [f"{2 ** abs(t):.4g}{wording.TIMES}" if t else "1" for t in ticks]
 
 
 def _panel(ax: Axes, pair: Pair, outcomes: Sequence[Outcome | None]) -> None:

@@ -7,6 +7,7 @@ a dash, never as 0.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -53,7 +54,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """A parity proof and the matchups it holds for."""
+    """A parity proof and the matchups it holds for.
+
+    ``model`` has batch and size behind it where the model was proven at several.
+    """
 
     model: str
     parity: Parity
@@ -195,17 +199,25 @@ def failures(run: Run) -> tuple[Case, ...]:
 
 def proofs(run: Run) -> tuple[Proof, ...]:
     """The distinct proofs of each model."""
-    found: list[tuple[str, Parity, list[str]]] = []
+    found: list[tuple[str, Parity, list[Matchup]]] = []
     for result in run.matchups:
         if result.parity is None:
             continue
         key = (result.matchup.model, result.parity)
         same = next((entry for entry in found if entry[:2] == key), None)
         if same:
-            same[2].append(result.matchup.id)
+            same[2].append(result.matchup)
         else:
-            found.append((*key, [result.matchup.id]))
-    return tuple(Proof(model=m, parity=p, matchups=tuple(ids)) for m, p, ids in found)
+            found.append((*key, [result.matchup]))
+    proofs = Counter(model for model, *_ in found)
+    return tuple(
+        Proof(
+            model=model if proofs[model] == 1 else text.items([model, verdicts.conditions(of[0])]),
+            parity=parity,
+            matchups=tuple(m.id for m in of),
+        )
+        for model, parity, of in found
+    )
 
 
 def samples(run: Run) -> dict[str, list[list[float]]]:

@@ -16,8 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from benchmarks.results import wording
-from reports.charts import bars, forest, roofline, svg, telemetry, why
-from reports.contents import engines, machine, palette, sections, text, verdicts
+from reports.charts import bars, forest, maps, roofline, svg, telemetry, why
+from reports.contents import engines, machine, palette, regimes, sections, text, verdicts
 from reports.contents.palette import look
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ EXITS = {
 
 PICTURES: dict[str, tuple[Callable[[Run], list[Figure]], str]] = {
     "forest": (forest.forest, "Ratio and 95 % interval of every matchup"),
+    "regimes": (maps.heat, "Ratio by batch, a row per model, size and phase"),
+    "regime_curves": (
+        maps.curves,
+        "Ratio over batch with its interval, a panel per model and size",
+    ),
     "cold_start": (bars.cold_start, "Import, build and first step of every stack"),
     "memory": (bars.memory, "Peak resident memory of every case"),
     "why": (why.chart, "Time of a step by category, stack beside stack"),
@@ -141,6 +146,7 @@ def _facts(run: Run) -> dict[str, Any]:
         ),
         "no_device_memory": sections.device_memory_reasons(run),
         "learned": sections.learned(run),
+        "regimes": tuple(regimes.tables(run)),
         "explanations": why.explanations(run),
         "profiled": why.stacks(run),
         "unexplained": why.remarks(run),

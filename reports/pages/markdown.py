@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.results import wording
 from benchmarks.results.wording import error_words
-from reports.contents import engines, machine, sections, text, verdicts
+from reports.contents import engines, machine, regimes, sections, text, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,7 +41,12 @@ def render(run: Run) -> str:
     if notes := verdicts.notes(run):
         lines += ["", "## Beside the samples", ""]
         lines += [f"- {escape(n.what)}: {escape(text.brief(n.reason, 300))}" for n in notes]
-    for shown in (engines.costs(run), sections.cold_starts(run), sections.learned(run)):
+    for shown in (
+        *regimes.tables(run),
+        engines.costs(run),
+        sections.cold_starts(run),
+        sections.learned(run),
+    ):
         if shown:
             rows = [[cell.text for cell in row] for row in shown.rows]
             heads = [column.label for column in shown.columns]

@@ -209,8 +209,7 @@ def _small(made: Plan, turn: int) -> Selection | None:
         return None
     # As many launches as the effort has, whatever the run itself may stop by.
     asked = replace(
-        made.selection,
-        models=(group.model,),
+        made.selection_of(group),
         phases=tuple(phases),
         launches=EFFORTS[made.selection.effort].launches,
         until_ci=None,

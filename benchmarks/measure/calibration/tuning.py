@@ -36,11 +36,11 @@ def obtain(session: Session) -> list[Tuned]:
         return tuned
     for group in made.groups:
         candidates = _candidates(made, group)
-        chosen = selection(made.selection, group, candidates)
+        chosen = selection(made, group, candidates)
         if chosen:
-            why = f"what makes each stack of {group.model} faster"
-            run = side.needed(session, f"tuned {group.model}", chosen, FOLDER, why)
-            tuned += fastest(run, group.model, candidates)
+            why = f"what makes each stack of {group.name} faster"
+            run = side.needed(session, f"tuned {group.name}", chosen, FOLDER, why)
+            tuned += fastest(run, group.name, candidates)
     return tuned
 
 
@@ -53,16 +53,16 @@ def _candidates(made: Plan, group: Group) -> Candidates:
     }
 
 
-def selection(asked: Selection, group: Group, candidates: Candidates) -> Selection | None:
+def selection(made: Plan, group: Group, candidates: Candidates) -> Selection | None:
     """What times each stack beside its changed selves; ``None`` where there is nothing to try."""
     phase = next((p for p in PREFERRED if p in group.phases()), None)
     new = [variant for variants in candidates.values() for variant in variants]
     if phase is None or not new:
         return None
+    asked = made.selection_of(group)
     named = [str(n) for stack, tried in candidates.items() for n in (stack, *_as(stack, tried))]
     return replace(
         asked,
-        models=(group.model,),
         phases=(phase,),
         stacks=tuple(named),
         variants=tuple(dict.fromkeys((*asked.variants, *new))),

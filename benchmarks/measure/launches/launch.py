@@ -69,7 +69,7 @@ class Launcher:
         """
         rng = random.Random()  # noqa: S311 - an order, not a secret
         stacks = [s for s in self.group.stacks if any(s in of for of in self.wanted.values())]
-        about = {"model": self.group.model, "launch": self.index}
+        about = {"model": self.group.name, "launch": self.index}
         try:
             yield Event("starting", about)
             yield from self.workers.start_all(rng.sample(stacks, len(stacks)))
@@ -111,7 +111,7 @@ class Launcher:
                     written=written,
                 ):
                     sound = sound and check.ok
-                    yield Event("check", {"model": self.group.model, "check": to_json(check)})
+                    yield Event("check", {"model": self.group.name, "check": to_json(check)})
             self.checks.done.add((stack, part))
         if not sound and stack in self.workers.alive:
             self.workers.dismiss(stack)

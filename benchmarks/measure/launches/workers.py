@@ -63,7 +63,7 @@ class Workers:
     def _cache(self, stack: Stack) -> Path:
         """Where a stack's compiler caches: a new folder for a cold launch, else the first one."""
         launch = self.index if self._cold else 0
-        return self.context.cache / self.group.model / str(launch) / str(stack)
+        return self.context.cache / self.group.name / str(launch) / str(stack)
 
     def happened(self) -> Iterator[Event]:
         """What is to be recorded since it was last asked for."""
@@ -138,7 +138,7 @@ class Workers:
         told = self.ask(list(self.wanted), stack, "settings", restart=False)
         if told:
             self._note(
-                "settings", model=self.group.model, stack=str(stack), settings=told["settings"]
+                "settings", model=self.group.name, stack=str(stack), settings=told["settings"]
             )
 
     def _append_cold(
@@ -171,7 +171,7 @@ class Workers:
         if how := self.alive.pop(stack).quit():
             self._note(
                 "disorder",
-                model=self.group.model,
+                model=self.group.name,
                 launch=self.index,
                 stack=str(stack),
                 how=how,

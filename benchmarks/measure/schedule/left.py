@@ -29,26 +29,27 @@ def allows(session: Session, step: Step) -> bool:
 
 def by_need(session: Session) -> list[Group]:
     """The groups that can be measured, those with most comparisons without a call first."""
+    names = {m: group.name for group in session.plan.groups for m in group.matchups}
     uncalled = Counter(
-        result.matchup.model
+        names[result.matchup]
         for result in session.run().matchups
         for verdict in headline(result)
         if verdict.verdict == "no call"
     )
-    return sorted(groups(session.plan), key=lambda group: -uncalled[group.model])
+    return sorted(groups(session.plan), key=lambda group: -uncalled[group.name])
 
 
 def near(session: Session) -> Iterator[tuple[Step, float]]:
-    """The launches that bring a call nearer, one of each model whose nearest call fits the budget.
+    """The launches that bring a call nearer, one of each group whose nearest call fits the budget.
 
     With each the seconds that the nearest of its calls is expected to need.
     """
     left_s = remaining_s(session)
     results = {result.matchup: result for result in session.run().matchups}
     able = [group for group in groups(session.plan) if group.stacks]
-    made = {group.model: launches_made(session, group) for group in able}
+    made = {group.name: launches_made(session, group) for group in able}
     for found in stopping.nearest(able, results, made):
-        step = todo.step(session, found.group, made[found.group.model])
+        step = todo.step(session, found.group, made[found.group.name])
         step = step and step.only(found.missing)
         if step is None:
             continue  # all that is open has failed

@@ -79,7 +79,7 @@ class Pace:
 
     def step_s(self, step: Step) -> float:
         """What is left of a launch, in seconds; all of it where it is not the one that goes on."""
-        model, start = step.group.model, self._start(step.index)
+        model, start = step.group.name, self._start(step.index)
         parts = [Part("start", model, start)]
         parts += [Part("turns", model, matchup.phase) for matchup in step.wanted]
         parts += [Part("end", model, start)]

@@ -45,12 +45,12 @@ def nearest(
     results: Mapping[Matchup, MatchupResult],
     made: Mapping[str, int],
 ) -> Iterator[Near]:
-    """The groups in which a call is near; ``made`` counts the launches of each model.
+    """The groups in which a call is near; ``made`` counts the launches of each group.
 
     Cold starts have launches of their own number.
     """
     for group in groups:
-        left = MOST - made.get(group.model, 0)
+        left = MOST - made.get(group.name, 0)
         missing = {m: _missing(results[m]) for m in group.matchups if m.phase != COLD}
         reachable = {m: n for m, n in missing.items() if n is not None and n <= left}
         if reachable:
@@ -94,11 +94,11 @@ def widest(
 ) -> Wide | None:
     """The group with the widest interval beyond ``target`` that may have another launch.
 
-    ``made`` counts the launches of each model. Cold starts have launches of their own number.
+    ``made`` counts the launches of each group. Cold starts have launches of their own number.
     """
     found = []
     for group in groups:
-        if made.get(group.model, 0) >= MOST:
+        if made.get(group.name, 0) >= MOST:
             continue
         halves = {m: _half(results[m]) for m in group.matchups if m.phase != COLD}
         wide = {m: half for m, half in halves.items() if half > target}

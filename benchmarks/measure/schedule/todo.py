@@ -38,7 +38,7 @@ def groups(plan: Plan) -> list[Group]:
 def step(session: Session, group: Group, index: int) -> Step | None:
     """What a launch still has to measure: not what is done, and nothing that failed before."""
     ledger, cold = session.ledger, session.plan.effort.cold_launches
-    refused = ledger.refused(group.model)
+    refused = ledger.refused(group.name)
     wanted = {
         matchup: tuple(
             s

@@ -29,10 +29,11 @@ class Ledger:
     """The journal's entries, sorted by what they are about.
 
     ``calibrating`` has the id of the run that was begun for each part of the calibration, by name.
-    ``proofs`` and ``checks`` are by model, ``launches``, ``colds`` and ``profiles`` by matchup,
-    ``settings`` by model and stack, ``failures`` and ``telemetry`` by matchup and stack.
-    ``disorder`` has what is told of a worker's end by model and stack, and ``broken`` the seconds
-    of turns that count for nothing by matchup and stack, both by launch.
+    ``proofs`` and ``checks`` are by the name of the group, which is the model where that is run at
+    one size and batch; ``launches``, ``colds`` and ``profiles`` by matchup, ``settings`` by group
+    and stack, ``failures`` and ``telemetry`` by matchup and stack. ``disorder`` has what is told
+    of a worker's end by group and stack, and ``broken`` the seconds of turns that count for
+    nothing by matchup and stack, both by launch.
     """
 
     calibrating: dict[str, str] = field(default_factory=dict)

@@ -59,6 +59,8 @@ def subject(chosen: Selection) -> Subject:
     if len(chosen.models) != 1 or len(chosen.phases) != 1:
         raise SelectionError("a profile is of one model in one phase")
     made = plan.make(chosen)
+    if len(made.groups) > 1:
+        raise SelectionError("a profile is of one batch and one size")
     group = made.groups[0]
     lacking = {s: why for s in group.stacks if (why := made.lacking(group.model, s))}
     able = tuple(s for s in group.stacks if s not in lacking)

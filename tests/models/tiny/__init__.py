@@ -8,5 +8,9 @@ TASK = Task(
     inputs={"features": features(16)},
     targets={"label": classes(10)},
     loss=(LossPart("cross_entropy", "output", "label"),),
-    sizes={"quick": Size(batch=4), "standard": Size(batch=8)},
+    sizes={
+        "quick": Size(batch=4),
+        "standard": Size(batch=8),
+        "wide": Size(batch=4, shapes={"features": (32,)}),
+    },
 )

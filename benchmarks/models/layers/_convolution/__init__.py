@@ -5,6 +5,8 @@ from benchmarks.tasks.task import LossPart, Published, Size, Task, image, values
 SIDE, CHANNELS = 56, 64
 """Of the second stage of a ResNet at 224x224."""
 QUICK_SIDE, QUICK_CHANNELS = 28, 16
+LARGE_SIDE, LARGE_CHANNELS = 14, 256
+"""Of its fourth stage."""
 
 
 def task(title: str, *, kernel: int, stride: int = 1, depthwise: bool = False) -> Task:
@@ -30,5 +32,13 @@ def task(title: str, *, kernel: int, stride: int = 1, depthwise: bool = False) -
                 settings={"channels": QUICK_CHANNELS},
             ),
             "standard": Size(batch=32),
+            "large": Size(
+                batch=32,
+                shapes={
+                    "image": (LARGE_SIDE, LARGE_SIDE, LARGE_CHANNELS),
+                    "wanted": (LARGE_SIDE // stride, LARGE_SIDE // stride, LARGE_CHANNELS),
+                },
+                settings={"channels": LARGE_CHANNELS},
+            ),
         },
     )

@@ -27,5 +27,10 @@ def task(title: str, *, largest: bool) -> Task:
                 settings={"channels": QUICK_CHANNELS},
             ),
             "standard": Size(batch=32),
+            "large": Size(
+                batch=32,
+                shapes={"image": (56, 56, 256), "wanted": (28, 28, 256)},
+                settings={"channels": 256},
+            ),
         },
     )

@@ -12,5 +12,6 @@ TASK = Task(
     sizes={
         "quick": Size(batch=2, shapes={"steps": (32, 768), "wanted": (32, 768)}),
         "standard": Size(batch=32),
+        "large": Size(batch=32, shapes={"steps": (512, 768), "wanted": (512, 768)}),
     },
 )

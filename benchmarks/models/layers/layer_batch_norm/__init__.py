@@ -12,5 +12,6 @@ TASK = Task(
     sizes={
         "quick": Size(batch=8, shapes={"image": (28, 28, 64), "wanted": (28, 28, 64)}),
         "standard": Size(batch=32),
+        "large": Size(batch=32, shapes={"image": (112, 112, 64), "wanted": (112, 112, 64)}),
     },
 )

@@ -15,5 +15,6 @@ TASK = Task(
             batch=8, shapes={"steps": (32, 64), "wanted": (32, 64)}, settings={"channels": 64}
         ),
         "standard": Size(batch=32),
+        "large": Size(batch=32, shapes={"steps": (512, 256), "wanted": (512, 256)}),
     },
 )

@@ -12,5 +12,6 @@ TASK = Task(
     sizes={
         "quick": Size(batch=4, shapes={"image": (14, 14, 64), "wanted": (28, 28, 64)}),
         "standard": Size(batch=32),
+        "large": Size(batch=32, shapes={"image": (56, 56, 64), "wanted": (112, 112, 64)}),
     },
 )

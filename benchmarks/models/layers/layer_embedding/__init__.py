@@ -12,5 +12,6 @@ TASK = Task(
     sizes={
         "quick": Size(batch=8, shapes={"tokens": (32,), "wanted": (32, 128)}),
         "standard": Size(batch=32),
+        "large": Size(batch=32, shapes={"tokens": (512,), "wanted": (512, 128)}),
     },
 )

@@ -12,5 +12,6 @@ TASK = Task(
     sizes={
         "quick": Size(batch=8, shapes={"steps": (16, 256), "wanted": (16, 256)}),
         "standard": Size(batch=32),
+        "large": Size(batch=32, shapes={"steps": (256, 256), "wanted": (256, 256)}),
     },
 )

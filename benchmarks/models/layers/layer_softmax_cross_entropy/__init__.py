@@ -9,6 +9,10 @@ TASK = Task(
     targets={"label": classes(30_000)},
     loss=(LossPart("cross_entropy", "output", "label"),),
     published=Published(parameters=30_000 * 17, macs=30_000 * 16),
-    settings={"classes": 30_000},
-    sizes={"quick": Size(batch=32), "standard": Size(batch=256)},
+    settings={"classes": 30_000, "width": 16},
+    sizes={
+        "quick": Size(batch=32),
+        "standard": Size(batch=256),
+        "large": Size(batch=256, shapes={"features": (128,)}, settings={"width": 128}),
+    },
 )
