@@ -24,7 +24,7 @@ from benchmarks.measure.means import Means
 from benchmarks.measure.run import MEANS, carry_out
 from benchmarks.pair import command as pairs
 from benchmarks.pair.files import prove
-from benchmarks.proof.group import verified
+from benchmarks.proof.verification import verified
 from benchmarks.request import discovery, options, plan
 from benchmarks.request.selection import DEVICES
 from benchmarks.results import wording

@@ -19,7 +19,7 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.machine import locks
-from benchmarks.proof.group import verified
+from benchmarks.proof.verification import verified
 from benchmarks.request import plan
 from benchmarks.request.selection import Selection, Variant
 from benchmarks.results.records import Exit, Parity

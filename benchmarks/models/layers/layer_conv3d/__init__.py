@@ -17,8 +17,6 @@ TASK = Task(
             settings={"channels": 16},
         ),
         "standard": Size(batch=8),
-        "large": Size(
-            batch=8, shapes={"frames": (16, 56, 56, 64), "wanted": (16, 56, 56, 64)}
-        ),
+        "large": Size(batch=8, shapes={"frames": (16, 56, 56, 64), "wanted": (16, 56, 56, 64)}),
     },
 )
