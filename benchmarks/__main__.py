@@ -24,7 +24,7 @@ from benchmarks.measure.means import Means
 from benchmarks.measure.run import MEANS, carry_out
 from benchmarks.pair import command as pairs
 from benchmarks.pair.files import prove
-from benchmarks.proof.verification import verified
+from benchmarks.proof.verification import Verified, verified
 from benchmarks.request import discovery, options, plan
 from benchmarks.request.selection import DEVICES
 from benchmarks.results import wording
@@ -34,7 +34,6 @@ from benchmarks.results.stored.codec import to_json
 from benchmarks.tasks.data import sets
 from benchmarks.tasks.stored import CANONICAL
 from benchmarks.why._shared.of_runs import PROFILER
-from benchmarks.worker.process import WorkerError
 from profilers import inventory
 
 
@@ -107,25 +106,20 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
             stacks=chosen.stacks or tuple(map(str, discovery.plain_stacks())),
         )
     )
-    failed, proofs, seconds = False, dict[str, Parity](), dict[str, float]()
-    began = asked.means.now()
-    for model, found, failures in verified(made, environment.usable_cores(), asked.means.start):
-        ended = asked.means.now()
-        seconds[model], began = ended - began, ended
-        if isinstance(found, WorkerError):
-            told = wording.plain(f"{model}: {found.status}: {found.reason}")
-            console.print(told, soft_wrap=True)
-            failed = True
-            continue
-        proofs[model] = found
-        for line in wording.proof_lines(model, found):
+    failed, proofs, seconds, kept = False, dict[str, Parity](), dict[str, float](), list[str]()
+    cores, start = environment.usable_cores(), asked.means.start
+    for one in verified(made, cores, start, store=asked.out, again=asked.again):
+        failed = failed or bool(one.error or one.failures)
+        for line in _verified_lines(one):
             console.print(wording.plain(line), soft_wrap=True)
-        for stack, error in failures.items():
-            told = wording.plain(f"  {stack}: {error.status}: {error.reason}")
-            console.print(told, soft_wrap=True)
-            failed = True
+        if one.parity:
+            proofs[one.name], seconds[one.name] = one.parity, one.seconds
+        kept += [one.since] if one.since else []
     if table := progress.proof_table(proofs, seconds):
         console.print(table)
+    if kept:
+        many, since = wording.plural(len(kept), "verification"), min(kept)
+        console.print(f"{many} kept, since {since}; --again makes them anew", highlight=False)
     rows = [
         {"model": model, "adapter": adapter, "parity": to_json(found)}
         for model, found in proofs.items()
@@ -140,6 +134,14 @@ def verify(asked: argparse.Namespace, console: Console) -> int:
         return Exit.NOTHING
     refused = any(p.status == "failed" or not all(c.ok for c in p.timed) for p in proofs.values())
     return Exit.PARITY if refused else Exit.INCOMPLETE if failed else Exit.OK
+
+
+def _verified_lines(one: Verified) -> list[str]:
+    """What is told of a model: its proof, or why there is none, and what could not be checked."""
+    if one.error or one.parity is None:
+        return [f"{one.name}: {one.error.status}: {one.error.reason}"] if one.error else []
+    failures = [f"  {name}: {e.status}: {e.reason}" for name, e in one.failures.items()]
+    return [*wording.proof_lines(one.name, one.parity), *failures]
 
 
 def pair(asked: argparse.Namespace, console: Console) -> int:
@@ -345,6 +347,12 @@ _PROOF = {
         *("--models-dir", "--env"),
     }
 }
+_AGAIN = {
+    "--again": {
+        "action": "store_true",
+        "help": "prove anew what was proven before, though nothing that it rests on has changed",
+    }
+}
 _SELFTEST = {
     f: k
     for f, k in options.SELECTION.items()
@@ -390,7 +398,7 @@ COMMANDS: dict[
     ),
     "verify": (
         verify,
-        (_PROOF, {"--out": options.PLACE["--out"]}),
+        (_PROOF, _AGAIN, {"--out": options.PLACE["--out"]}),
         "prove the twins identical in float64, then check each as timed; time nothing",
     ),
     "pair": (

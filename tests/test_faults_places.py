@@ -22,7 +22,7 @@ from benchmarks.machine import locks
 from benchmarks.proof.verification import verified
 from benchmarks.request import plan
 from benchmarks.request.selection import Selection, Variant
-from benchmarks.results.records import Exit, Parity
+from benchmarks.results.records import Exit
 from benchmarks.results.stored import journal
 from benchmarks.results.stored.journal import Journal
 from benchmarks.worker.process import WorkerProcess
@@ -259,11 +259,11 @@ def test_a_verification_loses_the_stacks_of_a_framework_that_cannot_run_the_proo
         stacks=("null-a", f"null-a@{label}"),
         variants=(Variant(label=label, python=python),),
     )
-    ((model, found, lost),) = verified(plan.make(chosen), 1)
-    assert isinstance(found, Parity)
-    assert (model, found.status, found.adapters) == ("tiny", "partial", ("null",))
-    assert {check.stack for check in found.timed} == {"null-a"}
-    assert {stack: error.reason for stack, error in lost.items()} == {
+    (done,) = verified(plan.make(chosen), 1)
+    assert done.parity is not None
+    assert (done.name, done.parity.status, done.parity.adapters) == ("tiny", "partial", ("null",))
+    assert {check.stack for check in done.parity.timed} == {"null-a"}
+    assert {stack: error.reason for stack, error in done.failures.items()} == {
         "null-a@other": "RuntimeError: the null framework was told to fail"
     }
     assert pipeline.survivors() == []

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from queue import SimpleQueue
 
-from benchmarks.proof.group import (
-    AT_ONCE,
-    NoneLeftError,
-    Proven,
-    by_able,
-    compare_stack,
-    opened,
-)
+from benchmarks import frameworks
+from benchmarks.proof import kept
+from benchmarks.proof.group import AT_ONCE, NoneLeftError, Proven, by_able, compare_stack, opened
 from benchmarks.proof.sides import Sides
 from benchmarks.request.plan import Group, Plan
 from benchmarks.request.selection import Selection
@@ -26,105 +24,201 @@ Errors = dict[str, WorkerError]
 """Why a stack, by name, could not compute what it is checked on."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What the verification of a model found; ``name`` is that of its group.
+
+    ``parity`` is its proof with the checks as timed, and ``None`` where ``error`` says why there is
+    none. ``failures`` are the stacks that could not be proven or checked. ``since`` is the day on
+    which this was found, where it was kept, and empty where it was found now, in ``seconds``.
+    """
+
+    name: str
+    parity: Parity | None = None
+    error: WorkerError | None = None
+    failures: Errors = field(default_factory=dict)
+    seconds: float = 0.0
+    since: str = ""
+
+
 def verified(
-    made: Plan, threads: int, start: Start = WorkerProcess
-) -> Iterator[tuple[str, Parity | WorkerError, Errors]]:
-    """Each model of a plan and its proof, its stacks held against it; or why there is none.
-
-    The workers of one proof make the next, until one fails. An engine that cannot run a proof costs
-    its own stacks, and a stack that fails where it is checked its own check alone.
-    """
-    for model, error in made.broken.items():
-        yield model, WorkerError(error.status, str(error), Failure()), {}
-    with ExitStack() as stack:
-        there: dict[tuple[Stack, ...], Sides] = {}
-
-        def workers(stacks: tuple[Stack, ...]) -> Sides:
-            if stacks not in there or there[stacks].ended:
-                there[stacks] = stack.enter_context(opened(stacks, made.selection, start))
-            return there[stacks]
-
-        for group in made.groups:
-            able = tuple(s for s in group.stacks if not made.lacking(group.model, s))
-            if not able:
-                continue
-            mine = replace(group, stacks=able)
-            try:
-                found, _ = by_able(mine, made.selection, workers)
-            except NoneLeftError as error:
-                yield group.name, next(iter(error.lost.values())), {}
-                continue
-            engines = {s: made.selection.engine(s) for s in able}
-            failures = {str(s): found.lost[e] for s, e in engines.items() if e in found.lost}
-            left = replace(mine, stacks=tuple(s for s in able if str(s) not in failures))
-            timed = tuple(check_stacks(left, made.selection, threads, found, failures, start))
-            yield group.name, replace(found.parity, timed=timed), failures
-
-
-def check_stacks(
-    group: Group,
-    selection: Selection,
+    made: Plan,
     threads: int,
-    proven: Proven,
-    failures: Errors,
     start: Start = WorkerProcess,
-) -> Iterator[TimedCheck]:
-    """Hold each stack of a group, as it would be timed, against the float64 references.
+    *,
+    store: Path | None = None,
+    again: bool = False,
+) -> Iterator[Verified]:
+    """Prove each model of a plan, and hold its stacks against that; in the plan's order.
 
-    Two at a time: nothing is timed here. None where the proof failed. Those that could not compute
-    them are added to ``failures``.
+    Two models at a time, in workers that go on with the next one: nothing is timed here. An engine
+    that cannot run a proof costs its own stacks, and a stack that fails where it is checked its own
+    check alone.
+
+    Args:
+        made: what is verified.
+        threads: of each stack as it would be timed.
+        start: makes a worker.
+        store: the folder in which verifications that held are kept; ``None``: none is.
+        again: whether what is kept there is proven again.
+
+    Raises:
+        UsageError: a model's task does not fit its twins; one line says what.
     """
-    for first in range(0, len(group.stacks) if proven.references else 0, AT_ONCE):
-        stacks = group.stacks[first : first + AT_ONCE]
-        # The kernel ends a worker with the thread that spawned it, so this thread spawns them all.
-        workers = [
-            start(s, python=selection.variant(s).python, passed=selection.env) for s in stacks
-        ]
-        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-            asked = [
-                pool.submit(_checked, group, selection, threads, proven, s, w)
-                for s, w in zip(stacks, workers, strict=True)
-            ]
-            try:
-                for one, answer in zip(stacks, asked, strict=True):
+    for model, broken in made.broken.items():
+        yield Verified(name=model, error=WorkerError(broken.status, str(broken), Failure()))
+    todo = [
+        replace(group, stacks=able)
+        for group in made.groups
+        if (able := tuple(s for s in group.stacks if not made.lacking(group.model, s)))
+    ]
+    lanes = [_Lane(made, threads, start) for _ in todo[:AT_ONCE]]
+    free = SimpleQueue[_Lane]()
+    for lane in lanes:
+        free.put(lane)
+
+    def one(group: Group) -> Verified:
+        place = kept.path(store, made, group, threads) if store else None
+        if place and not again and (found := kept.read(place)):
+            return Verified(name=group.name, parity=found.parity, since=found.date)
+        lane = free.get()
+        try:
+            done = lane.verify(group)
+        finally:
+            free.put(lane)
+        if place and done.parity and not done.failures and kept.sound(done.parity):
+            kept.store(place, done.parity)
+        return done
+
+    # The kernel ends a worker with the thread that spawned it: these live as long as all workers.
+    pool = ThreadPoolExecutor(max_workers=AT_ONCE)
+    try:
+        for asked in [pool.submit(one, group) for group in todo]:
+            yield asked.result()
+        for lane in lanes:
+            lane.quit()
+    finally:
+        for lane in lanes:
+            lane.end()
+        pool.shutdown(cancel_futures=True)
+
+
+class _Lane:
+    """Verifies one model after the other, in workers that it keeps until one fails."""
+
+    def __init__(self, made: Plan, threads: int, start: Start) -> None:
+        self.selection, self.threads, self.start = made.selection, threads, start
+        self.ended = False
+        self._open = ExitStack()
+        self._sides: dict[tuple[Stack, ...], Sides] = {}
+        self._stacks: dict[Stack, WorkerProcess] = {}
+
+    def quit(self) -> None:
+        """Let all workers end by themselves, which have answered."""
+        for worker in (*self._stacks.values(), *self._sides.values()):
+            worker.quit()
+
+    def end(self) -> None:
+        """End all workers, whatever they do."""
+        self.ended = True
+        for worker in list(self._stacks.values()):
+            worker.kill()
+        self._open.close()
+
+    def verify(self, group: Group) -> Verified:
+        """Prove a model and check its stacks, all of which can run here."""
+        began = time.monotonic()
+        try:
+            found, _ = by_able(group, self.selection, self._proving)
+        except NoneLeftError as error:
+            first = next(iter(error.lost.values()))
+            return Verified(name=group.name, error=first, seconds=time.monotonic() - began)
+        engines = {s: self.selection.engine(s) for s in group.stacks}
+        failures = {str(s): found.lost[e] for s, e in engines.items() if e in found.lost}
+        left = [s for s in group.stacks if found.references and str(s) not in failures]
+        timed = tuple(self._checked(group, left, found, failures))
+        return Verified(
+            name=group.name,
+            parity=replace(found.parity, timed=timed),
+            failures=failures,
+            seconds=time.monotonic() - began,
+        )
+
+    def _proving(self, stacks: tuple[Stack, ...]) -> Sides:
+        """The workers that prove what some stacks run."""
+        self._alive()
+        if stacks not in self._sides or self._sides[stacks].ended:
+            sides = opened(stacks, self.selection, self.start)
+            self._sides[stacks] = self._open.enter_context(sides)
+        return self._sides[stacks]
+
+    def _checked(
+        self, group: Group, stacks: list[Stack], proven: Proven, failures: Errors
+    ) -> Iterator[TimedCheck]:
+        """Hold each stack, as it would be timed, against the float64 references, two at a time.
+
+        Those that could not compute them are added to ``failures``.
+        """
+        for first in range(0, len(stacks), AT_ONCE):
+            asked = {s: self._check(s, group, proven) for s in stacks[first : first + AT_ONCE]}
+            with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+                answers = {stack: pool.submit(check) for stack, check in asked.items()}
+                for stack, answer in answers.items():
                     try:
                         yield from answer.result()
                     except WorkerError as error:
-                        failures[str(one)] = error
-            except BaseException:
-                for worker in workers:
-                    worker.kill()
-                raise
+                        failures[str(stack)] = error
+
+    def _check(self, stack: Stack, group: Group, proven: Proven) -> Callable[[], list[TimedCheck]]:
+        """What checks a stack, once it is called; its worker is spawned here.
+
+        A worker goes on with the next model where no compiler keeps what it made of the last one.
+        """
+        self._alive()
+        there, asked = self._stacks.pop(stack, None), self.selection
+        python = asked.variant(stack).python
+        worker = there or self.start(stack, python=python, passed=asked.env)
+        self._stacks[stack] = worker
+        handoff = proven.handoffs[asked.engine(stack)]
+        job = briefing.job(group, asked, stack, self.threads, handoff)
+        begin = ("rebuild", {}) if there else ("start", {"spawned": worker.spawned})
+
+        def check() -> list[TimedCheck]:
+            verb, told = begin
+            goes_on = False
+            try:
+                worker.ask(verb, deadline_s=asked.timeout_s, job=job, **told)
+                found = list(_held(worker, stack, group, proven, asked))
+                goes_on = stack.mode in frameworks.facts(stack.framework).plain
+            finally:
+                if not goes_on:
+                    self._stacks.pop(stack, None)
+                    worker.quit()
+            return found
+
+        return check
+
+    def _alive(self) -> None:
+        """No worker is started once all were ended."""
+        if self.ended:
+            raise RuntimeError("the verification was ended")
 
 
-def _checked(
-    group: Group,
-    selection: Selection,
-    threads: int,
-    proven: Proven,
-    stack: Stack,
+def _held(
     worker: WorkerProcess,
-) -> list[TimedCheck]:
-    found: list[TimedCheck] = []
-    parts = {part: proven.references[checks.SAME_AS.get(part, part)] for part in _parts(stack)}
-    try:
-        worker.ask(
-            "start",
-            deadline_s=selection.timeout_s,
-            spawned=worker.spawned,
-            job=briefing.job(
-                group, selection, stack, threads, proven.handoffs[selection.engine(stack)]
-            ),
+    stack: Stack,
+    group: Group,
+    proven: Proven,
+    selection: Selection,
+) -> Iterator[TimedCheck]:
+    """Each part that a stack computes, against its reference."""
+    for part in _parts(stack):
+        reference = proven.references[checks.SAME_AS.get(part, part)]
+        written = reference.with_name(f"{stack}-{part}.npz")
+        worker.ask("check", deadline_s=selection.timeout_s, part=part, path=str(written))
+        yield from compare_stack(
+            group, selection, proven.parity, stack, reference=reference, written=written
         )
-        for part, reference in parts.items():
-            written = reference.with_name(f"{stack}-{part}.npz")
-            worker.ask("check", deadline_s=selection.timeout_s, part=part, path=str(written))
-            found += compare_stack(
-                group, selection, proven.parity, stack, reference=reference, written=written
-            )
-    finally:
-        worker.quit()
-    return found
 
 
 def _parts(stack: Stack) -> tuple[str, ...]:

@@ -229,6 +229,25 @@ def roots(name: str, models_dir: Path | None = None) -> tuple[Path, ...]:
     return (folder, models_dir) if models_dir and folder.parent == models_dir else ()
 
 
+def shared_sources() -> tuple[Path, ...]:
+    """Our own Python files but for those of single models, in order."""
+    return tuple(
+        path
+        for path in sorted(HERE.rglob("*.py"))
+        if HERE / "models" not in path.parents or _shared(path)
+    )
+
+
+def model_sources(name: str) -> tuple[Path, ...]:
+    """The Python files of one of our models, in order; what it shares is in ``shared_sources``."""
+    return tuple(sorted(_model_folder(name, None).rglob("*.py")))
+
+
+def _shared(path: Path) -> bool:
+    """Whether a file of the models lies in a folder of shared parts."""
+    return any(part.startswith("_") for part in path.parent.relative_to(HERE / "models").parts)
+
+
 def weights(name: str, models_dir: Path | None = None) -> Path | None:
     """The file of a model's own weights, by canonical key; ``None`` where they are drawn."""
     path = _model_folder(name, models_dir) / CANONICAL
