@@ -344,6 +344,7 @@ _PROOF = {
     if f
     in {
         *("--models", "--stacks", "--precision", "--seed", "--timeout", "--equalize"),
+        *("--size", "--batch"),
         *("--models-dir", "--env"),
     }
 }

@@ -67,7 +67,7 @@ def test_a_worker_goes_on_with_the_next_model_where_no_compiler_keeps_anything(
 def test_a_worker_that_fails_costs_its_own_check_and_the_next_model_has_a_new_one(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TWINBENCH_NULL", json.dumps({"fault": "error", "at": "check"}))
+    monkeypatch.setenv("TWINBENCH_NULL", json.dumps({"fault": "error", "at": "build"}))
     facts = frameworks.facts("null")
     monkeypatch.setattr(frameworks, "facts", lambda _: replace(facts, plain=("a", "b")))
     for one in verified(_plan(tmp_path / "mine"), 1, pipeline.means.start):
@@ -89,7 +89,7 @@ def ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Takes a user's models for ours, whose sources are a file that is returned."""
     source = tmp_path / "source.py"
     source.write_text("first")
-    monkeypatch.setattr(discovery, "users", lambda *_: False)
+    monkeypatch.setattr(kept, "_ours", lambda *_: True)
     monkeypatch.setattr(discovery, "model_sources", lambda _: (source,))
     return source
 

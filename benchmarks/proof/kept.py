@@ -38,7 +38,7 @@ def path(out: Path, made: Plan, group: Group, threads: int) -> Path | None:
     """
     asked = made.selection
     pythons = any(variant.python for variant in asked.variants)
-    if pythons or asked.env or discovery.users(group.model, asked.models_dir):
+    if pythons or asked.env or not _ours(group, asked.models_dir):
         return None
     settings = (asked.device, asked.precision, asked.policy)
     frameworks = {stack.framework for stack in group.stacks}
@@ -75,6 +75,10 @@ def store(place: Path, parity: Parity) -> None:
 def sound(parity: Parity) -> bool:
     """Whether the twins were proven, as far as frameworks were there, and every check held."""
     return parity.status in {"proven", "partial"} and all(check.ok for check in parity.timed)
+
+
+def _ours(group: Group, models_dir: Path | None) -> bool:
+    return not discovery.users(group.model, models_dir)
 
 
 @functools.cache

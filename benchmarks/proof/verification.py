@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -48,7 +48,7 @@ def verified(
     *,
     store: Path | None = None,
     again: bool = False,
-) -> Iterator[Verified]:
+) -> Generator[Verified]:
     """Prove each model of a plan, and hold its stacks against that; in the plan's order.
 
     Two models at a time, in workers that go on with the next one: nothing is timed here. An engine
@@ -115,8 +115,10 @@ class _Lane:
 
     def quit(self) -> None:
         """Let all workers end by themselves, which have answered."""
-        for worker in (*self._stacks.values(), *self._sides.values()):
+        for worker in self._stacks.values():
             worker.quit()
+        for sides in self._sides.values():
+            sides.quit()
 
     def end(self) -> None:
         """End all workers, whatever they do."""
