@@ -237,7 +237,11 @@ def test_a_matchup_without_a_stack_leaves_its_cell_empty() -> None:
 
 
 def _session(made: plan.Plan, *results: MatchupResult, **proofs: Parity) -> Session:
-    """As much of a session as a console asks for."""
+    """As much of a session as a console asks for; its only group has the matchups of results."""
+    for result in results:
+        (group,) = made.groups
+        mine = replace(group, name=result.matchup.model, matchups=(result.matchup,))
+        made = replace(made, groups=(mine,))
     told = SimpleNamespace(
         plan=made,
         ledger=Ledger(proofs=proofs),
