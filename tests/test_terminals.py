@@ -42,8 +42,8 @@ COMMANDS: dict[str, tuple[int, list[str]]] = {
     "selftest": (
         0,
         [
-            *("tests.pipeline", WITHOUT, "selftest", *TINY, "--out", OUT),
-            *("--phases", "forward", "--effort", "release"),
+            *("tests.pipeline", WITHOUT, "selftest", *TINY, "--out", OUT, "--stacks", "null-a"),
+            *("--phases", "forward", "--effort", "release", "--inject", "5"),
         ],
     ),
     "pair": (2, ["benchmarks", "pair", "grün.py:Net", "x.py:y", "--input", "x=image:8x8x3"]),
