@@ -43,6 +43,7 @@ REPORTS_MAY_IMPORT = (
     "benchmarks.results.statistics",
     "benchmarks.results.wording",
     "benchmarks.frameworks.about",
+    "profilers.ops.rows",
     "profilers.roofline",
 )
 MAX_SOURCE_LINES = 45_107

@@ -34,6 +34,7 @@ LAYERS = {
         ("dot_general", "matmul"),
         ("aten::_scaled_dot_product_flash_attention", "attention"),
         ("aten::mkldnn_rnn_layer", "recurrent"),
+        ("aten::gru", "recurrent"),
         ("FusedBatchNormV3", "norm"),
         ("aten::native_layer_norm", "norm"),
         ("aten::max_pool2d_with_indices_backward", "pool"),

@@ -16,9 +16,11 @@ from benchmarks.results.profiles import (
 )
 from benchmarks.results.records import Run
 from benchmarks.results.stored.codec import from_json, to_json
+from profilers.ops.rows import Implementation
 from profilers.roofline import Place
 from reports.charts import roofline, why
-from reports.pages import html
+from reports.contents import kernels
+from reports.pages import html, markdown
 from tests import report_samples
 
 PLACE = Place(
@@ -50,6 +52,10 @@ def stack(**changes: Any) -> ProfiledStack:
         "on_device": False,
         "launches": 12.0,
         "recordings": 3,
+        "implementations": (
+            Implementation(family="conv", phase="forward", name="oneDNN", ops=("a::<conv>",)),
+            Implementation(family="recurrent", phase="forward", name=None),
+        ),
     }
     return ProfiledStack(**(fields | changes))
 
@@ -147,6 +153,25 @@ def test_the_lines_of_a_pair_read_as_they_are() -> None:
     first = [cell.text for cell in told.categories.rows[0]]
     assert first[:4] == ["forward · pool", "100 µs", "1.90 ms", "+1.80 ms"]
     assert told.layers is None
+
+
+def test_what_kernel_ran_is_a_row_with_all_its_phases() -> None:
+    run = profiled()
+    first, second, *rest = run.matchups
+    other = replace(first, matchup=replace(first.matchup, phase="backward"))
+    told = kernels.ran(replace(run, matchups=(first, other, second, *rest)))
+    assert told is not None
+    assert [[cell.text for cell in row[2:]] for row in told.rows] == [
+        ["torch-eager", "conv", "forward", "oneDNN", "a::<conv>",
+         f"{first.matchup.phase}, backward"],
+        ["torch-eager", "recurrent", "forward", "not recognised",
+         "no operation was recorded as of such a layer", f"{first.matchup.phase}, backward"],
+    ]  # fmt: skip
+    assert "a::&lt;conv&gt;" in html.render(run)
+    summary = markdown.render(run)
+    assert "## What kernel ran" in summary
+    assert r"| oneDNN | a::\<conv\> |" in summary
+    assert kernels.ran(report_samples.healthy_run()) is None
 
 
 def test_a_profiled_step_tells_how_it_was_fed() -> None:

@@ -47,6 +47,9 @@ def test_the_document_holds_rows_that_add_up_and_an_explanation(
         total = sum(r["self_s"] for r in rows) + stack["overhead_s"]
         assert total == pytest.approx(stack["wall_s"])
         assert (stack["steps"], stack["recordings"]) == (20, 5)
+        assert stack["implementations"] == [
+            {"family": "conv", "phase": "forward", "name": None, "ops": ["conv"]}
+        ]
     (pair,) = told["explained"]
     assert (pair["a"], pair["b"]) == ("null-a", "null-b")  # the faster one first
     shares = {line["key"]: line["share"] for line in pair["categories"]}
@@ -75,6 +78,11 @@ def test_bad_words_get_one_line(
     said = capsys.readouterr().err
     assert complaint in said
     assert said.count("\n") == 1
+
+
+def test_what_kernel_ran_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ops", *TINY, "--out", str(tmp_path)]) == Exit.OK
+    assert capsys.readouterr().err.count("  conv, forward: not recognised (conv)\n") == 2
 
 
 def test_a_worker_that_dies_is_named(

@@ -14,6 +14,7 @@ from benchmarks.results.records import (
     Verdict,
     VerdictWord,
 )
+from profilers.ops.rows import Implementation
 
 TIMES = "×"
 ABSENT = "–"
@@ -210,6 +211,21 @@ def busy_words(comparisons: int) -> str:
     """Why there is no A/A floor where every comparison met a busy machine."""
     met = "comparison" if comparisons == 1 else f"{comparisons} comparisons"
     return f"the machine was busy beside the {met}: the margin of 2 % stands alone"
+
+
+def implementation(told: Implementation) -> str:
+    """What computed a family of layers, and the names that told it, or that told nothing."""
+    return plain(f"{told.family}, {told.phase}: {implemented(told)} ({told_by(told)})")
+
+
+def implemented(told: Implementation) -> str:
+    """The implementation by name."""
+    return told.name or "not recognised"
+
+
+def told_by(told: Implementation) -> str:
+    """The recorded names that a statement on an implementation rests on."""
+    return ", ".join(told.ops) or "no operation was recorded as of such a layer"
 
 
 def short(verdict: Verdict) -> str:

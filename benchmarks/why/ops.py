@@ -13,6 +13,7 @@ from rich.table import Table
 from benchmarks.machine import names
 from benchmarks.request import options
 from benchmarks.request.selection import SelectionError
+from benchmarks.results import wording
 from benchmarks.results.profiles import Explained, Part, StepProfile
 from benchmarks.results.records import Exit
 from benchmarks.results.stored import journal
@@ -110,8 +111,8 @@ def _show(console: Console, profiles: list[profiling.Profile], found: Iterable[E
         console.print(table)
         console.print(f"not in any category: {share:.1%}; timed without the profiler: "
                       f"{profile.timed_s * 1e3:.3f} ms", soft_wrap=True)  # fmt: skip
-        for note in profile.notes:
-            console.print(f"  {note}", soft_wrap=True)
+        for line in (*map(wording.implementation, account.implementations), *profile.notes):
+            console.print(f"  {line}", soft_wrap=True, markup=False)
     for pair in found:
         for heading, lines in (("category", pair.categories), ("layer", pair.layers)):
             if lines:

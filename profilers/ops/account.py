@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import NamedTuple
 
+from profilers.ops import kernels
 from profilers.ops.intervals import innermost, shared
 from profilers.ops.rows import Event, Recording, Row, Steps
 
@@ -70,6 +71,7 @@ def attribute(recording: Recording) -> Account:
         on_device=bool(device),
         launches=len(device) / steps if device else None,
         syncs=None if recording.syncs is None else recording.syncs / steps,
+        implementations=kernels.recognised(inside, steps),
     )
 
 
@@ -110,6 +112,7 @@ def merge(
         on_device=any(a.on_device for a in accounts),
         launches=mean(a.launches for a in accounts),
         syncs=mean(a.syncs for a in accounts),
+        implementations=kernels.union(one for a in accounts for one in a.implementations),
     )
 
 

@@ -11,6 +11,8 @@ class Event:
 
     ``start_ns`` counts from the start of the first recorded step; ``device`` says that a GPU ran it
     rather than a thread of the host; ``layer`` is the model's layer it belongs to, if any.
+    ``kernel`` is what the profiler calls it, where ``name`` is that of what launched it or asked
+    for it: an eager TensorFlow names the operation, whichever kernel it then takes.
     """
 
     name: str
@@ -22,6 +24,22 @@ class Event:
     thread: str
     device: bool
     step: int
+    kernel: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Implementation:
+    """What computed a family of layers in one phase of a step, as far as recorded names tell.
+
+    ``family`` is a category of ``kernels.FAMILIES``. ``name`` says it in words; ``None``: no rule
+    knows what was recorded. ``ops`` are the names that told it, or those that took longest of what
+    nobody knows; none at all: nothing of such a layer was recorded under its name.
+    """
+
+    family: str
+    phase: str
+    name: str | None
+    ops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +82,8 @@ class Steps:
     ``wall_s`` is the mean step, profiled, and ``median_s`` the median; ``overhead_s`` what no
     operation accounts for: Python, dispatch, waiting, and on a GPU its idle time. ``busy_s`` is the
     union of all operations, on the device where there is one. ``launches`` counts operations on the
-    device per step, ``syncs`` how often the host waited for it.
+    device per step, ``syncs`` how often the host waited for it. ``implementations`` say what
+    computed attention, recurrence and convolutions.
     """
 
     steps: int
@@ -75,3 +94,4 @@ class Steps:
     on_device: bool
     launches: float | None
     syncs: float | None = None
+    implementations: tuple[Implementation, ...] = ()

@@ -46,6 +46,7 @@ _LAYERS = {
 """Parts of the names of layers' classes."""
 
 _WORDS = {
+    "recurrent": "gru",
     "matmul": "mm addmm bmm baddbmm addbmm addmv mv dot dot_general linear einsum contract",
     "softmax/loss": "one_hot onehot sparsetodense l2loss logsumexp",
     "random": "rand randn randint randperm rand_like randn_like randint_like",

@@ -96,6 +96,7 @@ def normalise(raw: Iterable[Raw], model: Model) -> Recording:
                 thread=one.thread,
                 device=one.device,
                 step=step,
+                kernel=one.name if one.device or _EAGER.match(one.name) else "",
             )
         )
     return Recording(

@@ -17,7 +17,16 @@ from markupsafe import Markup, escape
 
 from benchmarks.results import wording
 from reports.charts import bars, forest, maps, roofline, svg, telemetry, why
-from reports.contents import engines, machine, palette, regimes, sections, text, verdicts
+from reports.contents import (
+    engines,
+    kernels,
+    machine,
+    palette,
+    regimes,
+    sections,
+    text,
+    verdicts,
+)
 from reports.contents.palette import look
 
 if TYPE_CHECKING:
@@ -150,6 +159,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "explanations": why.explanations(run),
         "profiled": why.stacks(run),
         "unexplained": why.remarks(run),
+        "kernels": kernels.ran(run),
         "roofline": roofline.table(run),
         "engines": engines.costs(run),
         "samples": sections.samples(run),

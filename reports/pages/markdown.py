@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.results import wording
 from benchmarks.results.wording import error_words
-from reports.contents import engines, machine, regimes, sections, text, verdicts
+from reports.contents import engines, kernels, machine, regimes, sections, text, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,6 +43,7 @@ def render(run: Run) -> str:
         lines += [f"- {escape(n.what)}: {escape(text.brief(n.reason, 300))}" for n in notes]
     for shown in (
         *regimes.tables(run),
+        kernels.ran(run),
         engines.costs(run),
         sections.cold_starts(run),
         sections.learned(run),

@@ -21,6 +21,7 @@ from benchmarks.results.stored.codec import from_json
 from benchmarks.why._shared.subjects import Subject, ask, prepared
 from benchmarks.worker.process import WorkerError, WorkerProcess
 from profilers.gpu import gpu_state
+from profilers.ops import kernels, taxonomy
 from profilers.ops.account import Account, merge
 from profilers.ops.rows import Event, Steps
 from profilers.sampler import MOST_HZ
@@ -80,9 +81,11 @@ class Recorder:
         """All recordings as one."""
         group, on_gpu = self.of.group, self.of.matchup.device != "cpu"
         blind = on_gpu and not any(account.on_device for account in self.accounts)
+        merged = merge(self.accounts, flops_of(self.of.layers, group.size.batch))
+        told = kernels.complete(merged.implementations, families(self.of.layers))
         return Profile(
             stack=self.stack,
-            account=merge(self.accounts, flops_of(self.of.layers, group.size.batch)),
+            account=replace(merged, implementations=told),
             timed_s=median(self.timed_s),
             recordings=tuple(self.accounts),
             notes=(*self.notes, *((BLIND,) if blind else ())),
@@ -98,6 +101,11 @@ def flops_of(layers: Sequence[LayerWork], batch: int) -> dict[tuple[str, str], f
         for phase, flops in zip(("forward", "backward"), both, strict=True)
         if flops
     }
+
+
+def families(layers: Sequence[LayerWork]) -> set[str]:
+    """The categories that the kinds of a model's layers decide."""
+    return {taxonomy.category(layer.kind, taxonomy.FORWARD, layer.kind) for layer in layers}
 
 
 @contextmanager
