@@ -163,8 +163,8 @@ def recognised(events: Iterable[Event], steps: int) -> tuple[Implementation, ...
             found.nanoseconds[name] += event.duration_ns
         elif place[1]:  # a compiler's product of a layer stands as a product
             beside.setdefault(place, Counter())[name] += 1
-    for (_, *place), found in groups.items():
-        found.calls.update(beside.get((place[0], place[1]), {}))
+    for (_, phase, layer), found in groups.items():
+        found.calls.update(beside.get((phase, layer), {}))
     return union(
         Implementation(family=family, phase=phase, name=words, ops=ops)
         for (family, phase, _), spent in groups.items()
