@@ -32,6 +32,7 @@ SHARED = {"torch": ("keras_torch",)}
 DOOR = ("profilers/__main__.py", "benchmarks.why")
 """`python -m profilers` hands over to the folder of its commands."""
 REPORTS_MAY_IMPORT = (
+    "benchmarks.results.accuracy",
     "benchmarks.results.stored.codec",
     "benchmarks.results.stored.files",
     "benchmarks.results.machine",

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from benchmarks.results import accuracy
 from reports.__main__ import main
 from reports.archives import archive, load, published, scores
 from reports.archives.load import ArchiveError, Key
@@ -98,7 +99,7 @@ def test_equal_probabilities_count_the_first_and_are_told(tmp_path: Path) -> Non
 def test_wilsons_interval_is_that_of_its_formula_and_stays_within_0_and_1() -> None:
     z = NormalDist().inv_cdf(0.975)
     for hits, count in ((0, 10), (10, 10), (7, 10), (40_000, 50_000)):
-        low, high = scores.wilson(hits, count)
+        low, high = accuracy.wilson(hits, count)
         for end in (low, high):  # where the share lies z standard errors off
             share = hits / count
             if 1e-9 < end < 1 - 1e-9:
@@ -109,7 +110,7 @@ def test_wilsons_interval_is_that_of_its_formula_and_stays_within_0_and_1() -> N
 @pytest.mark.parametrize(("a", "b"), [(0, 0), (3, 3), (10, 2), (1, 15), (300, 240)])
 def test_mcnemars_test_is_a_binomial_one(a: int, b: int) -> None:
     expected = binomtest(a, a + b, 0.5).pvalue if a + b else 1.0
-    assert scores.mcnemar(a, b) == pytest.approx(expected, abs=1e-12)
+    assert accuracy.mcnemar(a, b) == pytest.approx(expected, abs=1e-12)
 
 
 def test_holms_correction_stops_at_the_first_pair_that_fails() -> None:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, ndtri
 
+from benchmarks.results import accuracy
 from reports.archives.load import Key, Stored
-
-ALPHA = 0.05
-Z = float(ndtri(1 - ALPHA / 2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,24 +35,15 @@ class Score:
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of the first share."""
-        return wilson(self.top1, self.images)
+        return accuracy.wilson(self.top1, self.images)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """Two models on the same images: ``a_alone`` are right in the first only.
-
-    ``share`` is the first accuracy less the second with its 95 % interval ``ci95``; ``p`` that of
-    McNemar's exact test.
-    """
+class Difference(accuracy.Paired):
+    """Two models on the same images."""
 
     a: Key
     b: Key
-    a_alone: int
-    b_alone: int
-    share: float
-    ci95: tuple[float, float]
-    p: float
 
 
 def score(
@@ -83,38 +70,11 @@ def score(
     return made, np.packbits(np.concatenate(right))
 
 
-def wilson(hits: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927): never below 0 or above 1."""
-    share, z2 = hits / count, Z * Z
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = Z / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
-    return middle - half if hits else 0.0, middle + half if hits < count else 1.0
-
-
-def mcnemar(a_alone: int, b_alone: int) -> float:
-    """The two-sided p of the exact test: each image that one alone has right is a toss of a coin.
-
-    McNemar 1947; the mid-p form is not used, so the test is on the safe side.
-    """
-    fewer, total = min(a_alone, b_alone), a_alone + b_alone
-    return min(1.0, 2 * float(bdtr(fewer, total, 0.5))) if total else 1.0
-
-
 def difference(a: Score, b: Score, right: Mapping[Key, NDArray[np.uint8]]) -> Difference:
-    """Two models on the same images; the interval is that of a difference of paired shares."""
+    """Two models on the same images."""
     only_a = int(np.bitwise_count(right[a.key] & ~right[b.key]).sum())
     only_b = int(np.bitwise_count(right[b.key] & ~right[a.key]).sum())
-    share = (only_a - only_b) / a.images
-    spread = math.sqrt(max(0.0, only_a + only_b - (only_a - only_b) ** 2 / a.images)) / a.images
-    return Difference(
-        a=a.key,
-        b=b.key,
-        a_alone=only_a,
-        b_alone=only_b,
-        share=share,
-        ci95=(share - Z * spread, share + Z * spread),
-        p=mcnemar(only_a, only_b),
-    )
+    return Difference(a=a.key, b=b.key, **asdict(accuracy.paired(only_a, only_b, a.images)))
 
 
 def ranks(scores: Sequence[Score]) -> dict[Key, int]:
@@ -123,16 +83,9 @@ def ranks(scores: Sequence[Score]) -> dict[Key, int]:
 
 
 def undecided(differences: Sequence[Difference]) -> set[frozenset[Key]]:
-    """The pairs that may be equal: Holm's correction over all pairs keeps false calls at 5 %.
-
-    Holm 1979: the smallest p is held against 5 % over all pairs, the next against 5 % over those
-    left, until one fails; that one and all larger ones are undecided.
-    """
-    ordered = sorted(differences, key=lambda d: d.p)
-    for index, each in enumerate(ordered):
-        if each.p > ALPHA / (len(ordered) - index):
-            return {frozenset((d.a, d.b)) for d in ordered[index:]}
-    return set()
+    """The pairs that may be equal, all pairs considered."""
+    left = accuracy.undecided([each.p for each in differences])
+    return {frozenset((differences[i].a, differences[i].b)) for i in left}
 
 
 def every_pair(scores: Sequence[Score], right: Mapping[Key, NDArray[np.uint8]]) -> list[Difference]:
