@@ -172,7 +172,7 @@ def audit(asked: argparse.Namespace, console: Console) -> int:
     """Check that models are reproducible, on each stack and across frameworks; time nothing."""
     value_of = terminal.value_of(asked)
     options.check_resume(value_of)
-    given = audits.selection(value_of)
+    given = audits.given(value_of)
     prepared = (
         audits.reopen(given, asked.out, asked.resume)
         if asked.resume
@@ -186,15 +186,15 @@ def audit(asked: argparse.Namespace, console: Console) -> int:
 
     try:
         with locks.DeviceLock(prepared.lock):
-            rows = audits.carry_out(prepared, tell, asked.means.start)
+            found = audits.carry_out(prepared, tell, asked.means.start)
     except KeyboardInterrupt:
         console.print(f"interrupted; go on with: {prepared.resume_command}", soft_wrap=True)
         raise
-    made = {"audit": prepared.folder.name, "rows": [to_json(row) for row in rows]}
-    document = json.dumps(made, allow_nan=False)
+    rows: list[Row] = found["rows"]
+    document = json.dumps(found | {"rows": [to_json(row) for row in rows]}, allow_nan=False)
     journal.store(prepared.folder / audits.SUMMARY, document + "\n")
     console.print(audits.table(rows))
-    console.print(audits.NO_PICTURES)
+    console.print(audits.pictures_line(prepared, found["accuracy"]), soft_wrap=True)
     console.print(f"report: {audits.page(prepared.folder) or 'could not be built'}", soft_wrap=True)
     if asked.json:
         print(document)

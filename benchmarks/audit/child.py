@@ -26,9 +26,23 @@ class Bench:
 
     def outputs(self, size: int, first: int = 0) -> dict[str, NDArray[Any]]:
         """Inference of so many samples, from the given one on, of one drawn batch; by name."""
+        drawn = draw(self.built.task, first + size, int(self.built.device.asked.seed))
+        return self._inferred(_cut(drawn, first, first + size))
+
+    def predicted(self, samples: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Inference of the samples of a task of one input, a batch or fewer, by name.
+
+        Fewer are repeated to a whole batch, so that nothing is compiled for another size.
+        """
         built = self.built
-        drawn = draw(built.task, first + size, int(built.device.asked.seed))
-        placed = built.device.place(_cut(drawn, first, first + size), built.task)
+        (name,) = built.task.inputs
+        whole = np.resize(samples, (built.batch_size, *samples.shape[1:]))
+        fed = Batch({name: whole.astype(built.fed.inputs[name].dtype)}, built.fed.targets)
+        return {name: held[: len(samples)] for name, held in self._inferred(fed).items()}
+
+    def _inferred(self, fed: Batch) -> dict[str, NDArray[Any]]:
+        built = self.built
+        placed = built.device.place(fed, built.task)
         built.program.set_training(training=False)
         found = built.program.outputs(built.program.infer(placed))
         return {name: np.array(held) for name, held in found.items()}
@@ -38,7 +52,8 @@ class Bench:
 
         New weights are drawn from the next seed.
         """
-        told = job or self.job
+        # Weights from a file would be the same in both.
+        told = job or {**self.job, "source": {**self.job["source"], "weights": None}}
         device = self.built.device
         if job is None:
             settings = replace(device.asked, seed=device.asked.seed + 1)

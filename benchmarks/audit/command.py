@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -11,8 +12,9 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmarks.audit import run
+from benchmarks.audit import accuracy, run
 from benchmarks.audit.rows import LOST, Row
+from benchmarks.machine import scratch
 from benchmarks.machine.environment import ROOT, usable_cores
 from benchmarks.request import discovery, options, plan
 from benchmarks.request.plan import Plan
@@ -20,6 +22,9 @@ from benchmarks.request.selection import Selection, SelectionError
 from benchmarks.results.records import Exit
 from benchmarks.results.stored import journal
 from benchmarks.results.stored.journal import Journal
+from benchmarks.tasks import stored
+from benchmarks.tasks.data import pictures
+from benchmarks.tasks.data.pictures import SCALINGS, Pictures
 from benchmarks.worker.process import Start
 
 FLAGS: dict[str, dict[str, Any]] = {
@@ -28,20 +33,57 @@ FLAGS: dict[str, dict[str, Any]] = {
         *("--models", "--stacks", "--device", "--precision", "--policy", "--effort", "--seed"),
         *("--timeout", "--equalize", "--models-dir", "--env"),
     )
+} | {
+    "--weights": {
+        "type": Path,
+        "metavar": "FILE",
+        "help": f"weights of one twin of the one model, carried to the others ({stored.FORMATS})",
+    },
+    "--data-dir": {
+        "type": Path,
+        "metavar": "DIR",
+        "help": "labelled pictures to predict, DIR/<class>/<image>; the classes sorted by name are"
+        " those of the model",
+    },
+    "--preprocess": {
+        "choices": tuple(SCALINGS),
+        "metavar": "P",
+        "help": "how the pictures' bytes are scaled: "
+        + "; ".join(f"{name} ({one.words})" for name, one in SCALINGS.items())
+        + " (default: torch)",
+    },
 }
 FOLDER = "audits"
 """Below the folder of the runs: an audit times nothing, and no report of runs reads it."""
 JOURNAL, SUMMARY = "journal.ndjson", "audit.json"
-NO_PICTURES = "accuracy: no labelled pictures were given, and none was computed"
+NO_PICTURES = "accuracy was not asked for: --data-dir DIR names labelled pictures"
+SCALING = "torch"
+"""How pictures are scaled where nothing else is asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What was given: the selection, a file of weights, and how pictures are scaled."""
+
+    selection: Selection
+    weights: Path | None = None
+    preprocess: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """An audit whose plan is on disk: its folder, and the journal's entries so far."""
+    """An audit whose plan is on disk: its folder, and the journal's entries so far.
+
+    ``weights`` is a file in one framework's format, ``pictures`` are those to predict, scaled as
+    ``scaling`` says.
+    """
 
     plan: Plan
     folder: Path
     entries: list[dict[str, Any]]
+    weights: Path | None
+    pictures: Pictures | None
+    scaling: str
 
     @property
     def lock(self) -> str:
@@ -55,26 +97,75 @@ class Prepared:
         return f"python -m benchmarks audit --out {out} --resume {self.folder.name}"
 
 
-def prepare(given: Selection, out: Path) -> Prepared:
+def prepare(given: Given, out: Path) -> Prepared:
     """Plan an audit, and write the plan.
 
     Raises:
-        SelectionError, UnknownNameError, BadModelError: it cannot be planned.
+        SelectionError, UnknownNameError, BadModelError, DataError: it cannot be planned.
         JournalError: it cannot be written.
     """
-    made = plan.make(_whole(given))
+    made, pictures = plan.make(_whole(given.selection)), _pictures(given.selection)
+    if given.preprocess and not pictures:
+        raise SelectionError("--preprocess is for the pictures of --data-dir, and there is none")
+    _check_weights(given.weights, made)
+    scaling, hashed = given.preprocess or SCALING, _hashed(given.weights, pictures)
     folder = journal.create_run(out / FOLDER, journal.new_run_id(datetime.now(UTC)))
     with Journal(folder / JOURNAL) as kept:
-        kept.append("audit", selection=options.to_stored(options.unnamed(made.selection)))
+        chosen = options.to_stored(options.unnamed(made.selection))
+        kept.append("audit", selection=chosen, scaling=scaling, **hashed)
     journal.point_latest(out / FOLDER, folder.name)
-    return Prepared(plan=made, folder=folder, entries=[])
+    return Prepared(
+        plan=made,
+        folder=folder,
+        entries=[],
+        weights=given.weights,
+        pictures=pictures,
+        scaling=scaling,
+    )
 
 
-def reopen(given: Selection, out: Path, name: str) -> Prepared:
+def _pictures(chosen: Selection) -> Pictures | None:
+    return pictures.find(chosen.data_dir) if chosen.data_dir else None
+
+
+def _check_weights(file: Path | None, made: Plan) -> None:
+    if file and not file.is_file():
+        raise SelectionError(f"--weights {file}: there is no such file")
+    if file and len(made.groups) != 1:
+        raise SelectionError("--weights are those of one model: name it with --models")
+
+
+def _hashed(weights: Path | None, of: Pictures | None) -> dict[str, str | None]:
+    """What tells whether the same weights and pictures are given again, by their flags' names."""
+    found = {"weights": None, "data_dir": of.digest if of else None}
+    if weights:
+        with weights.open("rb") as stream:
+            found["weights"] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
+
+
+def _check_same(had: dict[str, Any], has: dict[str, str | None]) -> None:
+    """Refuse to go on with other weights or pictures.
+
+    Raises:
+        SelectionError: the text says what to give.
+    """
+    for name, digest in has.items():
+        flag, before = f"--{name.replace('_', '-')}", had.get(name)
+        if digest and not before:
+            raise SelectionError(f"--resume: the audit was made without {flag}: leave it out")
+        if before and not digest:
+            raise SelectionError(f"--resume: the audit was made with {flag}: give it again")
+        if digest != before:
+            raise SelectionError(f"--resume: {flag} is not what the audit was made with")
+
+
+def reopen(given: Given, out: Path, name: str) -> Prepared:
     """Take up an audit where its journal ends.
 
     Raises:
         SelectionError: there is none of that name, or what it was made with is not given again.
+        DataError: the pictures cannot be listed.
         JournalError: its journal cannot be read.
     """
     folder = (out / FOLDER / name).resolve()
@@ -84,8 +175,20 @@ def reopen(given: Selection, out: Path, name: str) -> Prepared:
     begun = next((e for e in entries if e["kind"] == "audit"), None)
     if begun is None:
         raise SelectionError(f"{folder.name}: its journal does not say what it audits")
-    chosen = options.renewed(options.from_stored(begun["selection"]), given)
-    return Prepared(plan=plan.make(chosen), folder=folder, entries=entries)
+    chosen = options.renewed(options.from_stored(begun["selection"]), given.selection)
+    made, pictures = plan.make(chosen), _pictures(chosen)
+    if given.preprocess:
+        raise SelectionError("--resume goes on as before: leave out --preprocess")
+    _check_weights(given.weights, made)
+    _check_same(begun, _hashed(given.weights, pictures))
+    return Prepared(
+        plan=made,
+        folder=folder,
+        entries=entries,
+        weights=given.weights,
+        pictures=pictures,
+        scaling=begun.get("scaling", SCALING),
+    )
 
 
 def _whole(given: Selection) -> Selection:
@@ -94,25 +197,58 @@ def _whole(given: Selection) -> Selection:
     return replace(given, stacks=stacks, phases=("forward",))
 
 
-def selection(value_of: Any) -> Selection:
+def given(value_of: Any) -> Given:
     """What the flags say; the effort is ``quick`` unless another one is given."""
     made = options.selection(value_of)
-    return made if value_of("--effort") else replace(made, effort="quick")
+    chosen = made if value_of("--effort") else replace(made, effort="quick")
+    return Given(
+        selection=chosen, weights=value_of("--weights"), preprocess=value_of("--preprocess")
+    )
 
 
-def carry_out(prepared: Prepared, tell: Any, start: Start) -> list[Row]:
-    """Audit what is left; every stack of a model is in the journal once it is done."""
-    entries = prepared.entries
+def carry_out(prepared: Prepared, tell: Any, start: Start) -> dict[str, Any]:
+    """Audit what is left; every stack of a model is in the journal once it is done.
+
+    ``tell`` is called with the rows of each, and last with those that compare accuracies. The
+    summary has the audit's name, the ``rows``, and the ``accuracy``: ``None`` without pictures.
+
+    Raises:
+        UsageError: the weights fit no twin.
+        DataError: a picture cannot be read.
+        JournalError: something cannot be written.
+    """
+    entries, accuracies = prepared.entries, None
     done = {(e["model"], e["stack"]) for e in entries if e["kind"] == "rows"}
     rows = run.stored_rows(entries)
-    with Journal.resume(prepared.folder / JOURNAL) as kept:
-        for model, stack, found in run.audited(prepared.plan, usable_cores(), done, start):
+    with scratch.folder("given") as place, Journal.resume(prepared.folder / JOURNAL) as kept:
+        terms = _terms(prepared, done, place, start)
+        for model, stack, found in run.audited(prepared.plan, done, terms):
             told = run.as_entry(found)
             kept.append("rows", model=model, stack=stack, rows=told)
             made = [Row(**row) for row in told]
             rows += made
             tell(made)
-    return rows
+        if terms.labelled:
+            accuracies = terms.labelled.document(prepared.plan.groups)
+            compared = accuracy.rows(accuracies)
+            rows += compared
+            tell(compared)
+    return {"audit": prepared.folder.name, "rows": rows, "accuracy": accuracies}
+
+
+def _terms(prepared: Prepared, done: set[tuple[str, str]], place: Path, start: Start) -> run.Terms:
+    """What is read of what was given, once for all models; files go to ``place``."""
+    terms = run.Terms(selection=prepared.plan.selection, threads=usable_cores(), start=start)
+    left = [g for g in prepared.plan.groups if any((g.name, str(s)) not in done for s in g.stacks)]
+    if prepared.pictures:
+        tasks, kept = [g.task for g in left], prepared.folder / accuracy.FOLDER
+        labelled = accuracy.prepared(prepared.pictures, prepared.scaling, kept, tasks, place)
+        terms = replace(terms, labelled=labelled)
+    if prepared.weights and left:
+        terms = replace(terms, weights=place / stored.CANONICAL)
+        group = run.able(prepared.plan, left[0])
+        run.adopt(group, terms, prepared.weights, place / stored.CANONICAL)
+    return terms
 
 
 def code(rows: list[Row]) -> Exit:
@@ -145,3 +281,14 @@ def table(rows: list[Row]) -> Table:
         figures = ("" if f is None else f"{f:.1e}" for f in (row.figure, row.bound))
         made.add_row(row.model, row.stack, row.check, row.word, *figures, row.reason)
     return made
+
+
+def pictures_line(prepared: Prepared, found: dict[str, Any] | None) -> str:
+    """What was predicted and where it is kept, or that nothing was."""
+    if found is None:
+        return NO_PICTURES
+    spare = f", {found['left_out']} other files left out" if found["left_out"] else ""
+    return (
+        f"accuracy on {found['pictures']:,} pictures of {found['classes']} classes{spare}:"
+        f" {found['preprocessing']}; predictions: {prepared.folder / accuracy.FOLDER}"
+    )

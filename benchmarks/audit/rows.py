@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Word = Literal[
-    "same", "rounding", "differs", "not deterministic", "changes", "failed", "unsupported"
+    "same",
+    "rounding",
+    "differs",
+    "not deterministic",
+    "changes",
+    "measured",
+    "not told apart",
+    "failed",
+    "unsupported",
 ]
 LOST = {"failed"}
 """Words of rows that say nothing of the model: the audit is incomplete."""

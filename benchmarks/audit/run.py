@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.audit import checks
+from benchmarks.audit.accuracy import Labelled
 from benchmarks.audit.child import difference
 from benchmarks.audit.rows import Row, judged
 from benchmarks.machine import scratch
 from benchmarks.proof import group as proofs
-from benchmarks.proof import precision
+from benchmarks.proof import precision, prove
 from benchmarks.proof.group import Handoff, Proven
+from benchmarks.proof.outcome import Asked
 from benchmarks.proof.sides import UsageError
 from benchmarks.request import plan
 from benchmarks.request.plan import Group, Plan
 from benchmarks.request.selection import Selection
 from benchmarks.results.records import Failure, Stack
 from benchmarks.tasks import stored
-from benchmarks.worker import briefing
+from benchmarks.worker import briefing, sources
 from benchmarks.worker.process import Start, WorkerError, WorkerProcess
 
 WORKER = "benchmarks.audit.worker"
@@ -31,30 +34,61 @@ LARGEST = 8
 """Samples whose outputs are compared between processes."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What holds for all of an audit.
+
+    ``labelled`` are pictures to predict, if any. ``weights`` is a file of the model's weights by
+    canonical key; ``None``: drawn, or those of its folder.
+    """
+
+    selection: Selection
+    threads: int
+    start: Start = WorkerProcess
+    labelled: Labelled | None = None
+    weights: Path | None = None
+
+
 @dataclass(kw_only=True)
 class Audited:
     """One stack of a model under audit, as its checks see it.
 
-    ``main`` is a worker that only ran this model, ``other`` the job of another model, ``folder``
-    one for what workers write.
+    ``main`` is a worker that only ran this model, ``folder`` one for what workers write.
     """
 
+    terms: Terms
     group: Group
-    selection: Selection
     stack: Stack
     proof: Proven
     handoff: Handoff
-    other: dict[str, Any]
-    threads: int
     folder: Path
-    started: Start
     main: WorkerProcess
-    lost: list[Row] = field(default_factory=list)
+
+    @property
+    def selection(self) -> Selection:
+        """What was asked for."""
+        return self.terms.selection
+
+    @property
+    def threads(self) -> int:
+        """Those of the main worker."""
+        return self.terms.threads
 
     @property
     def timeout_s(self) -> float:
         """Seconds that a question may take."""
         return self.selection.timeout_s
+
+    @property
+    def other(self) -> dict[str, Any]:
+        """The job of another model.
+
+        Raises:
+            WorkerError: a framework could not describe it.
+        """
+        found, handoffs = _other(self.group, self.terms)
+        engine = self.selection.engine(self.stack)
+        return briefing.job(found, self.selection, self.stack, self.threads, handoffs[engine])
 
     @property
     def size(self) -> int:
@@ -117,7 +151,7 @@ class Audited:
         self, *, threads: int = 0, first: dict[str, Any] | None = None
     ) -> Iterator[WorkerProcess]:
         """Another process for the stack, with the model built, or with ``first`` in its place."""
-        made = spawn(self.stack, self.selection, self.started)
+        made = spawn(self.stack, self.terms)
         try:
             self.start(made, first or self.job(threads))
             yield made
@@ -141,10 +175,11 @@ class Audited:
         return replace(made, word=judged(error, self.bound), figure=error, reason=reason)
 
 
-def spawn(stack: Stack, selection: Selection, start: Start) -> WorkerProcess:
+def spawn(stack: Stack, terms: Terms) -> WorkerProcess:
     """A process for a stack; nothing is built yet."""
-    python = selection.variant(stack).python
-    return start(stack, python=python, program=WORKER, passed=selection.env)
+    asked = terms.selection
+    python = asked.variant(stack).python
+    return terms.start(stack, python=python, program=WORKER, passed=asked.env)
 
 
 def failed(row: Row, error: WorkerError) -> Row:
@@ -153,8 +188,22 @@ def failed(row: Row, error: WorkerError) -> Row:
     return replace(row, word=word, reason=f"{error.status}: {error.reason}")  # type: ignore[arg-type]
 
 
+def adopt(group: Group, terms: Terms, file: Path, kept: Path) -> None:
+    """Write a file of weights, which fits one of a model's twins, to ``kept`` by canonical key.
+
+    Raises:
+        WorkerError: a framework could not describe its twin.
+        UsageError: the twins do not match, or the file fits none of them.
+    """
+    chosen = terms.selection
+    asked = Asked(source=sources.of_model(group.model, chosen.models_dir), task=group.task)
+    with proofs.opened(group.stacks, chosen, terms.start) as every:
+        prove.adopt(asked, every, file)
+        shutil.copyfile(every.folder / stored.CANONICAL, kept)
+
+
 def audited(
-    made: Plan, threads: int, done: set[tuple[str, str]], start: Start = WorkerProcess
+    made: Plan, done: set[tuple[str, str]], terms: Terms
 ) -> Iterator[tuple[str, str, list[Row]]]:
     """The rows of each model and stack of a plan that is not ``done``."""
     for model, broken in made.broken.items():
@@ -167,21 +216,28 @@ def audited(
         for stack, why in lacking.items():
             row = Row(model=group.name, stack=str(stack), check="all", word="unsupported")
             yield group.name, str(stack), [replace(row, reason=why)]
-        able = tuple(s for s in group.stacks if not made.lacking(group.model, s))
         left = [s for s in todo if s not in lacking]
         if left:
-            yield from _of_model(replace(group, stacks=able), left, made.selection, threads, start)
+            yield from _of_model(able(made, group), left, terms)
+
+
+def able(made: Plan, group: Group) -> Group:
+    """A group of a plan with the stacks that can run it here."""
+    stacks = tuple(s for s in group.stacks if not made.lacking(group.model, s))
+    return replace(group, stacks=stacks)
 
 
 def _of_model(
-    group: Group, todo: list[Stack], selection: Selection, threads: int, start: Start
+    group: Group, todo: list[Stack], terms: Terms
 ) -> Iterator[tuple[str, str, list[Row]]]:
     """Prove a model, and check those of its stacks that are to be done."""
+    selection, group = terms.selection, replace(group, weights=terms.weights)
     with ExitStack() as open_:
         try:
-            proof = open_.enter_context(proofs.proof(group, selection, start))
-            handoffs = dict(proof.handoffs) or _each(group, selection, start)
-            others = _other(group, selection, start)
+            proof = open_.enter_context(proofs.proof(group, selection, terms.start))
+            left = tuple(s for s in group.stacks if selection.engine(s) not in proof.lost)
+            group = replace(group, stacks=left)
+            handoffs = dict(proof.handoffs) or _unproven(group, terms)
         except (WorkerError, proofs.NoneLeftError, UsageError) as error:
             for stack in todo:
                 row = Row(model=group.name, stack=str(stack), check="all", word="failed")
@@ -193,36 +249,23 @@ def _of_model(
                 row = Row(model=group.name, stack=str(stack), check="all", word="same")
                 yield group.name, str(stack), [failed(row, proof.lost[engine])]
                 continue
-            other = briefing.job(others[0], selection, stack, threads, others[1][engine])
-            rows = _of_stack(
-                group, stack, selection, proof, handoffs[engine], other, threads, start
-            )
+            rows = _of_stack(group, stack, terms, proof, handoffs[engine])
             yield group.name, str(stack), rows
 
 
 def _of_stack(
-    group: Group,
-    stack: Stack,
-    selection: Selection,
-    proof: Proven,
-    handoff: Handoff,
-    other: dict[str, Any],
-    threads: int,
-    start: Start,
+    group: Group, stack: Stack, terms: Terms, proof: Proven, handoff: Handoff
 ) -> list[Row]:
     """All checks of a stack; the fresh process writes its outputs before anything else."""
     with scratch.folder("audit") as folder:
-        main = spawn(stack, selection, start)
+        main = spawn(stack, terms)
         on = Audited(
+            terms=terms,
             group=group,
-            selection=selection,
             stack=stack,
             proof=proof,
             handoff=handoff,
-            other=other,
-            threads=threads,
             folder=folder,
-            started=start,
             main=main,
         )
         try:
@@ -235,26 +278,29 @@ def _of_stack(
             main.quit()
 
 
-def _each(group: Group, selection: Selection, start: Start) -> dict[str, Handoff]:
-    """What each engine needs to load weights, where the proof has matched no two of them."""
-    found: dict[str, Handoff] = {}
+def _unproven(group: Group, terms: Terms) -> dict[str, Handoff]:
+    """What each engine needs to load weights where the proof failed; its own where none match."""
+    selection, found = terms.selection, dict[str, Handoff]()
+    with suppress(UsageError):
+        return proofs.handoffs(group, selection, terms.start)[0]
     for stack in group.stacks:
         if selection.engine(stack) not in found:
-            found |= proofs.handoffs(replace(group, stacks=(stack,)), selection, start)[0]
+            found |= proofs.handoffs(replace(group, stacks=(stack,)), selection, terms.start)[0]
     return found
 
 
 _KNOWN: dict[tuple[str, tuple[Stack, ...]], tuple[Group, dict[str, Handoff]]] = {}
 
 
-def _other(group: Group, selection: Selection, start: Start) -> tuple[Group, Mapping[str, Handoff]]:
+def _other(group: Group, terms: Terms) -> tuple[Group, Mapping[str, Handoff]]:
     """Another model than the group's, and what each engine needs to load its weights."""
+    selection = terms.selection
     name = next(one for one in OTHERS if one != group.model)
     if (name, group.stacks) not in _KNOWN:
         asked = replace(selection, models=(name,), phases=("forward",), batch=(), size=())
         (other,) = plan.make(asked).groups
         other = replace(other, stacks=group.stacks)
-        _KNOWN[name, group.stacks] = other, proofs.handoffs(other, selection, start)[0]
+        _KNOWN[name, group.stacks] = other, proofs.handoffs(other, selection, terms.start)[0]
     return _KNOWN[name, group.stacks]
 
 

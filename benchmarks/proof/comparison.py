@@ -112,7 +112,7 @@ class Comparison:
         """The proof of this pair, with what the ones ``before`` found."""
         made = self.matched()
         if self.asked.weights and made.complete and before is None:
-            self._adopt(made, self.asked.weights)
+            self.adopt(made, self.asked.weights)
         changed, changes = self._equalized(made) if self.asked.equalize else ((), {})
         leading = None if changed else leading
         changes |= self._same_epsilon()
@@ -196,7 +196,7 @@ class Comparison:
         equalize(self.sides, changes)
         return changes
 
-    def _adopt(self, made: Match, file: Path) -> None:
+    def adopt(self, made: Match, file: Path) -> None:
         """Load a file of weights into the side that it fits, and carry them to the other.
 
         Raises:

@@ -201,11 +201,13 @@ def opened(
 
 
 def _asked(group: Group, selection: Selection) -> Asked:
-    """The proof runs at the quick size, where a bigger one is timed."""
-    small = group.task.sized("quick")
+    """The proof runs at the quick size, where a bigger one is timed.
+
+    Weights that are given may fit no other size than the one that is timed.
+    """
     return Asked(
-        source=sources.of_model(group.model, selection.models_dir),
-        task=small,
+        source=sources.of_model(group.model, selection.models_dir, group.weights),
+        task=group.task if group.weights else group.task.sized("quick"),
         seed=selection.seed,
         equalize=selection.equalize,
         policy=selection.policy,

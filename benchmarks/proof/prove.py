@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from benchmarks.frameworks.description import Description
@@ -54,6 +55,17 @@ def matched(asked: Asked, sides: Sides) -> tuple[dict[str, Description], dict[st
             cause = next(stated.structure(made, told[leader], told[other]))
             raise UsageError(f"{leader} and {other} do not match: {cause.cause} ({cause.where})")
     return told, found
+
+
+def adopt(asked: Asked, sides: Sides, file: Path) -> None:
+    """Have the side that a file of weights fits write them, canonical, to the sides' folder.
+
+    Raises:
+        UsageError: the sides do not match, or it fits none of them.
+    """
+    told, made = matched(asked, sides)
+    other, found = next(iter(made.items()))
+    Comparison(asked, sides, sides.names[0], other, told).adopt(found, file)
 
 
 def assigned_to(names: tuple[str, ...], made: Mapping[str, Match]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from benchmarks import frameworks
 from benchmarks.request import discovery
@@ -22,7 +23,8 @@ class Group:
     """Matchups that share model, size and batch, and so share the workers of a launch.
 
     ``name`` is the model, and the size and the batch where the model is run at several. ``sized``
-    is the name of the size.
+    is the name of the size. ``weights`` is a file of the model's weights by canonical key;
+    ``None``: as its folder has it.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Group:
     stacks: tuple[Stack, ...]
     matchups: tuple[Matchup, ...]
     data: str | None = None
+    weights: Path | None = None
 
     def phases(self) -> tuple[str, ...]:
         """The phases of the matchups, in their order."""

@@ -30,7 +30,7 @@ def job(
         "framework": stack.framework,
         "trainer": stack.trainer,
         "settings": settings(stack, selection, threads, group.name),
-        "source": sources.of_model(group.model, selection.models_dir),
+        "source": sources.of_model(group.model, selection.models_dir, group.weights),
         "shapes": {name: list(shape) for name, shape in group.task.shapes.items()},
         "task_settings": dict(group.task.settings),
         "batch": group.size.batch,

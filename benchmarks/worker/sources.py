@@ -20,9 +20,14 @@ SIDES = {"torch": "PyTorch", "keras": "Keras"}
 """What the dialects are called."""
 
 
-def of_model(name: str, models_dir: Path | None = None) -> dict[str, Any]:
-    """What tells a worker of a model in a folder; plain data."""
-    kept = discovery.weights(name, models_dir)
+def of_model(
+    name: str, models_dir: Path | None = None, weights: Path | None = None
+) -> dict[str, Any]:
+    """What tells a worker of a model in a folder; plain data.
+
+    ``weights`` take the place of those in its folder, if any.
+    """
+    kept = weights or discovery.weights(name, models_dir)
     return {
         "model": name,
         "models_dir": str(models_dir.resolve()) if models_dir else None,

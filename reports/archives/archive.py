@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.archives import published, scores
-from reports.archives.load import IMAGENET, ArchiveError, Key, find, labels
+from reports.archives.load import IMAGENET, ArchiveError, Key, beside, find, labels
 from reports.archives.published import Published
 from reports.archives.scores import Difference, Score
 
@@ -81,7 +81,7 @@ def read(folder: Path, files: Mapping[str, Path] | None = None) -> Archive:
 
     Args:
         folder: the archive.
-        files: of a data set the file with its labels.
+        files: of a data set the file with its labels, in place of those in the archive.
 
     Raises:
         ArchiveError: something in it cannot be used.
@@ -95,7 +95,7 @@ def read(folder: Path, files: Mapping[str, Path] | None = None) -> Archive:
             each = ", ".join(f"{one.key.model} {one.images:,}" for one in of)
             raise ArchiveError(f"{dataset}: the models saw different images: {each}")
         (images,) = counts
-        wanted = labels(dataset, images, given.pop(dataset, None))
+        wanted = labels(dataset, images, given.pop(dataset, None) or beside(folder, dataset))
         if wanted is None:
             notes.append(f"{dataset}: left out, give its labels with --labels {dataset}=FILE")
             continue

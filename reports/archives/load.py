@@ -21,7 +21,7 @@ from benchmarks.results.stored import files
 from reports.runs.load import LoadError
 
 NAME = re.compile(
-    r"(?P<model>.+)_(?P<platform>[A-Za-z0-9.-]+)_(?P<dataset>[A-Za-z0-9.-]+)_top5(?P<what>preds|probs)\.npy"
+    r"(?P<model>.+)_(?P<platform>[A-Za-z0-9.@+-]+)_(?P<dataset>[A-Za-z0-9.-]+)_top5(?P<what>preds|probs)\.npy"
 )
 TOP = 5
 IMAGES = 10_000_000
@@ -128,6 +128,12 @@ def labels(dataset: str, images: int, file: Path | None) -> NDArray[np.int64] | 
     if found.min() < 0:
         raise ArchiveError(f"{file}: a label below 0")
     return found
+
+
+def beside(folder: Path, dataset: str) -> Path | None:
+    """The labels of a data set that lie in an archive itself; ``None`` where none do."""
+    path = folder / f"{dataset}_labels.npy"
+    return path if path.is_file() else None
 
 
 def _labels(file: Path) -> NDArray[np.int64]:

@@ -24,7 +24,7 @@ from reports.pages import html, markdown
 from reports.pages.build import inert
 
 STACKS = {"pytorch": "torch-eager", "keras": "tensorflow-graph"}
-"""The stack in whose colour and shape a platform is drawn."""
+"""The stack in whose colour and shape a platform is drawn; any other one is a stack itself."""
 ABSENT = "–"
 
 
@@ -225,7 +225,7 @@ def _picture(rows: Sequence[Row]) -> Figure:
         room = Room(left=width(names) + 10, right=30, top=12, bottom=62)
         figure, (ax,) = panels([ROW * len(rows)], 1, room)
         for y, row in enumerate(rows):
-            drawn = look(STACKS.get(row.score.key.platform, "other"))
+            drawn = look(STACKS.get(row.score.key.platform, row.score.key.platform))
             top1, (low, high) = row.score.accuracy[0], row.score.interval
             if row.authors:
                 ends = [100 * top1, 100 * row.authors.top1]

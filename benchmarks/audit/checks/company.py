@@ -22,9 +22,9 @@ TURNS = 3
 
 def rows(on: Audited) -> Iterator[Row]:
     """After others were built, trained and deleted; and while another one runs."""
-    other = on.other["source"]["model"]
     names = ("after other models", "beside another model")
     with on.held(names[0]) as kept, on.worker(first=on.other) as worker:
+        other = on.other["source"]["model"]
         worker.ask("first_step", deadline_s=on.timeout_s)
         worker.ask("rebuild", deadline_s=on.timeout_s, job=on.job())
         found = on.outputs(worker, "after")
