@@ -150,6 +150,11 @@ def test_an_array_that_is_no_picture_is_one_line_that_names_it(
     assert said in line
 
 
+def test_arrays_that_cannot_be_written_are_one_line(noise: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot write x\.npy: No such file"):
+        pictures.prepare(pictures.find(noise), (4, 4, 1), tmp_path / "none" / "x.npy")
+
+
 def test_a_picture_is_read_in_the_format_of_its_name_alone(tmp_path: Path) -> None:
     Image.new("RGB", (3, 3)).save(tmp_path / "is.png")
     (tmp_path / "is.png").rename(tmp_path / "named.jpg")

@@ -18,6 +18,10 @@ from benchmarks.audit import checks, command, run
 from benchmarks.audit.rows import Row
 from benchmarks.machine.environment import framework_status
 from benchmarks.measure.run import MEANS
+from benchmarks.proof import group as proofs
+from benchmarks.proof.sides import UsageError
+from benchmarks.request.plan import Group
+from benchmarks.request.selection import Selection
 from benchmarks.results.records import Stack
 from benchmarks.results.stored import journal
 from benchmarks.worker.process import WorkerProcess
@@ -137,7 +141,7 @@ def test_an_audit_goes_on_with_the_same_pictures_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    labelled.folder(Path("noise"))
+    (labelled.folder(Path("noise")) / "class0" / "notes.txt").write_text("no picture")
     labelled.folder(Path("other"), shape=(3, 3))
     assert main(["audit", *TINY, "--data-dir", "noise", "--preprocess", "unit"]) == 130
     capsys.readouterr()
@@ -151,7 +155,8 @@ def test_an_audit_goes_on_with_the_same_pictures_alone(
     assert code == 0
     found = json.loads(out)["accuracy"]
     assert (found["dataset"], found["pictures"], found["stacks"]) == ("noise", 30, [])
-    assert f"accuracy on 30 pictures of 6 classes: {found['preprocessing']}" in err
+    said = "accuracy on 30 pictures of 6 classes (files that are no pictures: 1)"
+    assert f"{said}: {found['preprocessing']}" in err
     assert found["preprocessing"].endswith("then from 0 to 1")
 
 
@@ -221,6 +226,26 @@ def test_twins_that_are_not_one_function_end_with_4(
         assert (row["check"], row["word"], row["refutes"]) == ("across in float64", "differs", True)
         assert row["reason"].startswith("dense: GELU: tanh against erf")
         assert row["figure"] > row["bound"] == 1e-9
+
+
+def test_without_a_proof_all_engines_are_matched_at_once_or_each_with_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+
+    def handoffs(group: Group, *_: object) -> tuple[dict[str, Any], None]:
+        asked.append(len(group.stacks))
+        if len(group.stacks) > 1 and group.model == "unlike":
+            raise UsageError("they do not match")
+        return {stack.framework: {"of": len(group.stacks)} for stack in group.stacks}, None
+
+    monkeypatch.setattr(proofs, "handoffs", handoffs)
+    terms = run.Terms(selection=Selection(), threads=1)
+    both = labelled.group("torch-eager", "tensorflow-graph")
+    assert run._unproven(both, terms) == {"torch": {"of": 2}, "tensorflow": {"of": 2}}
+    unlike = replace(both, model="unlike")
+    assert run._unproven(unlike, terms) == {"torch": {"of": 1}, "tensorflow": {"of": 1}}
+    assert asked == [2, 2, 1, 1]
 
 
 LINEAR = """

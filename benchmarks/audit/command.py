@@ -287,8 +287,8 @@ def pictures_line(prepared: Prepared, found: dict[str, Any] | None) -> str:
     """What was predicted and where it is kept, or that nothing was."""
     if found is None:
         return NO_PICTURES
-    spare = f", {found['left_out']} other files left out" if found["left_out"] else ""
+    spare = f" (files that are no pictures: {found['left_out']:,})" if found["left_out"] else ""
     return (
-        f"accuracy on {found['pictures']:,} pictures of {found['classes']} classes{spare}:"
+        f"accuracy on {found['pictures']:,} pictures of {found['classes']:,} classes{spare}:"
         f" {found['preprocessing']}; predictions: {prepared.folder / accuracy.FOLDER}"
     )
