@@ -50,6 +50,14 @@ class Recorder:
     def postprocess(self, outputs: Any) -> None:
         self.asked.append(("postprocess", outputs))
 
+    def first_token(self, batch: Placed) -> str:
+        self.asked.append(("first_token", batch))
+        return "held"
+
+    def next_token(self, held: str) -> str:
+        self.asked.append(("next_token", held))
+        return "held on"
+
     def loss(self, batch: Placed) -> None:
         self.asked.append(("loss", batch))
 
@@ -118,6 +126,18 @@ def test_postprocess_takes_the_outputs_of_one_inference_again_and_again() -> Non
     work.run()
     work.run()
     assert recorder.asked == ["inference", ("infer", BATCH), *[("postprocess", "outputs")] * 2]
+    assert (work.before, work.baseline, work.items) == (None, None, 4)
+
+
+def test_generation_is_timed_as_a_prompt_and_as_one_token_at_the_same_place() -> None:
+    recorder, work = _prepared("first_token")
+    work.run()
+    assert recorder.asked == ["inference", ("first_token", BATCH)]
+    assert work.items == 4
+    recorder, work = _prepared("next_token")
+    work.run()
+    work.run()
+    assert recorder.asked == ["inference", ("first_token", BATCH), *[("next_token", "held")] * 2]
     assert (work.before, work.baseline, work.items) == (None, None, 4)
 
 

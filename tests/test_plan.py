@@ -85,7 +85,8 @@ def test_an_empty_selection_is_everything_but_what_is_heavy() -> None:
     for group in made.groups:
         assert group.stacks == discovery.default_stacks()
         assert set(plan.ORDER) == set(discovery.names("phases"))
-        assert group.phases() == tuple(phase for phase in plan.ORDER if phase != "postprocess")
+        of_twins = {"postprocess", "first_token", "next_token"}
+        assert group.phases() == tuple(phase for phase in plan.ORDER if phase not in of_twins)
     assert made.effort == EFFORTS["quick"]
 
 
@@ -110,6 +111,14 @@ def test_only_models_whose_twins_define_it_have_the_phase_postprocess() -> None:
     assert group.phases()[:3] == ("forward", "postprocess", "backward")
     asked = Selection(models=("mlp",), stacks=("torch-eager",), phases=("postprocess",))
     with pytest.raises(SelectionError, match=r"^mlp has no phase postprocess: not every twin defi"):
+        make(asked)
+
+
+def test_a_model_that_generates_has_the_phases_of_the_first_and_the_next_token() -> None:
+    (group,) = make(Selection(models=("gpt2_small",), stacks=("torch-eager",))).groups
+    assert group.phases()[:4] == ("forward", "first_token", "next_token", "backward")
+    asked = Selection(models=("mlp",), stacks=("torch-eager",), phases=("next_token",))
+    with pytest.raises(SelectionError, match=r"^mlp has no phase next_token: not every twin defi"):
         make(asked)
 
 

@@ -18,6 +18,13 @@ Loss = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
 """A twin's own ``loss(outputs, targets) -> {part: scalar}``."""
 Postprocess = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """A twin's ``postprocess(outputs) -> {name: tensor}``, of what inference gives."""
+Generates = Callable[[Any, Mapping[str, Any]], Mapping[str, Any]]
+"""A twin's ``first_token(model, inputs)`` or ``next_token(model, held)``.
+
+Both give what ``next_token`` takes: the ``token`` that follows (n,), its ``logits``
+(n, vocabulary), the ``position`` at which it stands in the sequence, and a ``cache`` of as many
+places as the inputs have.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +74,8 @@ class Source:
 
     ``losses`` are by the name of the objective, which is empty where the task has but one.
     ``choices(outputs, targets) -> {name: integers}`` gives what a loss chooses among its outputs;
-    it and ``postprocess`` are ``None`` where the twin defines none.
+    it and ``postprocess`` are ``None`` where the twin defines none. ``generates`` holds
+    ``first_token`` and ``next_token``, if the twin defines both.
     ``extra`` are folders in which a user's own layer kinds and losses lie.
     """
 
@@ -77,6 +85,7 @@ class Source:
     optimizer: Callable[..., Any] | None = None
     postprocess: Postprocess | None = None
     choices: Loss | None = None
+    generates: Mapping[str, Generates] = field(default_factory=dict)
     extra: tuple[Path, ...] = ()
 
 
@@ -178,6 +187,12 @@ class Program(Protocol):
 
     def postprocess(self, outputs: Any) -> Any:
         """What the twin's ``postprocess`` makes of what ``infer`` gave."""
+
+    def first_token(self, batch: Placed) -> Any:
+        """What the twin's ``first_token`` gives of a batch: a token and a filled cache."""
+
+    def next_token(self, held: Any) -> Any:
+        """What the twin's ``next_token`` makes of what ``first_token`` or itself gave."""
 
     def loss(self, batch: Placed) -> Any:
         """Training-mode forward pass and loss, no gradient taken; of each objective, added up."""

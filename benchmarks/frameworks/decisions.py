@@ -1,13 +1,21 @@
-"""What a twin decides beyond its outputs: what its loss chooses, what its post-processing keeps."""
+"""What a twin decides beyond its outputs: what its loss chooses, what its post-processing keeps.
+
+And which tokens it generates.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks.frameworks.contracts import Source
+import numpy as np
+
+from benchmarks.frameworks.contracts import Array, Source
+from benchmarks.frameworks.description import Arrays
 
 Tensors = Mapping[str, Any]
+TOKENS = 8
+"""How many tokens a proof has generated, where the sequence has room for them."""
 
 
 def made(
@@ -33,3 +41,41 @@ def made(
         for key, held in (("postprocess", given), ("ties", tied)):
             found |= {f"{key}/{name}": one for name, one in source.postprocess(held).items()}
     return found
+
+
+def generated(
+    source: Source,
+    model: Any,
+    inputs: Tensors,
+    array: Callable[[Any], Array],
+    whole: Callable[[Array], Array],
+) -> Arrays:
+    """Greedily chosen tokens, and their logits with the cache and without it.
+
+    Args:
+        source: of the twin; nothing is generated where it does not define how.
+        model: the twin, in inference mode.
+        inputs: its batch, of token ids (n, steps) alone.
+        array: makes a NumPy array of a tensor.
+        whole: the logits (n, steps, vocabulary) that the model gives for ids (n, steps).
+
+    Returns: ``token/<index>`` (n,), ``cached/<index>`` and ``whole/<index>`` (n, vocabulary). What
+        stands behind a token cannot change its logits, so one pass gives them all without a cache.
+    """
+    if not source.generates:
+        return {}
+    held = source.generates["first_token"](model, inputs)
+    (given,) = (array(one) for one in inputs.values())
+    start, found = int(array(held["position"]).item()), Arrays()
+    places = range(start, min(start + TOKENS, given.shape[1]))
+    for index, place in enumerate(places):
+        if index:
+            held = source.generates["next_token"](model, held)
+        found[f"token/{index}"], found[f"cached/{index}"] = map(
+            array, (held["token"], held["logits"])
+        )
+        given[:, place] = found[f"token/{index}"]
+    logits = whole(given)
+    return found | {
+        f"whole/{index}": np.array(logits[:, place - 1]) for index, place in enumerate(places)
+    }

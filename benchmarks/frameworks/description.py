@@ -135,5 +135,5 @@ Arrays = dict[str, NDArray[Any]]
 
 ``output/<name>``, ``loss/<part>``, ``loss``, ``gradient/<canonical key>``,
 ``input_gradient/<input>``, ``node/<path>/in``, ``node/<path>/out``, ``step/<key>/in``,
-``step/<key>/out``, ``drop/<index>``, and those of ``decisions.made``.
+``step/<key>/out``, ``drop/<index>``, and those of ``decisions.made`` and ``decisions.generated``.
 """

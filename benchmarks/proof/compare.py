@@ -28,16 +28,21 @@ QUANTITIES = {
     "output": "output",
     "postprocess": "postprocessed",
     "choice": "choices",
+    "token": "generated_tokens",
+    "cached": "generated_logits",
     "loss": "loss",
     "gradient": "gradients",
     "input_gradient": "input_gradients",
     "after": "after_steps",
 }
+CACHE = "cache"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
     """Largest relative error by quantity, and what one side lacks or does not move.
+
+    The quantity ``cache`` is what either side generates with its cache against without it.
 
     ``missing``: keys of gradients that only the other side has, by side. ``still``: keys of trained
     weights whose gradient is zero or absent on both sides. ``worst``: the key of each error.
@@ -78,6 +83,11 @@ def compare(torch: Arrays, keras: Arrays, trained: Mapping[str, bool]) -> Compar
             error = relative_error(torch.get(key), keras.get(key), floor)
             if not error <= errors.get(name, -1.0):
                 errors[name], worst[name] = error, key
+    for side, arrays in (("torch", torch), ("keras", keras)):
+        for key in (key for key in arrays if key.startswith("cached/")):
+            error = relative_error(arrays[key], arrays.get(key.replace("cached", "whole")))
+            if not error <= errors.get(CACHE, -1.0):
+                errors[CACHE], worst[CACHE] = error, f"{key} of {side}"
     slopes = {key: f"gradient/{key}" for key, learns in trained.items() if learns}
     missing = {
         side: tuple(k for k, g in slopes.items() if g not in mine and g in other)

@@ -24,6 +24,10 @@ CONSTANTS = ("epsilon", "momentum")
 """Constants that ``equalize`` may change: they do not change the speed."""
 LARGER_OUTPUT = "output_of_larger_values"
 """The error that is told where only larger values show that the sides differ."""
+CACHE = (
+    "what is generated with the cache is not what the model gives without it: look at the place in"
+    " the cache that a token is written to, at the mask over the cache, and at its position"
+)
 TIES = 6
 """How many of the boxes that are kept at equal scores are told."""
 SECOND_BIAS = {
@@ -272,6 +276,8 @@ class Comparison:
         found = found or list(first.gradients(made, compared))
         if not found and compared.errors.get("after_steps_task", 0.0) > compare.TOLERANCE:
             found = list(stated.optimizers(*(told.optimizer for told in self.both)))
+        if not found and compared.errors.get(compare.CACHE, 0.0) > compare.TOLERANCE:
+            found = [Cause(where=compared.worst[compare.CACHE], cause=CACHE)]
         yield from found
 
     def _larger(self, made: Match, leading: Leading, causes: list[Cause]) -> float:

@@ -14,7 +14,10 @@ from benchmarks.results.records import COLD, Matchup, Stack
 from benchmarks.tasks.task import Size, Task, TaskError
 
 DEFAULT_DATA = "digits"
-ORDER = ("forward", "postprocess", "backward", "train_step", "dataload", "epoch", COLD)
+ORDER = (
+    "forward", "postprocess", "first_token", "next_token",
+    "backward", "train_step", "dataload", "epoch", COLD,
+)  # fmt: skip
 """How phases are shown; one that is not listed comes last."""
 
 

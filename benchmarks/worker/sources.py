@@ -77,9 +77,16 @@ def load(source: Mapping[str, Any], dialect: str) -> Source:
         make=module.build,
         postprocess=getattr(module, "postprocess", None),
         choices=getattr(module, "choices", None),
+        generates=_generates(module),
         **_own(task, module, dialect, f"model {source['model']!r}: {dialect}.py"),
         extra=discovery.roots(source["model"], models_dir),
     )
+
+
+def _generates(module: Any) -> dict[str, Any]:
+    """The functions by which a twin generates token by token; none where it lacks one."""
+    found = {name: getattr(module, name, None) for name in ("first_token", "next_token")}
+    return found if all(found.values()) else {}
 
 
 def _own(task: Task, module: Any, dialect: str, where: str) -> dict[str, Any]:

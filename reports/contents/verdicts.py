@@ -41,7 +41,10 @@ class Pair(NamedTuple):
 
 HEADLINE, COMPILED = (Pair(*pair) for pair in wording.PAIRS)
 MAX_NAMED = 3
-PHASES = ("forward", "postprocess", "backward", "train_step", "dataload", "epoch", COLD)
+PHASES = (
+    "forward", "postprocess", "first_token", "next_token",
+    "backward", "train_step", "dataload", "epoch", COLD,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,6 +88,20 @@ def named(output: Any, name: str = "output") -> dict[str, Any]:
     return {name: output}
 
 
+def plain(output: Any) -> dict[str, Any]:
+    """Outputs by name, without the logits that Keras' softmax hangs on what it gives.
+
+    Its cross-entropy would take those instead of what the model gives, on TensorFlow alone.
+    """
+    found = named(output)
+    for name, one in found.items():
+        if hasattr(one, "_keras_logits"):
+            import tensorflow as tf
+
+            found[name] = tf.identity(one)
+    return found
+
+
 def parts(
     source: Source, objective: Objective, outputs: Mapping[str, Any], targets: Mapping[str, Any]
 ) -> dict[str, Any]:

@@ -113,7 +113,7 @@ class Twin:
     def infer(self) -> Arrays:
         """Outputs of one inference pass, by name."""
         with patches.restated():
-            outputs = named(self._call(self.inputs, training=False))
+            outputs = calls.plain(self._call(self.inputs, training=False))
         return {name: array(one) for name, one in outputs.items()}
 
     def count(self) -> tuple[float | None, str]:
@@ -131,7 +131,7 @@ class Twin:
         kept = [array(v) for v in self.model.variables]
         seen = self._watched(keep=False)
         with patches.restated(), patches.draws() as random, engines.eager():
-            outputs = named(seen.run(lambda: self._call(self.inputs, training=True)))
+            outputs = calls.plain(seen.run(lambda: self._call(self.inputs, training=True)))
         self._put_back(kept)
         nodes: list[Node] = []
         for index in self._order(seen):
@@ -191,6 +191,7 @@ class Twin:
                 _add(of_floats, zip(floats, inputs, strict=True))
                 self._put_back(kept)
             found |= {key: array(one) for key, one in self._decided(found).items()}
+            found |= self._generated()
         self._note_restated(differences)
         dropped = {i: at for at, (_, i) in enumerate(self._all_drops(seen)) if i is not None}
         for key, held in seen.arrays.items():
@@ -213,9 +214,18 @@ class Twin:
             self.source,
             outputs,
             self.targets,
-            lambda: named(self._call(self.inputs, training=False)),
+            lambda: calls.plain(self._call(self.inputs, training=False)),
             keras.ops.zeros_like,
         )
+
+    def _generated(self) -> Arrays:
+        """What is generated, in inference mode."""
+
+        def whole(tokens: Any) -> Any:
+            given = {name: _tensor(tokens.astype("int32")) for name in self.inputs}
+            return array(calls.plain(self._call(given, training=False))["output"])
+
+        return decisions.generated(self.source, self.model, self.inputs, array, whole)
 
     def _traced_loss(
         self, objective: Objective, floats: list[str], seen: watch.Tracer, found: Arrays
@@ -230,7 +240,7 @@ class Twin:
                 return self._total(self._parts(objective, given))
             outputs = None
             if first:  # the pass that is compared: of all inputs
-                outputs = named(seen.run(lambda: self._call(given, training=True)))
+                outputs = calls.plain(seen.run(lambda: self._call(given, training=True)))
                 found.update({f"output/{n}": array(o) for n, o in outputs.items()})
             parts = self._parts(objective, given, outputs)
             total = self._total(parts)
@@ -346,7 +356,7 @@ class Twin:
         """The parts of an objective's loss, of these outputs unless it asks for fewer inputs."""
         if outputs is None or objective.inputs:
             given = {n: t for n, t in inputs.items() if n in (objective.inputs or inputs)}
-            outputs = named(self._call(given, training=True))
+            outputs = calls.plain(self._call(given, training=True))
         return calls.parts(self.source, objective, outputs, self.targets)
 
     def _total(self, parts: Mapping[str, Any]) -> Any:
@@ -420,23 +430,6 @@ def _add(found: dict[Any, Any], slopes: Iterable[tuple[Any, Any]]) -> None:
     for name, slope in slopes:
         if slope is not None:
             found[name] = found.get(name, 0.0) + array(engines.dense(slope))
-
-
-def named(output: Any) -> dict[str, Any]:
-    """Outputs by name, without the logits that Keras' softmax hangs on what it gives."""
-    return {name: _plain(one) for name, one in calls.named(output).items()}
-
-
-def _plain(output: Any) -> Any:
-    """The tensor without the logits that Keras' softmax hangs on it.
-
-    Its cross-entropy would take those instead of what the model gives, on TensorFlow alone.
-    """
-    if hasattr(output, "_keras_logits"):
-        import tensorflow as tf
-
-        return tf.identity(output)
-    return output
 
 
 def _tensor(held: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.frameworks._keras import calls
 from benchmarks.frameworks._keras.optimizers import make as optimizer_of
 from benchmarks.frameworks._keras.weights import Inventory, array
-from benchmarks.frameworks.contracts import Handoff, Placed, Source
+from benchmarks.frameworks.contracts import Generates, Handoff, Placed, Source
 from benchmarks.frameworks.description import Arrays
 from benchmarks.tasks import losses
 from benchmarks.tasks.task import Objective
@@ -80,10 +80,29 @@ class KerasProgram(ABC):
         self.fitted: Any = None
         self._postprocess: Any = None
         self.prepare()
+        self._generates = {name: self.generating(one) for name, one in source.generates.items()}
 
     @abstractmethod
     def prepare(self) -> None:
         """Make the functions that are timed."""
+
+    @abstractmethod
+    def generating(self, function: Generates) -> Callable[[Any], Any]:
+        """The function of what it is given beside the model, in the mode asked for."""
+
+    def first_token(self, batch: Placed) -> Any:
+        """As the contract says."""
+        return self.generated("first_token", dict(zip(self.names, batch.inputs, strict=True)))
+
+    def next_token(self, held: Any) -> Any:
+        """As the contract says; ``held`` stays as it is."""
+        return self.generated("next_token", held)
+
+    def generated(self, name: str, given: Any) -> Any:
+        """What the twin's function of that name gives."""
+        if name not in self._generates:
+            raise NotImplementedError(f"the Keras twin defines no {name}(model, ...)")
+        return self._generates[name](given)
 
     def postprocess(self, outputs: Any) -> Any:
         """As the contract says, in the mode asked for."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.frameworks._keras.program import KerasProgram
-from benchmarks.frameworks.contracts import Placed
+from benchmarks.frameworks.contracts import Generates, Placed
 from benchmarks.frameworks.description import Arrays
 from benchmarks.frameworks.jax.objectives import Objectives
 
@@ -80,6 +80,24 @@ class Program(KerasProgram):
     def postprocess(self, outputs: Any) -> Any:
         """As the contract says."""
         made = super().postprocess(outputs)
+        self.device.pending.append(made)
+        return made
+
+    def generating(self, function: Generates) -> Callable[[Any], Any]:
+        """As the base says, of the variables as they are carried."""
+        variables = [*self.network.trainable_variables, *self.network.non_trainable_variables]
+
+        def run(state: Any, given: Any) -> Any:
+            values = [value for group in state for value in group]
+            with self.keras.StatelessScope(list(zip(variables, values, strict=True))):
+                return function(self.model, given)
+
+        compiled = self.device.jax.jit(self.device.counted(run))
+        return lambda given: compiled(self.carried.arrays()[:2], given)
+
+    def generated(self, name: str, given: Any) -> Any:
+        """As the base says."""
+        made = super().generated(name, given)
         self.device.pending.append(made)
         return made
 

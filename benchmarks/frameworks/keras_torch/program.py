@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from benchmarks.frameworks._keras.program import KerasProgram, Training
-from benchmarks.frameworks.contracts import Placed
+from benchmarks.frameworks.contracts import Generates, Placed
 
 
 class Program(KerasProgram):
@@ -27,6 +28,19 @@ class Program(KerasProgram):
             self.trainings = [
                 training._replace(loss=torch.compile(training.loss)) for training in self.trainings
             ]
+
+    def generating(self, function: Generates) -> Callable[[Any], Any]:
+        """As the base says."""
+
+        def run(given: Any) -> Any:
+            return function(self.model, given)
+
+        return torch.compile(run) if self.device.asked.mode == "compile" else run
+
+    def generated(self, name: str, given: Any) -> Any:
+        """As the base says."""
+        with torch.no_grad():
+            return super().generated(name, given)
 
     def set_training(self, *, training: bool) -> None:
         """As ``fit`` and ``evaluate`` do for layers that PyTorch brought along."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from benchmarks.frameworks._keras.program import KerasProgram, Training
-from benchmarks.frameworks.contracts import Placed
+from benchmarks.frameworks.contracts import Generates, Placed
 
 
 class Program(KerasProgram):
@@ -42,6 +43,10 @@ class Program(KerasProgram):
         self._step = self.device.as_keras_does(step)
         if self.source.postprocess is not None:
             self._postprocess = self.device.as_keras_does(self.source.postprocess)
+
+    def generating(self, function: Generates) -> Callable[[Any], Any]:
+        """As the base says."""
+        return self.device.as_keras_does(lambda given: function(self.model, given))
 
     def infer(self, batch: Placed) -> Any:
         """As the contract says."""

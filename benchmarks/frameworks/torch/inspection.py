@@ -178,6 +178,7 @@ class Twin:
         self.module.load_state_dict(kept)
         self._split_recurrent(found)
         found |= {key: array(one) for key, one in self._decided(outputs).items()}
+        found |= self._generated()
         found |= {
             f"output/{n}": layout.canonical(array(o), seen.layouts.of(o))
             for n, o in outputs.items()
@@ -230,6 +231,19 @@ class Twin:
 
         with torch.no_grad(), _double():
             return decisions.made(self.source, outputs, self.targets, infer, torch.zeros_like)
+
+    def _generated(self) -> Arrays:
+        """What is generated, in inference mode."""
+
+        def whole(tokens: Any) -> Any:
+            given = {name: torch.from_numpy(tokens).to(one) for name, one in self.inputs.items()}
+            return array(self._outputs(inputs=given)["output"])
+
+        self.module.eval()
+        with torch.no_grad(), _double():
+            found = decisions.generated(self.source, self.module, self.inputs, array, whole)
+        self.module.train()
+        return found
 
     def equalize(self, changes: Mapping[str, Mapping[str, float]]) -> None:
         """Set constants of layers by path: ``epsilon``, and ``momentum`` in Keras' sense."""

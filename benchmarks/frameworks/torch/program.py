@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from safetensors.torch import load_file, save_file
 
-from benchmarks.frameworks.contracts import Handoff, Placed, Source
+from benchmarks.frameworks.contracts import Generates, Handoff, Placed, Source
 from benchmarks.frameworks.description import OPTIMIZER, Arrays
 from benchmarks.frameworks.torch import calls, layout
 from benchmarks.frameworks.torch.device import Device
@@ -60,6 +60,9 @@ class Program:
         self._start = {n: t.detach().cpu().clone() for n, t in self.module.state_dict().items()}
         self._infer = self._made(self._call(list(source.task.inputs)))
         self._postprocess = self._made(source.postprocess) if source.postprocess else None
+        self._generates = {
+            name: self._made(self._of(one)) for name, one in source.generates.items()
+        }
         self.loss_of = self._mixed(self._loss_of)
         self._only = calls.criterion(source, source.task.steps[0], self.first)
         self.trainings = [
@@ -122,6 +125,25 @@ class Program:
             raise NotImplementedError("the PyTorch twin defines no postprocess(outputs)")
         with self.inference():
             return self._postprocess(outputs)
+
+    def first_token(self, batch: Placed) -> Any:
+        """As the contract says; a scripted module's, too, runs as it is written."""
+        given = dict(zip(self.source.task.inputs, batch.inputs, strict=True))
+        return self._generated("first_token", given)
+
+    def next_token(self, held: Any) -> Any:
+        """As the contract says: the cache is written to in place."""
+        return self._generated("next_token", held)
+
+    def _of(self, function: Generates) -> Callable[[Any], Any]:
+        """The function of what it is given beside the module."""
+        return lambda given: function(self.source_module, given)
+
+    def _generated(self, name: str, given: Any) -> Any:
+        if name not in self._generates:
+            raise NotImplementedError(f"the PyTorch twin defines no {name}(model, ...)")
+        with self.inference():
+            return self._generates[name](given)
 
     def forward(self, batch: Placed) -> Any:
         """The outputs as a loop calls for them, in training or not."""

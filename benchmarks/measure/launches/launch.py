@@ -238,5 +238,6 @@ def _checked(chosen: Selection) -> tuple[str, ...]:
 def _parts(phase: str) -> tuple[str, ...]:
     """The parts of the check that a phase rests on; loading data rests on none."""
     known = {"dataload": (), "epoch": ("training", checks.FIT)}
-    known |= dict.fromkeys(("forward", "postprocess"), ("inference",))
+    inferring = ("forward", "postprocess", "first_token", "next_token")
+    known |= dict.fromkeys(inferring, ("inference",))
     return known.get(phase, ("training",))

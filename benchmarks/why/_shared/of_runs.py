@@ -14,6 +14,8 @@ from benchmarks.why._shared.subjects import Subject
 
 EXTENT = {
     "forward": (3, 3),
+    "first_token": (3, 3),
+    "next_token": (3, 3),
     "backward": (3, 3),
     "train_step": (3, 3),
     "epoch": (1, 1),

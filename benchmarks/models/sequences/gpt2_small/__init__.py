@@ -2,6 +2,9 @@
 
 Radford et al.: Language models are unsupervised multitask learners, 2019, table 2, first row:
 normalisation before each part with epsilon 1e-5, GELU in the tanh form, dropout 0.1.
+
+It generates greedily: the first half of a sequence is the prompt, the cache has a place for each
+token of the whole one.
 """
 
 from benchmarks.tasks.optimizers import Adam
