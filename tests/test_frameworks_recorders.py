@@ -18,6 +18,8 @@ LAYERS = {
     "pool1": "MaxPooling2D",
     "lstm": "LSTM",
     "dense": "Dense",
+    "heads": "MultiHeadAttention",
+    "softmax": "Softmax",
     "layer1.0.conv2": "Conv2D",
     "layer1.0.conv2_pad": "ZeroPadding2D",
 }
@@ -102,6 +104,11 @@ def placed(name: str, **more: Any) -> tuple[str, str, str, str | None]:
          ("AssignSubVariableOp", "optimizer", "optimizer", None)),
         ("compile_loss/sparse_categorical_crossentropy/Cast:Cast",
          ("Cast", "softmax/loss", "forward", None)),
+        # Keras' attention has a softmax of its own.
+        ("functional_1/heads_1/softmax_1/Softmax:Softmax",
+         ("Softmax", "attention", "forward", "heads")),
+        ("functional_1/softmax_1/Softmax:Softmax",
+         ("Softmax", "softmax/loss", "forward", "softmax")),
         # A graph calls a fused convolution after the activation that it took in.
         ("functional_1/relu1_1/Relu:_FusedConv2D", ("_FusedConv2D", "conv", "forward", "conv1")),
         ("EagerLocalExecute: Conv2DBackpropFilter",

@@ -187,10 +187,16 @@ def phase_of(path: str) -> str:
 
 
 def layer_of(path: str, layers: Mapping[str, str]) -> str | None:
-    """The innermost scope that is a layer; a padding of its own belongs to the layer it serves."""
-    for part in reversed(re.split(r"[/()]", path)):
-        for name in (part, _TRAILING.sub("", part)):
-            if name in layers:
-                served = name.removesuffix("_pad")
-                return served if served in layers else name
-    return None
+    """The innermost scope that is a layer; a padding of its own belongs to the layer it serves.
+
+    So does a softmax to the attention around it, which has it as a layer of its own in Keras.
+    """
+    scopes = ((part, _TRAILING.sub("", part)) for part in reversed(re.split(r"[/()]", path)))
+    named = (next((name for name in both if name in layers), None) for both in scopes)
+    found = [name for name in named if name]
+    if not found:
+        return None
+    if layers[found[0]] == "Softmax":
+        return next((n for n in found if taxonomy.of_layer(layers[n]) == "attention"), found[0])
+    served = found[0].removesuffix("_pad")
+    return served if served in layers else found[0]
