@@ -401,6 +401,23 @@ def test_dropout_and_frozen_layers_are_compared_without_numbers() -> None:
     assert (cause.where, cause.torch, cause.keras) == ("first", "trained", "frozen")
 
 
+def test_what_drops_the_same_values_is_at_the_same_place() -> None:
+    """Of branches, the layer that was called last may be another one on each side."""
+    drop = Drop(what="dropout", rate=0.5, after=1, where="first")
+    told = {
+        "torch": replace(TOLD, drops=(drop,)),
+        "tensorflow": replace(TOLD, drops=(replace(drop, where="second"),)),
+    }
+    here = _trace() | {"drop/0": np.arange(1.0, 13.0).reshape(4, 3)}
+    assert _proof(here, here, told=told).status == "proven"
+    for there in (_trace(), here | {"drop/0": here["drop/0"].T}, _off(here, "drop/0", 1e-3)):
+        proof = _proof(here, there, told=told)
+        assert proof.status == "failed"
+        assert "0.5 behind the Dense first against 0.5 behind" in proof.diagnosis[0].cause
+    told["tensorflow"] = replace(TOLD, drops=(replace(drop, rate=0.2),))
+    assert _proof(here, here, told=told).diagnosis[0].cause == "dropout rate 0.5 against 0.2"
+
+
 # --- the proof of what a run times ----------------------------------------------------------------
 
 STACKS = (Stack("torch", "eager"), Stack("tensorflow", "graph"))
@@ -525,6 +542,67 @@ def test_what_only_larger_values_show_is_a_mismatch() -> None:
     assert "values are 8 times as large" in (found.reason or "")
     larger["tensorflow"] = _off(output, "output/output", 1e-7)
     assert prove.proven(ASKED, _canned(_trace(), _trace(), larger=larger).sides).status == "proven"
+
+
+class Saturated(Canned):
+    """Sides whose outputs of larger values are off: by rounding, and by what else there is.
+
+    ``rounding`` is by how many times they are larger; ``wrong`` is more than that.
+    """
+
+    def __init__(self, rounding: Mapping[float, float], wrong: float = 0.0) -> None:
+        super().__init__({"torch": _trace(), "tensorflow": _trace(), "jax": _trace()})
+        self.rounding, self.wrong = rounding, wrong
+
+    def arrays(self, verb: str, each: Mapping[str, Any], **told: Any) -> Any:
+        if verb != "infer_larger":
+            return super().arrays(verb, each)
+        off = self.rounding[told["times"]]
+        self.asked += [f"{told['times']:g} {name}" for name in each]
+        output = {"output/output": _trace()["output/output"]}
+        found = {name: _off(output, "output/output", off + self.wrong) for name in each}
+        leader = _off(output, "output/output", off if told["nudged"] else 0.0)
+        return found | ({"torch": leader} if "torch" in each else {}), []
+
+
+def test_where_rounding_shows_in_larger_values_fewer_times_are_taken() -> None:
+    canned = Saturated({8.0: 1e-3, 4.0: 1e-8})
+    found = prove.proven(ASKED, canned.sides)
+    assert (found.status, found.reason, found.diagnosis) == ("proven", None, ())
+    assert "output_of_larger_values" not in found.errors
+    (finding,) = found.findings
+    assert finding.name == "amplified_rounding"
+    assert "8 times as large or more" in finding.text
+    assert finding.error == pytest.approx(1e-3, rel=1e-2)
+    told = [one for one in canned.asked if one[0].isdigit()]
+    assert told == [
+        "8 torch",
+        "8 tensorflow",
+        "8 torch",
+        "4 torch",
+        "4 tensorflow",
+        "8 jax",
+        "4 jax",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rounding", "times"),
+    [({8.0: 1e-12}, 8), ({8.0: 1e-3, 4.0: 1e-10}, 4), ({8.0: 1e-2, 4.0: 1e-3, 2.0: 1e-8}, 2)],
+)
+def test_what_is_more_than_rounding_is_a_mismatch_at_fewer_times_too(
+    rounding: dict[float, float], times: int
+) -> None:
+    found = prove.proven(ASKED, Saturated(rounding, wrong=0.1).sides)
+    assert found.status == "failed"
+    assert f"values are {times} times as large" in (found.reason or "")
+
+
+def test_a_nudge_moves_each_weight_by_some_roundings() -> None:
+    values = weights.generate(KEYS, 0)
+    for key, held in compare.nudged(values, 0).items():
+        shares = np.abs(held / values[key] - 1)
+        assert 0 < shares.max() < 2.0**-47
 
 
 def test_a_count_of_flops_that_disagrees_is_told_with_its_numbers_and_an_unknown_one_is_not() -> (

@@ -143,11 +143,11 @@ def test_another_number_of_units_is_told_where_these_alone_differ() -> None:
     ],
 )
 def test_dropout_is_written_as_keras_has_it(mine: Any, theirs: Any, line: str) -> None:
-    sides = [
+    here, there = (
         [Drop(what=what, rate=rate, after=1, where=where) for what, rate, where in side]
         for side in (mine, theirs)
-    ]
-    assert [cause.fix for cause in stated.dropped(_pair(*FC), *sides)] == [line]
+    )
+    assert [cause.fix for cause in stated.dropped(_pair(*FC), here, there)] == [line]
 
 
 def test_a_layer_is_frozen_where_it_is_not_and_a_norm_keeps_its_statistics() -> None:

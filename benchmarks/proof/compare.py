@@ -17,9 +17,12 @@ TOLERANCE = 1e-9
 FLOOR = 1e-4
 """A tensor whose norm is below this share of the largest of its quantity is compared with that
 share: the relative error of a gradient that is zero but for rounding means nothing."""
-LARGER = 8.0
+LARGER = (8.0, 4.0, 2.0)
 """How many times as large inputs, scales and tables are in the pass that looks for what only large
-values show: ReLU6 is ReLU up to 6."""
+values show: ReLU6 is ReLU up to 6. It is the first at which rounding alone does not show: where
+activations saturate, a difference grows from layer to layer."""
+NUDGE = 2.0**-50
+"""Share by which weights are off to find whether rounding alone shows: 8 roundings of float64."""
 LARGER_TOLERANCE = 1e-6
 """Largest relative L2 error of the outputs of that pass: large values round more."""
 LARGER_WEIGHTS = ("gamma", "table")
@@ -101,20 +104,30 @@ def compare(torch: Arrays, keras: Arrays, trained: Mapping[str, bool]) -> Compar
     return Compared(errors=errors, worst=worst, missing=missing, still=still)
 
 
-def larger(values: Mapping[str, Any], keys: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Canonical weights with scales and tables ``LARGER`` times as large, by their names."""
+def larger(
+    values: Mapping[str, Any], keys: Mapping[str, Mapping[str, Any]], times: float
+) -> dict[str, Any]:
+    """Canonical weights with scales and tables some times as large, by their names."""
     return {
-        key: held * LARGER if keys[key]["name"] in LARGER_WEIGHTS else held
+        key: held * times if keys[key]["name"] in LARGER_WEIGHTS else held
         for key, held in values.items()
     }
 
 
-def larger_batch(batch: Batch) -> Batch:
-    """The same batch, its inputs that are no ids or masks ``LARGER`` times as large."""
+def larger_batch(batch: Batch, times: float) -> Batch:
+    """The same batch, its inputs that are no ids or masks some times as large."""
     return Batch(
-        {n: held * LARGER if held.dtype.kind == "f" else held for n, held in batch.inputs.items()},
+        {n: held * times if held.dtype.kind == "f" else held for n, held in batch.inputs.items()},
         batch.targets,
     )
+
+
+def nudged(values: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """The same weights, each off by a share of it, drawn with the deviation ``NUDGE``."""
+    rng = np.random.default_rng(seed)
+    return {
+        key: held * (1 + NUDGE * rng.standard_normal(held.shape)) for key, held in values.items()
+    }
 
 
 def larger_error(torch: Arrays, keras: Arrays) -> float:

@@ -54,11 +54,16 @@ def values_of(asked: Asked, sides: Sides, made: Match) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Leading:
-    """What the leader computed, and for which match."""
+    """What the leader computed, and for which match.
+
+    ``larger`` and ``rounding`` are by how many times values are larger: its outputs, and how far
+    rounding may move them.
+    """
 
     made: Match
     arrays: dict[str, Any] = field(default_factory=dict)
-    larger: dict[str, Any] = field(default_factory=dict)
+    larger: dict[float, dict[str, Any]] = field(default_factory=dict)
+    rounding: dict[float, float] = field(default_factory=dict)
 
     def serves(self, made: Match) -> bool:
         """Whether the leader would compute the same for another match."""
@@ -144,6 +149,9 @@ class Comparison:
     def _computed(self, made: Match, leading: Leading | None, causes: list[Cause]) -> Computed:
         """What both sides compute; ``causes`` that are known already are kept."""
         leading, traces, notes = self._traced(made, leading)
+        mine, theirs = (told.drops for told in self.both)
+        pair = (traces[self.leader], traces[self.other])
+        causes = [*causes, *stated.dropped(made, mine, theirs, pair)]
         compared = self._compared(made, traces)
         if not compared.equal:
             causes = [*causes, *self._causes(made, traces, compared, known=bool(causes))]
@@ -172,6 +180,7 @@ class Comparison:
         findings |= {f.name: f for f in found.notes}
         findings |= {f.name: f for f in self._restated(made, found.traces[self.leader])}
         findings |= {f.name: f for f in self._ties(found.traces)}
+        findings |= {f.name: f for f in _amplified(found.leading.rounding)}
         if not causes and not compared.equal:
             causes.append(Cause(where=_where(compared), cause=reason or ""))
         return replace(
@@ -282,23 +291,42 @@ class Comparison:
 
     def _larger(self, made: Match, leading: Leading, causes: list[Cause]) -> float:
         """How far the outputs of larger values are apart, if they are; the causes are added."""
+        for times in compare.LARGER:
+            error = self._apart(made, leading, times)
+            if error <= compare.LARGER_TOLERANCE:
+                return 0.0
+            if self._rounding(made, leading, times) <= compare.TOLERANCE:
+                break
         each, seed = self.each(made), self.asked.seed
-        asked = {self.other: each[self.other]} if leading.larger else each
-        outputs, _ = self.sides.arrays("infer_larger", asked, seed=seed)
-        leading.larger.update(outputs.get(self.leader, {}))
-        error = compare.larger_error(leading.larger, outputs[self.other])
-        if error <= compare.LARGER_TOLERANCE:
-            return 0.0
-        traces, _ = self.sides.arrays("trace", each, alike=False, seed=seed, larger=True)
-        values = compare.larger(values_of(self.asked, self.sides, made), made.keys)
+        traces, _ = self.sides.arrays("trace", each, alike=False, seed=seed, times=times)
+        values = compare.larger(values_of(self.asked, self.sides, made), made.keys, times)
         pair = (traces[self.leader], traces[self.other])
         causes += first.first_difference(made, self.both, pair, values)
         if not causes:
-            what = (
-                f"outputs differ by {error:.1e} where values are {compare.LARGER:g} times as large"
-            )
+            what = f"outputs differ by {error:.1e} where values are {times:g} times as large"
             causes.append(Cause(where="output", cause=what))
         return error
+
+    def _apart(self, made: Match, leading: Leading, times: float) -> float:
+        """How far the outputs of values that many times as large are apart."""
+        each = self.each(made)
+        asked = {self.other: each[self.other]} if times in leading.larger else each
+        outputs, _ = self.sides.arrays(
+            "infer_larger", asked, seed=self.asked.seed, times=times, nudged=False
+        )
+        held = leading.larger.setdefault(times, outputs.get(self.leader, {}))
+        return compare.larger_error(held, outputs[self.other])
+
+    def _rounding(self, made: Match, leading: Leading, times: float) -> float:
+        """How far deviations of the leader's weights by ``NUDGE`` move its outputs there."""
+        if times not in leading.rounding:
+            asked = {self.leader: self.each(made)[self.leader]}
+            outputs, _ = self.sides.arrays(
+                "infer_larger", asked, seed=self.asked.seed, times=times, nudged=True
+            )
+            moved = compare.larger_error(leading.larger[times], outputs[self.leader])
+            leading.rounding[times] = moved
+        return leading.rounding[times]
 
     def _ties(self, traces: Traces) -> Iterator[Finding]:
         """What either side keeps where post-processing sees equal scores alone."""
@@ -372,6 +400,17 @@ def _verdict(causes: list[Cause], compared: compare.Compared) -> tuple[str, str 
 
 def _where(compared: compare.Compared) -> str:
     return compared.worst[max(compared.errors, key=lambda q: compared.errors[q])]
+
+
+def _amplified(rounding: Mapping[float, float]) -> Iterator[Finding]:
+    """A finding where rounding alone shows in the outputs of larger values."""
+    shown = {times: moved for times, moved in rounding.items() if moved > compare.TOLERANCE}
+    if shown:
+        text = (
+            f"where values are {min(shown):g} times as large or more, deviations of the weights by"
+            f" 2^-50 alone move the outputs, by up to {max(shown.values()):.1e}"
+        )
+        yield Finding(name="amplified_rounding", text=text, error=max(shown.values()))
 
 
 def _macs(told: Description) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class ProofWorker:
         self.twin: Any = None
         self.source: Any = None
         self.batch: Any = None
-        self.larger = False
+        self.times, self.nudged = 1.0, False
         self.stored: dict[str, Any] = {}
 
     def open(
@@ -79,14 +79,13 @@ class ProofWorker:
         seed: int,
         path: str,
         alike: bool,
-        larger: bool = False,
+        times: float = 1.0,
     ) -> dict[str, Any]:
         """Load seeded weights and write one watched pass to ``path`` (npz).
 
-        ``alike`` weights are drawn by kind and shape; ``larger`` values are those of
-        ``infer_larger``.
+        ``alike`` weights are drawn by kind and shape; ``times`` is that of ``infer_larger``.
         """
-        with self._larger() if larger else nullcontext():
+        with self._larger(times):
             self._load(assigned, keys, seed, alike=alike)
             _write(path, self.twin.trace())
         return {"findings": list(self.twin.findings)}
@@ -136,9 +135,9 @@ class ProofWorker:
         _write(path, {f"output/{name}": held for name, held in self.twin.infer().items()})
         return {"findings": []}
 
-    def infer_larger(self, **told: Any) -> dict[str, Any]:
-        """As ``infer``, of values ``compare.LARGER`` times as large."""
-        with self._larger():
+    def infer_larger(self, *, times: float, nudged: bool, **told: Any) -> dict[str, Any]:
+        """As ``infer``, of values ``times`` as large; the weights ``nudged`` or as they are."""
+        with self._larger(times, nudged=nudged):
             return self.infer(**told)
 
     def reference(
@@ -176,14 +175,14 @@ class ProofWorker:
         return {"flops": flops, "reason": reason}
 
     @contextmanager
-    def _larger(self) -> Iterator[None]:
-        """Feed and load values ``compare.LARGER`` times as large while it lasts."""
-        self.larger = True
-        self.twin.feed(compare.larger_batch(self.batch))
+    def _larger(self, times: float, *, nudged: bool = False) -> Iterator[None]:
+        """Feed and load values that many times as large while it lasts."""
+        self.times, self.nudged = times, nudged
+        self.twin.feed(compare.larger_batch(self.batch, times))
         try:
             yield
         finally:
-            self.larger = False
+            self.times, self.nudged = 1.0, False
             self.twin.feed(self.batch)
 
     def _load(
@@ -192,8 +191,9 @@ class ProofWorker:
         values = weights.generate(keys, seed, alike=alike)
         if not alike:
             values = weights.overlaid(values, self.stored)
-        if self.larger:
-            values = compare.larger(values, keys)
+        values = compare.larger(values, keys, self.times)
+        if self.nudged:
+            values = compare.nudged(values, seed)
         self.twin.load(assignment(assigned), values)
         return values
 

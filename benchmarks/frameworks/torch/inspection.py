@@ -53,6 +53,7 @@ class Twin:
         self.findings: list[dict[str, Any]] = []
         self.held = Inventory(self.module, source.extra)
         self.first: tuple[str, ...] = ()
+        self.dropped: dict[int, int] = {}
         self.epsilon: float | None = None
         for one in self.module.modules():  # a mask inside of a layer, where no function shows it
             if isinstance(one, torch.nn.RNNBase | torch.nn.MultiheadAttention):
@@ -80,6 +81,7 @@ class Twin:
             path: joined(path, parts[-1].suffix) for path, parts in self.held.parts.items() if parts
         }
         drops = [replace(drop, where=ends.get(drop.where, drop.where)) for drop in seen.drops]
+        watched = len(drops)
         nodes = []
         for path in [*dict.fromkeys(seen.calls), *(p for p in kinds if p not in seen.calls)]:
             nodes += self._nodes(path, seen)
@@ -91,10 +93,12 @@ class Twin:
                 where = joined(path, part.suffix)
                 for what, rate in part.drops:
                     drops.append(Drop(what=what, rate=rate, after=at, where=where))
+        order = sorted(range(len(drops)), key=lambda i: drops[i].after)
+        self.dropped = {i: at for at, i in enumerate(order) if i < watched}
         return Description(
             nodes=tuple(nodes),
             steps=tuple(seen.steps),
-            drops=tuple(sorted(drops, key=lambda d: d.after)),
+            drops=tuple(drops[i] for i in order),
             outputs=made,
             parameters=sum(p.numel() for p in self.module.parameters()) - self.held.spare(),
             random=tuple(dict.fromkeys(seen.random)),
@@ -166,7 +170,8 @@ class Twin:
         with Tracer(self.module, self.held.kinds, self.size, keep=True) as seen:
             outputs = self._outputs(seen, inputs)
             parts = [(one, self._parts(one, outputs, inputs)) for one in self.source.task.steps]
-        found = dict(seen.arrays) | {"loss": np.zeros(())}
+        places = {f"drop/{i}": f"drop/{at}" for i, at in self.dropped.items()}
+        found = {places.get(k, k): held for k, held in seen.arrays.items()} | {"loss": np.zeros(())}
         floats = [tensor for tensor in inputs.values() if tensor.requires_grad]
         for objective, made in parts:
             total, moved = calls.total(made), [*self.held.moved(objective), *floats]

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchmarks.frameworks.description import Description, Drop, Node, Weight
+from benchmarks.frameworks.description import Arrays, Description, Drop, Node, Weight
+from benchmarks.proof.compare import relative_error
+from benchmarks.proof.diagnosis.functions import CLOSE
 from benchmarks.proof.match import Match
 from benchmarks.results.records import Cause
 
@@ -83,7 +85,10 @@ def constants(match: Match) -> Iterator[Cause]:
 
 
 def structure(match: Match, torch: Description, keras: Description) -> Iterator[Cause]:
-    """What needs no numbers: layers without a counterpart, regularisers, dropout, frozen layers."""
+    """What needs no numbers: layers without a counterpart, regularisers, frozen layers.
+
+    Dropout, too, where the match is not complete: there will be no numbers.
+    """
     if not match.complete:
         paired = {n.path for pair in match.pairs for n in pair}
         left, right = ([n for n in d.nodes if n.path not in paired] for d in (torch, keras))
@@ -121,7 +126,8 @@ def structure(match: Match, torch: Description, keras: Description) -> Iterator[
                 fix="noise(…) among the inputs of the task (--input NAME=noise:SHAPE of pair)",
             )
     yield from _frozen(match)
-    yield from dropped(match, torch.drops, keras.drops)
+    if not match.complete:
+        yield from dropped(match, torch.drops, keras.drops)
 
 
 def _one_bias(left: Sequence[Node], right: Sequence[Node]) -> Iterator[Cause]:
@@ -151,15 +157,30 @@ def _one_bias(left: Sequence[Node], right: Sequence[Node]) -> Iterator[Cause]:
         )
 
 
-def dropped(match: Match, torch: Sequence[Drop], keras: Sequence[Drop]) -> Iterator[Cause]:
-    """Dropout that differs in what drops, at what rate, or where."""
+def dropped(
+    match: Match,
+    torch: Sequence[Drop],
+    keras: Sequence[Drop],
+    traces: tuple[Arrays, Arrays] | None = None,
+) -> Iterator[Cause]:
+    """Dropout that differs in what drops, at what rate, or where.
+
+    What drops the same values is at the same place, whatever layer was called last before it: two
+    frameworks may call the layers of branches in another order.
+    """
     theirs = {b.path: a.path for a, b in match.pairs}
-
-    def place(drop: Drop) -> str:
-        return theirs.get(drop.where, drop.where)
-
+    mine, other = traces or ({}, {})
     left = [(d.what, round(d.rate, 6), d.where) for d in torch]
-    right = [(d.what, round(d.rate, 6), place(d)) for d in keras]
+    unused = dict(enumerate(left))
+
+    def place(at: int, what: str, rate: float, where: str) -> tuple[str, float, str]:
+        for index, one in unused.items():
+            values = mine.get(f"drop/{index}"), other.get(f"drop/{at}")
+            if one[:2] == (what, rate) and relative_error(*values) <= CLOSE:
+                return unused.pop(index)
+        return what, rate, theirs.get(where, where)
+
+    right = [place(at, d.what, round(d.rate, 6), d.where) for at, d in enumerate(keras)]
     more, less = Counter(left) - Counter(right), Counter(right) - Counter(left)
     if not more and not less:
         return
