@@ -32,6 +32,7 @@ PROGRAMS = {
     "python -m benchmarks.selfcheck": "benchmarks.selfcheck.__main__",
     "python -m benchmarks.selfcheck.turns": "benchmarks.selfcheck.turns",
     "python -m benchmarks.selfcheck.sharing": "benchmarks.selfcheck.sharing",
+    "python -m benchmarks.selfcheck.public": "benchmarks.selfcheck.public",
 }
 """Every program of the project, and the module whose ``main`` parses its arguments."""
 PAIRS = (("torch-eager", "tensorflow-graph"), ("torch-compile", "tensorflow-xla"))

@@ -23,6 +23,7 @@ FRAMEWORK_FOLDERS = {
     "benchmarks/frameworks/_keras": {"keras", "tensorflow", "jax", "torch"},  # Keras' engines
     "benchmarks/tasks/losses": {"torch", "keras"},  # a loss in both dialects, side by side
     "benchmarks/selfcheck/tools": {"torch"},  # programs of their own
+    "benchmarks/selfcheck/definitions": {"keras"},  # models of a user's folder
 }
 """The folders below which files may import a framework."""
 DYNAMIC = {"import_module", "__import__", "run_module"}
@@ -55,6 +56,7 @@ PRINTING = {
     "benchmarks/measure/means.py": 1,  # why a report could not be built, after the run stands
     "benchmarks/selfcheck/turns.py": 1,  # as good as a __main__: a program of its own
     "benchmarks/selfcheck/sharing.py": 1,
+    "benchmarks/selfcheck/public.py": 1,
     "benchmarks/selfcheck/tools/asv.py": 2,  # programs of their own, which answer their parent
     "benchmarks/selfcheck/tools/torch.py": 1,
 }

@@ -1,0 +1,5 @@
+"""ConvNeXt-T of ``keras.applications``, at the sizes of our task."""
+
+from benchmarks.request import discovery
+
+TASK = discovery.imported("convnext_tiny")

@@ -1,0 +1,5 @@
+"""DenseNet-121 of ``keras.applications``, at the sizes of our task."""
+
+from benchmarks.request import discovery
+
+TASK = discovery.imported("densenet121")

@@ -1,0 +1,5 @@
+"""Inception-v3 of ``keras.applications``, at the sizes of our task."""
+
+from benchmarks.request import discovery
+
+TASK = discovery.imported("inception_v3")

@@ -1,0 +1,5 @@
+"""MobileNetV2 of ``keras.applications``, at the sizes of our task."""
+
+from benchmarks.request import discovery
+
+TASK = discovery.imported("mobilenet_v2")

@@ -1,0 +1,5 @@
+"""ResNet-50 of ``keras.applications``, at the sizes of our task."""
+
+from benchmarks.request import discovery
+
+TASK = discovery.imported("resnet50")

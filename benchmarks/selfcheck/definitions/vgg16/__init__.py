@@ -1,0 +1,5 @@
+"""VGG-16 of ``keras.applications``, at the sizes of our task."""
+
+from benchmarks.request import discovery
+
+TASK = discovery.imported("vgg16")

@@ -1,0 +1,5 @@
+"""Xception of ``keras.applications``, at the sizes of our task."""
+
+from benchmarks.request import discovery
+
+TASK = discovery.imported("xception")
