@@ -17,7 +17,10 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
 CONSTRAINTS = ("-c", "constraints.txt")
-TESTS = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", "-m", "not heavy")
+TESTS = (
+    *("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"),
+    *("-m", "not heavy", "--durations", "30"),
+)
 """One process more than cores: what only waits for a delay leaves its core to another."""
 COMPARED = """
 import sys
