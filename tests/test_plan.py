@@ -200,9 +200,10 @@ def test_each_size_and_batch_is_a_group_with_a_name_of_its_own() -> None:
         (8, (16,)),
         (2, (32,)),
     ]
-    for group in made.groups:
-        (alone,) = make(made.selection_of(group)).groups
-        assert replace(alone, name=group.name) == group
+    for plan_ in (made, make(replace(TINY, effort="release"))):
+        for group in plan_.groups:
+            alone = make(plan_.selection_of(group)).groups
+            assert [replace(one, name=group.name) for one in alone] == [group]
 
 
 def test_two_sizes_of_the_same_shape_are_measured_once() -> None:
@@ -216,8 +217,9 @@ def test_a_size_that_a_model_lacks_is_said() -> None:
 
 
 def test_a_batch_of_an_older_journal_is_the_only_one() -> None:
-    stored = options.to_stored(Selection()) | {"batch": 7}
-    assert options.from_stored(stored).batch == (7,)
+    for written, batches in ((7, (7,)), (None, ()), ([3, 5], (3, 5))):
+        stored = options.to_stored(Selection()) | {"batch": written}
+        assert options.from_stored(stored).batch == batches
 
 
 def test_what_a_stack_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

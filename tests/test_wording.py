@@ -45,9 +45,18 @@ def _console(run: Run) -> str:
     """What a person reads of a run at a console, and beside pytest, which tells by the same."""
     console = Console(file=io.StringIO(), width=80)
     proofs = {r.matchup.model: r.parity for r in run.matchups}
-    session = cast(
-        "Session", SimpleNamespace(run=lambda: run, ledger=SimpleNamespace(proofs=proofs))
+    groups = [
+        SimpleNamespace(
+            name=model, matchups=[r.matchup for r in run.matchups if r.matchup.model == model]
+        )
+        for model in proofs
+    ]
+    told = SimpleNamespace(
+        run=lambda: run,
+        ledger=SimpleNamespace(proofs=proofs),
+        plan=SimpleNamespace(groups=groups),
     )
+    session = cast("Session", told)
     for model in proofs:
         for kind in ("proof", "concluded"):
             Telling(console).told(Event(kind, {"model": model}), session)

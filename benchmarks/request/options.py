@@ -299,8 +299,8 @@ def from_stored(data: dict[str, Any]) -> Selection:
     known = {field.name for field in dataclasses.fields(Selection)}
     data = {name: value for name, value in data.items() if name in known}
     paths = {k: Path(data[k]) for k in ("models_dir", "data_dir") if data.get(k) is not None}
-    if isinstance(data.get("batch"), int):  # as it was written where one was allowed
-        data["batch"] = [data["batch"]]
+    if not isinstance(batch := data.get("batch", ()), list | tuple):  # of a time of one batch
+        data["batch"] = () if batch is None else (batch,)
     tuples = {k: tuple(v) for k, v in data.items() if isinstance(v, list)}
     made = {
         "variants": tuple(Variant(**v) for v in data.get("variants", ())),

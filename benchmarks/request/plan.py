@@ -250,7 +250,7 @@ def _sizes(model: str, task: Task, asked: Selection) -> tuple[str, ...]:
         if name not in task.sizes:
             known = ", ".join(task.sizes)
             raise SelectionError(f"{model} has no size {name!r}; there are: {known}")
-    return tuple(dict.fromkeys(asked.size)) or (asked.effort,)
+    return tuple(dict.fromkeys(asked.size)) or ("quick" if asked.effort == "quick" else "standard",)
 
 
 def _group(

@@ -39,6 +39,7 @@ REPEATED = {
     "--device": True,
     "--precision": True,
     "--batch": True,
+    "--size": True,
     "--effort": True,
     "--policy": True,
     "--launches": True,
