@@ -34,9 +34,8 @@ CASES = [
 LIGHT = {
     ("simple_cnn", "torch-eager"),
     ("lstm", "tensorflow-graph"),
-    ("mlp", "torch-compile"),
 }
-"""One of each kind of recording; the others take as long each, and are asked for by -m heavy."""
+"""One of each profiler; the others take as long each, and are asked for by -m heavy."""
 
 
 @pytest.mark.slow

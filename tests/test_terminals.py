@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[int, list[str]]] = {
     "run": (
         0,
         [
-            *("tests.pipeline", WITHOUT, "run", *TINY, "--out", OUT),
+            *("tests.pipeline", WITHOUT, "run", *TINY, "--out", OUT, "--stacks", "null-a"),
             *("--phases", "forward", "--effort", "release"),
         ],
     ),

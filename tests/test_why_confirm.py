@@ -70,6 +70,7 @@ def test_a_trial_that_failed_gives_its_reason() -> None:
     assert "it fell over" in told.text
 
 
+@pytest.mark.usefixtures("pipeline")
 def test_an_interrupt_ends_the_experiments_and_keeps_the_profile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
