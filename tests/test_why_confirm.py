@@ -11,7 +11,7 @@ from benchmarks.results.profiles import Change, Experiment, Explained, StepProfi
 from benchmarks.results.records import Case, Exit, Launch
 from benchmarks.why.__main__ import main
 from benchmarks.why._shared import confirmations, experiments, of_runs
-from tests.pipeline import MODELS, OURS, Pipeline
+from tests.pipeline import BARE, MODELS, OURS, Pipeline
 
 PAIR = Explained(a="fast", b="slow", gap_s=0.2, categories=())
 TRIAL = Experiment(stack="changed", text="slow, changed")
@@ -75,6 +75,8 @@ def test_an_interrupt_ends_the_experiments_and_keeps_the_profile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TWINBENCH_NULL", json.dumps({"slow": 3.0}))
+    monkeypatch.setattr(confirmations, "MEANS", BARE)
+    monkeypatch.setattr(confirmations, "LAUNCHES", 2)
     trial = Experiment(
         stack="null-b@one_thread",
         text="null-b on one thread",
