@@ -151,9 +151,14 @@ def test_what_cannot_be_seen_from_here_is_proven_each_time(tmp_path: Path) -> No
         assert kept.path(tmp_path, replace(made, selection=asked), group, 1) is None
 
 
-def test_a_users_model_is_proven_each_time(tmp_path: Path) -> None:
+def test_what_a_users_folder_has_a_part_in_is_proven_each_time(tmp_path: Path) -> None:
     made = _plan(tmp_path / "mine")
     assert kept.path(tmp_path, made, made.groups[0], 1) is None
+    # The folder may hold the trainer of one of our models.
+    for folder, there in ((None, True), (tmp_path / "mine", False)):
+        chosen = Selection(models_dir=folder, models=("mlp",), stacks=("torch-eager",))
+        ours = plan.make(chosen)
+        assert (kept.path(tmp_path, ours, ours.groups[0], 1) is not None) is there
 
 
 @pytest.mark.usefixtures("ours")

@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks.machine import environment
 from benchmarks.request import discovery
 from benchmarks.request.plan import Group, Plan
+from benchmarks.request.selection import Selection
 from benchmarks.results.records import Parity
 from benchmarks.results.stored import files, journal
 from benchmarks.results.stored.codec import RecordError, decode, encode
@@ -33,12 +34,12 @@ class Kept:
 def path(out: Path, made: Plan, group: Group, threads: int) -> Path | None:
     """Where a verification is kept; ``None``: what it rests on cannot be seen from here.
 
-    That is a user's model, which may import anything, and a variable or an interpreter that the
-    user hands on.
+    That is a folder of a user's models, layers and trainers, which may import anything, and a
+    variable or an interpreter that the user hands on.
     """
     asked = made.selection
     pythons = any(variant.python for variant in asked.variants)
-    if pythons or asked.env or not _ours(group, asked.models_dir):
+    if pythons or asked.env or not _ours(asked):
         return None
     settings = (asked.device, asked.precision, asked.policy)
     frameworks = {stack.framework for stack in group.stacks}
@@ -77,8 +78,9 @@ def sound(parity: Parity) -> bool:
     return parity.status in {"proven", "partial"} and all(check.ok for check in parity.timed)
 
 
-def _ours(group: Group, models_dir: Path | None) -> bool:
-    return not discovery.users(group.model, models_dir)
+def _ours(asked: Selection) -> bool:
+    """Whether all that is run is our code: a user's trainer runs our models, too."""
+    return asked.models_dir is None
 
 
 @functools.cache

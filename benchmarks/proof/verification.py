@@ -72,38 +72,45 @@ def verified(
         for group in made.groups
         if (able := tuple(s for s in group.stacks if not made.lacking(group.model, s)))
     ]
-    lanes = [_Lane(made, threads, start) for _ in todo[:AT_ONCE]]
-    free = SimpleQueue[_Lane]()
-    for lane in lanes:
-        free.put(lane)
-
-    def one(group: Group) -> Verified:
-        place = kept.path(store, made, group, threads) if store else None
-        if place and not again and (found := kept.read(place)):
-            return Verified(name=group.name, parity=found.parity, since=found.date)
-        lane = free.get()
-        try:
-            done = lane.verify(group)
-        finally:
-            free.put(lane)
-        if place and done.parity and not done.failures and kept.sound(done.parity):
-            kept.store(place, done.parity)
-        return done
-
+    verifiers = [_Verifier(made, threads, start) for _ in todo[:AT_ONCE]]
+    free = SimpleQueue[_Verifier]()
+    for verifier in verifiers:
+        free.put(verifier)
+    places = [kept.path(store, made, group, threads) if store else None for group in todo]
     # The kernel ends a worker with the thread that spawned it: these live as long as all workers.
     pool = ThreadPoolExecutor(max_workers=AT_ONCE)
     try:
-        for asked in [pool.submit(one, group) for group in todo]:
-            yield asked.result()
-        for lane in lanes:
-            lane.quit()
+        asked = [
+            pool.submit(_verified, group, free, place, again=again)
+            for group, place in zip(todo, places, strict=True)
+        ]
+        for one in asked:
+            yield one.result()
+        for verifier in verifiers:
+            verifier.quit()
     finally:
-        for lane in lanes:
-            lane.end()
+        for verifier in verifiers:
+            verifier.end()
         pool.shutdown(cancel_futures=True)
 
 
-class _Lane:
+def _verified(
+    group: Group, free: SimpleQueue[_Verifier], place: Path | None, *, again: bool
+) -> Verified:
+    """What is kept of a group at a place, else what the next free verifier finds, which is kept."""
+    if place and not again and (found := kept.read(place)):
+        return Verified(name=group.name, parity=found.parity, since=found.date)
+    verifier = free.get()
+    try:
+        done = verifier.verify(group)
+    finally:
+        free.put(verifier)
+    if place and done.parity and not done.failures and kept.sound(done.parity):
+        kept.store(place, done.parity)
+    return done
+
+
+class _Verifier:
     """Verifies one model after the other, in workers that it keeps until one fails."""
 
     def __init__(self, made: Plan, threads: int, start: Start) -> None:
