@@ -308,6 +308,18 @@ def test_a_sweep_is_one_run_of_every_size_and_batch(
     assert "tiny.wide.b8: launch 2/2, forward" in shown
 
 
+def test_a_stack_that_is_refused_at_each_batch_is_started_once_of_each(pipeline: Pipeline) -> None:
+    pipeline.inside()
+    done = pipeline.run(*SWEEP, fault="wrong")
+    assert done.code == 4
+    bad = [c.status for r in done.run.matchups for c in r.cases if c.stack == "null-b"]
+    assert bad == ["parity_failed"] * 4
+    started = [
+        e["model"] for e in done.entries if e["kind"] == "settings" and e["stack"] == "null-b"
+    ]
+    assert started == ["tiny.quick.b2", "tiny.quick.b8", "tiny.wide.b2", "tiny.wide.b8"]
+
+
 def test_a_sweep_that_was_cut_off_is_resumed_where_it_was(pipeline: Pipeline) -> None:
     pipeline.inside()
     done = pipeline.run(*SWEEP)
