@@ -228,12 +228,20 @@ def carry_out(prepared: Prepared, tell: Any, start: Start) -> dict[str, Any]:
             made = [Row(**row) for row in told]
             rows += made
             tell(made)
+        rows = _in_order(rows, prepared.plan)
         if terms.labelled:
             accuracies = terms.labelled.document(prepared.plan.groups)
             compared = accuracy.rows(accuracies)
             rows += compared
             tell(compared)
     return {"audit": prepared.folder.name, "rows": rows, "accuracy": accuracies}
+
+
+def _in_order(rows: list[Row], made: Plan) -> list[Row]:
+    """Rows by model and stack as they were planned, behind those of models that are broken."""
+    names = [(group.name, str(stack)) for group in made.groups for stack in group.stacks]
+    order = {name: place for place, name in enumerate(names)}
+    return sorted(rows, key=lambda row: order.get((row.model, row.stack), -1))
 
 
 def _terms(prepared: Prepared, done: set[tuple[str, str]], place: Path, start: Start) -> run.Terms:

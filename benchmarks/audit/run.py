@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
 from typing import Any
+from weakref import WeakSet
 
 from benchmarks.audit import checks
 from benchmarks.audit.accuracy import Labelled
@@ -16,9 +20,9 @@ from benchmarks.audit.rows import Row, judged
 from benchmarks.machine import scratch
 from benchmarks.proof import group as proofs
 from benchmarks.proof import precision, prove
-from benchmarks.proof.group import Handoff, Proven
+from benchmarks.proof.group import AT_ONCE, Handoff, Proven, Proving
 from benchmarks.proof.outcome import Asked
-from benchmarks.proof.sides import UsageError
+from benchmarks.proof.sides import SHARING, UsageError
 from benchmarks.request import plan
 from benchmarks.request.plan import Group, Plan
 from benchmarks.request.selection import Selection
@@ -32,6 +36,8 @@ OTHERS = ("mlp", "digits_cnn")
 """What is run before and beside a model; the second one where the first is audited itself."""
 LARGEST = 8
 """Samples whose outputs are compared between processes."""
+Found = tuple[str, str, list[Row]]
+"""The name of a model, a stack, and the rows of all checks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +185,7 @@ def spawn(stack: Stack, terms: Terms) -> WorkerProcess:
     """A process for a stack; nothing is built yet."""
     asked = terms.selection
     python = asked.variant(stack).python
-    return terms.start(stack, python=python, program=WORKER, passed=asked.env)
+    return terms.start(stack, python=python, more=SHARING, program=WORKER, passed=asked.env)
 
 
 def failed(row: Row, error: WorkerError) -> Row:
@@ -202,23 +208,66 @@ def adopt(group: Group, terms: Terms, file: Path, kept: Path) -> None:
         shutil.copyfile(every.folder / stored.CANONICAL, kept)
 
 
-def audited(
-    made: Plan, done: set[tuple[str, str]], terms: Terms
-) -> Iterator[tuple[str, str, list[Row]]]:
-    """The rows of each model and stack of a plan that is not ``done``."""
+def audited(made: Plan, done: set[tuple[str, str]], terms: Terms) -> Iterator[Found]:
+    """What is found of each model and stack of a plan that is not ``done``, as it is found."""
     for model, broken in made.broken.items():
         if (model, "") not in done:
             lost = WorkerError(broken.status, str(broken), Failure())
             yield model, "", [failed(Row(model=model, stack="", check="all", word="same"), lost)]
+    todo = list[tuple[Group, list[Stack]]]()
     for group in made.groups:
-        todo = [s for s in group.stacks if (group.name, str(s)) not in done]
-        lacking = {s: why for s in todo if (why := made.lacking(group.model, s))}
+        left = [s for s in group.stacks if (group.name, str(s)) not in done]
+        lacking = {s: why for s in left if (why := made.lacking(group.model, s))}
         for stack, why in lacking.items():
             row = Row(model=group.name, stack=str(stack), check="all", word="unsupported")
             yield group.name, str(stack), [replace(row, reason=why)]
-        left = [s for s in todo if s not in lacking]
-        if left:
-            yield from _of_model(able(made, group), left, terms)
+        if left := [s for s in left if s not in lacking]:
+            todo.append((able(made, group), left))
+    yield from _at_once(todo, terms)
+
+
+def _at_once(todo: Sequence[tuple[Group, list[Stack]]], terms: Terms) -> Iterator[Found]:
+    """Two models at a time, because nothing is timed."""
+    found, free = SimpleQueue[Found | BaseException | None](), SimpleQueue[_Auditor]()
+    auditors = [_Auditor(terms) for _ in todo[:AT_ONCE]]
+    for auditor in auditors:
+        free.put(auditor)
+
+    def of_model(group: Group, left: list[Stack]) -> None:
+        auditor = free.get()
+        try:
+            for one in auditor.rows_of(group, left):
+                found.put(one)
+        except BaseException as error:
+            found.put(error)
+        finally:
+            free.put(auditor)
+            found.put(None)
+
+    # The kernel ends a worker with the thread that spawned it: these live as long as all workers.
+    pool = ThreadPoolExecutor(max_workers=AT_ONCE)
+    try:
+        for group, left in todo:
+            pool.submit(of_model, group, left)
+        yield from _taken(found, len(todo))
+        for auditor in auditors:
+            auditor.proving.quit()
+    finally:
+        for auditor in auditors:
+            auditor.end()
+        pool.shutdown(cancel_futures=True)
+
+
+def _taken(found: SimpleQueue[Found | BaseException | None], left: int) -> Iterator[Found]:
+    """What is in the queue until so many models are done; an error of one is raised."""
+    while left:
+        one = found.get()
+        if isinstance(one, BaseException):
+            raise one
+        if one is None:
+            left -= 1
+        else:
+            yield one
 
 
 def able(made: Plan, group: Group) -> Group:
@@ -227,17 +276,28 @@ def able(made: Plan, group: Group) -> Group:
     return replace(group, stacks=stacks)
 
 
-def _of_model(
-    group: Group, todo: list[Stack], terms: Terms
-) -> Iterator[tuple[str, str, list[Row]]]:
-    """Prove a model, and check those of its stacks that are to be done."""
-    selection, group = terms.selection, replace(group, weights=terms.weights)
-    with ExitStack() as open_:
+class _Auditor:
+    """Audits one model after the other; ``proving`` goes on with the next one, too."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._start, self._workers = terms.start, WeakSet[WorkerProcess]()
+        self.terms = replace(terms, start=self._started)
+        self.proving = Proving(terms.selection, self._started)
+
+    def end(self) -> None:
+        """End all workers, whatever they do; none is started from here on."""
+        self.proving.end()
+        for worker in list(self._workers):
+            worker.kill()
+
+    def rows_of(self, group: Group, todo: list[Stack]) -> Iterator[Found]:
+        """Prove a model, and check those of its stacks that are to be done."""
+        selection, group = self.terms.selection, replace(group, weights=self.terms.weights)
         try:
-            proof = open_.enter_context(proofs.proof(group, selection, terms.start))
+            proof = self.proving.proof(group)
             left = tuple(s for s in group.stacks if selection.engine(s) not in proof.lost)
             group = replace(group, stacks=left)
-            handoffs = dict(proof.handoffs) or _unproven(group, terms)
+            handoffs = dict(proof.handoffs) or _unproven(group, self.terms)
         except (WorkerError, proofs.NoneLeftError, UsageError) as error:
             for stack in todo:
                 row = Row(model=group.name, stack=str(stack), check="all", word="failed")
@@ -249,8 +309,17 @@ def _of_model(
                 row = Row(model=group.name, stack=str(stack), check="all", word="same")
                 yield group.name, str(stack), [failed(row, proof.lost[engine])]
                 continue
-            rows = _of_stack(group, stack, terms, proof, handoffs[engine])
+            rows = _of_stack(group, stack, self.terms, proof, handoffs[engine])
             yield group.name, str(stack), rows
+
+    def _started(self, *given: Any, **told: Any) -> WorkerProcess:
+        """A new worker, remembered as long as anybody has it."""
+        worker = self._start(*given, **told)
+        self._workers.add(worker)
+        if self.proving.ended:  # meanwhile, by the thread that takes the rows
+            worker.kill()
+            raise RuntimeError("no worker is started once all were ended")
+        return worker
 
 
 def _of_stack(
@@ -290,18 +359,20 @@ def _unproven(group: Group, terms: Terms) -> dict[str, Handoff]:
 
 
 _KNOWN: dict[tuple[str, tuple[Stack, ...]], tuple[Group, dict[str, Handoff]]] = {}
+_KNOWING = Lock()
 
 
 def _other(group: Group, terms: Terms) -> tuple[Group, Mapping[str, Handoff]]:
     """Another model than the group's, and what each engine needs to load its weights."""
     selection = terms.selection
     name = next(one for one in OTHERS if one != group.model)
-    if (name, group.stacks) not in _KNOWN:
-        asked = replace(selection, models=(name,), phases=("forward",), batch=(), size=())
-        (other,) = plan.make(asked).groups
-        other = replace(other, stacks=group.stacks)
-        _KNOWN[name, group.stacks] = other, proofs.handoffs(other, selection, terms.start)[0]
-    return _KNOWN[name, group.stacks]
+    with _KNOWING:
+        if (name, group.stacks) not in _KNOWN:
+            asked = replace(selection, models=(name,), phases=("forward",), batch=(), size=())
+            (other,) = plan.make(asked).groups
+            other = replace(other, stacks=group.stacks)
+            _KNOWN[name, group.stacks] = other, proofs.handoffs(other, selection, terms.start)[0]
+        return _KNOWN[name, group.stacks]
 
 
 def _line(error: Exception) -> str:

@@ -75,6 +75,42 @@ def proof(group: Group, selection: Selection, start: Start = WorkerProcess) -> I
         yield found
 
 
+class Proving:
+    """Proves one group after the other, in workers that it keeps until one fails.
+
+    References live until the next group is proven. ``ended`` tells whether it was ended.
+    """
+
+    def __init__(self, selection: Selection, start: Start = WorkerProcess) -> None:
+        self.selection, self.start = selection, start
+        self.ended = False
+        self._open = ExitStack()
+        self._sides: dict[tuple[Stack, ...], Sides] = {}
+
+    def proof(self, group: Group) -> Proven:
+        """As the function ``proof``, and with its errors."""
+        return by_able(group, self.selection, self._workers)[0]
+
+    def quit(self) -> None:
+        """Let all workers end by themselves, which have answered."""
+        for every in self._sides.values():
+            every.quit()
+
+    def end(self) -> None:
+        """End all workers, whatever they do; none is started from here on."""
+        self.ended = True
+        self._open.close()
+
+    def _workers(self, stacks: tuple[Stack, ...]) -> Sides:
+        """The workers that prove what some stacks run."""
+        if self.ended:
+            raise RuntimeError("no proof is begun once all were ended")
+        if stacks not in self._sides or self._sides[stacks].ended:
+            every = opened(stacks, self.selection, self.start)
+            self._sides[stacks] = self._open.enter_context(every)
+        return self._sides[stacks]
+
+
 def by_able(
     group: Group, selection: Selection, workers: Callable[[tuple[Stack, ...]], Sides]
 ) -> tuple[Proven, Sides]:

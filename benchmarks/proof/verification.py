@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
 
 from benchmarks import frameworks
 from benchmarks.proof import kept
-from benchmarks.proof.group import AT_ONCE, NoneLeftError, Proven, by_able, compare_stack, opened
-from benchmarks.proof.sides import Sides
+from benchmarks.proof.group import AT_ONCE, NoneLeftError, Proven, Proving, compare_stack
 from benchmarks.request.plan import Group, Plan
 from benchmarks.request.selection import Selection
 from benchmarks.results.records import Failure, Parity, Stack, TimedCheck
@@ -116,29 +114,27 @@ class _Verifier:
     def __init__(self, made: Plan, threads: int, start: Start) -> None:
         self.selection, self.threads, self.start = made.selection, threads, start
         self.ended = False
-        self._open = ExitStack()
-        self._sides: dict[tuple[Stack, ...], Sides] = {}
+        self._proving = Proving(made.selection, start)
         self._stacks: dict[Stack, WorkerProcess] = {}
 
     def quit(self) -> None:
         """Let all workers end by themselves, which have answered."""
         for worker in self._stacks.values():
             worker.quit()
-        for sides in self._sides.values():
-            sides.quit()
+        self._proving.quit()
 
     def end(self) -> None:
         """End all workers, whatever they do."""
         self.ended = True
         for worker in list(self._stacks.values()):
             worker.kill()
-        self._open.close()
+        self._proving.end()
 
     def verify(self, group: Group) -> Verified:
         """Prove a model and check its stacks, all of which can run here."""
         began = time.monotonic()
         try:
-            found, _ = by_able(group, self.selection, self._proving)
+            found = self._proving.proof(group)
         except NoneLeftError as error:
             first = next(iter(error.lost.values()))
             return Verified(name=group.name, error=first, seconds=time.monotonic() - began)
@@ -152,14 +148,6 @@ class _Verifier:
             failures=failures,
             seconds=time.monotonic() - began,
         )
-
-    def _proving(self, stacks: tuple[Stack, ...]) -> Sides:
-        """The workers that prove what some stacks run."""
-        self._alive()
-        if stacks not in self._sides or self._sides[stacks].ended:
-            sides = opened(stacks, self.selection, self.start)
-            self._sides[stacks] = self._open.enter_context(sides)
-        return self._sides[stacks]
 
     def _checked(
         self, group: Group, stacks: list[Stack], proven: Proven, failures: Errors
