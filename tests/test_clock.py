@@ -98,6 +98,12 @@ def test_a_block_may_be_all_of_a_turn(clock: FakeClock, block: int) -> None:
     assert turn(costs, nothing, clock, iterations=7, block=block, discard=0) == 15.0
 
 
+def test_a_turn_that_loses_its_core_before_it_begins_times_one_iteration() -> None:
+    """Else there is nothing to take the median of, and the case is lost."""
+    times = iter([0.0, 100.0, 101.0])  # the start; too late for a second iteration; the end
+    assert turn(nothing, nothing, lambda: next(times), iterations=8, discard=0, cap_s=5) == 101.0
+
+
 def test_a_turn_may_discard_nothing(clock: FakeClock) -> None:
     device = Device(clock, [8.0])
     assert turn(device.run, device.synchronize, device.now, iterations=1, discard=0) == 8.0

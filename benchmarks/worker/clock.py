@@ -148,8 +148,8 @@ def turn(
         discard: how many are run before, untimed,
         settle_s: and for how many seconds at least.
         watch: opened before the clock starts and closed after it has stopped.
-        cap_s: seconds after which no further iteration is begun: beside a busy neighbour one may
-            take a hundred times as long as it should.
+        cap_s: seconds after which no iteration but the first is begun: beside a busy neighbour one
+            may take a hundred times as long as it should.
 
     Raises:
         ClockError: the turn took no time, negative time, or a time that is not finite.
@@ -165,7 +165,9 @@ def turn(
     start = end = now()
     for each in blocks(iterations, block or iterations):
         began, done = end, 0
-        while done < len(each) and (cap_s == math.inf or now() - start <= cap_s):
+        while done < len(each) and (
+            cap_s == math.inf or not (taken or done) or now() - start <= cap_s
+        ):
             run()
             done += 1
         if not done:
