@@ -22,7 +22,15 @@ from benchmarks.results.stored.codec import RecordError, decode_run, to_json
 from reports.runs.baselines import LATEST_OK, chosen, latest_ok, mark, marks
 from reports.runs.load import LoadError, find, load_run, unedited
 from reports.runs.store import Entry, fingerprint, point, read
-from reports.trends.compare import Comparison, Failure, Shift, compare, pooled, shift_json
+from reports.trends.compare import (
+    Comparison,
+    Failure,
+    Shift,
+    compare,
+    pooled,
+    seen_again,
+    shift_json,
+)
 from reports.trends.history import point_value
 
 if TYPE_CHECKING:
@@ -257,6 +265,7 @@ def _provable(moved: Shift) -> bool:
 def _confirmed(flag: Flag, confirmation: Run, margin: float) -> Flag:
     both = pooled(flag.found, confirmation)
     worse = both is not None and both.clears(margin) and both.log * flag.found.log > 0
+    worse = worse and seen_again(flag.found, confirmation, margin)
     return Flag(found=flag.found, fence=flag.fence, pooled=both, regressed=worse)
 
 

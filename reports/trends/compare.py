@@ -184,15 +184,34 @@ def shift(kind: Literal["time", "ratio"], key: str, ids: Sequence[str], *sides: 
 
 def pooled(found: Shift, more: Run) -> Shift | None:
     """The same with the launches of a confirming run added, or ``None`` where that run has none."""
-    normalised = found.kind == "time"
-    if found.kind == "ratio":
-        extra = _ratio_logs(more).get(found.key, ())
-    else:
-        case = _cases(more).get(found.key)
-        extra = case_logs(case, normalised=normalised) if case and _valid(case) else ()
+    extra = _repeated(found, more)
     if not extra:
         return None
     return shift(found.kind, found.key, found.cases, found.before, found.after + extra)
+
+
+def seen_again(found: Shift, more: Run, margin: float) -> bool:
+    """Whether the launches of a confirming run show the shift by themselves.
+
+    Their own interval lies on the shift's side of no change; where they are one launch, which has
+    none, it lies beyond the margin. Without this, a first run that was far off would confirm itself
+    through the mean of both.
+    """
+    extra = _repeated(found, more)
+    if not extra:
+        return False
+    alone = shift(found.kind, found.key, found.cases, found.before, extra)
+    if alone.ci95 is None:
+        return alone.log * found.log > 0 and abs(alone.log) > math.log1p(margin)
+    return all(end * found.log > 0 for end in alone.ci95)
+
+
+def _repeated(found: Shift, more: Run) -> Logs:
+    """A shift's logarithms of a confirming run, by launch; empty where it has none."""
+    if found.kind == "ratio":
+        return _ratio_logs(more).get(found.key, ())
+    case = _cases(more).get(found.key)
+    return case_logs(case, normalised=True) if case and _valid(case) else ()
 
 
 def case_logs(case: Case, *, normalised: bool) -> Logs:
