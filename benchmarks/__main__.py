@@ -82,6 +82,8 @@ def _resumable(prepared: session.Prepared) -> Iterator[None]:
     except locks.Locked:
         raise
     except journal.JournalError as error:
+        if not prepared.folder.exists():  # it was not begun
+            raise
         raise terminal.UnfinishedError(f"{error}; go on with: {prepared.resume_command}") from error
 
 

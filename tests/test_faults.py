@@ -400,6 +400,18 @@ def test_a_second_run_on_a_device_is_turned_away(
     assert list(pipeline.out.iterdir()) == []  # and nothing is left that looks like a run
 
 
+def test_a_lock_that_cannot_be_opened_leaves_nothing_to_go_on_with(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pipeline.tmp_path / "file").touch()
+    monkeypatch.setenv(locks.VARIABLE, str(pipeline.tmp_path / "file"))
+    assert pipeline.run("--phases", "forward").code == Exit.USAGE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("twinbench: cannot open the lock ")
+    assert "--resume" not in line
+    assert list(pipeline.out.iterdir()) == []
+
+
 def test_the_lock_is_free_again_after_a_run(pipeline: Pipeline) -> None:
     pipeline.call(*TINY, "--phases", "forward", *ONCE, "--stacks", "null-a")
     with locks.DeviceLock("cpu"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -350,14 +350,15 @@ def _begun(out: Path, run_id: str) -> tuple[Path, list[dict[str, Any]], dict[str
 @contextmanager
 def _device_of(prepared: Prepared) -> Iterator[None]:
     """Hold the device; a new run that cannot have it leaves no empty folder."""
-    try:
-        with locks.held_by(prepared.plan.selection.device):
-            scratch.sweep()
-            yield
-    except locks.Locked:
-        if not prepared.entries:
-            prepared.folder.rmdir()
-        raise
+    with ExitStack() as held:
+        try:
+            held.enter_context(locks.held_by(prepared.plan.selection.device))
+        except journal.JournalError:
+            if not prepared.entries:
+                prepared.folder.rmdir()
+            raise
+        scratch.sweep()
+        yield
 
 
 def usage_errors() -> tuple[type[Exception], ...]:
