@@ -12,6 +12,8 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.machine import names
 from benchmarks.machine.environment import ROOT
+from benchmarks.proof.verification import Verified
+from benchmarks.results.records import Parity
 from benchmarks.why.__main__ import main as why
 from profilers import neighbours
 from reports.pages.build import build
@@ -52,10 +54,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return found
 
 
-def named(folder: Path) -> list[str]:
+def named(folder: Path, fewest: int = 5) -> list[str]:
     """The files below a folder that hold a name of the person or of what is private."""
     written = [p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()]
-    assert len(written) > 4
+    assert len(written) >= fewest
     told = (PERSON.encode(), b"private-", str(ROOT).encode())
     return [
         f"{path.name}: {word.decode()}"
@@ -91,6 +93,25 @@ def test_nothing_that_a_profile_writes_names_anybody(pipeline: Pipeline, home: P
     for command in ("ops", "trace", "flame"):
         assert why([command, "in_proof", "forward", *place, "--stacks", "null-a,null-b"]) in {0, 3}
     assert named(pipeline.out) == []
+
+
+def test_a_verification_that_was_written_names_nobody(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Parity(status="partial", adapters=("null",), notes=(f"as in {home}/private-models/x",))
+    told = [Verified(name="tiny", parity=found)]
+    monkeypatch.setattr("benchmarks.__main__.verified", lambda *_, **__: told)
+    words = ("--models-dir", str(home / "private-models"), "--models", "in_proof")
+    assert main(["verify", *words, "--stacks", "null-a", "--out", str(tmp_path)]) == 0
+    written = (tmp_path / "verify.json").read_text()
+    assert "as in MODELS_DIR/x" in written
+    assert PERSON not in written
+
+
+def test_nothing_that_an_audit_writes_names_anybody(pipeline: Pipeline, home: Path) -> None:
+    words = ("--models-dir", str(home / "private-models"), "--models", "in_proof,in_timing")
+    assert main(["audit", *words, "--stacks", "null-a,null-b", "--out", str(pipeline.out)]) == 3
+    assert named(pipeline.out, fewest=3) == []
 
 
 def test_ids_stay_whatever_the_user_is_called(monkeypatch: pytest.MonkeyPatch) -> None:

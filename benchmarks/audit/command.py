@@ -14,7 +14,7 @@ from rich.table import Table
 
 from benchmarks.audit import accuracy, run
 from benchmarks.audit.rows import LOST, Row
-from benchmarks.machine import scratch
+from benchmarks.machine import names, scratch
 from benchmarks.machine.environment import ROOT, usable_cores
 from benchmarks.request import discovery, options, plan
 from benchmarks.request.plan import Plan
@@ -219,11 +219,11 @@ def carry_out(prepared: Prepared, tell: Any, start: Start) -> dict[str, Any]:
     """
     entries, accuracies = prepared.entries, None
     done = {(e["model"], e["stack"]) for e in entries if e["kind"] == "rows"}
-    rows = run.stored_rows(entries)
+    rows, words = run.stored_rows(entries), options.words(prepared.plan.selection)
     with scratch.folder("given") as place, Journal.resume(prepared.folder / JOURNAL) as kept:
         terms = _terms(prepared, done, place, start)
         for model, stack, found in run.audited(prepared.plan, done, terms):
-            told = run.as_entry(found)
+            told = names.hidden(run.as_entry(found), words)
             kept.append("rows", model=model, stack=stack, rows=told)
             made = [Row(**row) for row in told]
             rows += made
