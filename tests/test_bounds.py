@@ -56,6 +56,14 @@ def numbers(size: int) -> bytes:
     return b"[" + b"1.5," * (size // 4) + b"0]"
 
 
+def feeds(size: int) -> bytes:
+    return b"\n" * size
+
+
+def short(size: int) -> bytes:
+    return b"{}\n" * (size // 3)
+
+
 def plain(folder: Path, data: bytes) -> None:
     (folder / "x").mkdir()
     (folder / "x" / "run.json").write_bytes(data)
@@ -105,7 +113,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, time.process_t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("made", [brackets, deep, numbers])
+@pytest.mark.parametrize("made", [brackets, deep, numbers, feeds, short])
 def test_a_hostile_file_costs_little_memory_and_time(
     tmp_path: Path, place: str, made: Callable[[int], bytes]
 ) -> None:
@@ -124,6 +132,15 @@ def test_a_hostile_file_costs_little_memory_and_time(
     *_, peak, seconds = done.stdout.split()
     assert float(peak) < MOST_MIB
     assert float(seconds) < MOST_S
+
+
+@pytest.mark.parametrize("depth", [files.MAX_DEPTH + 2, 100_000])
+def test_a_deep_line_is_a_damaged_one(tmp_path: Path, depth: int) -> None:
+    data = deep(2 * depth)
+    with pytest.raises(ValueError, match=r"^nested more than 64 levels deep$"):
+        files.parse(data)
+    (tmp_path / baselines.CHECKS).write_bytes(data + b"\n")
+    assert baselines.marks(tmp_path) == {}
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
@@ -154,6 +171,15 @@ def test_a_stored_floor_that_is_none_is_made_anew(tmp_path: Path, value: str) ->
     found = path.with_name("ceiling.json")
     found.write_text(f'{{"flops_per_s": {value}, "bytes_per_s": 1.0}}')
     assert ceilings._read(found) is None
+
+
+def test_a_stored_floor_that_would_mute_every_verdict_is_made_anew(tmp_path: Path) -> None:
+    chosen = Selection(stacks=("null-a",))
+    path = floor._file(tmp_path, chosen)
+    path.parent.mkdir()
+    for log, there in ((floor.FARTHEST, True), (floor.FARTHEST + 0.1, False)):
+        path.write_text(f'{{"run": {{"date": "2026-11-27", "logs": [0.01, {log}]}}}}')
+        assert (floor.lookup(tmp_path, chosen) is not None) == there
 
 
 LINES: list[dict[str, Any]] = [

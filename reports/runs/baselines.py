@@ -83,11 +83,11 @@ def marks(out: Path) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     try:
-        lines = files.read(out / CHECKS).split(b"\n")
+        lines = files.lines(out / CHECKS)
     except FileNotFoundError:
         return found
     for line in lines:
-        with suppress(ValueError, KeyError, TypeError):  # empty, or cut short by a full disk
+        with suppress(ValueError, KeyError, TypeError):  # cut short by a full disk
             entry = files.parse(line)
             found[str(entry["run_id"])] = str(entry["verdict"])
     return found

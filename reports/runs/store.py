@@ -327,14 +327,10 @@ def _run_files(out: Path) -> Iterator[tuple[str, Path, tuple[int, int]]]:
 def _cached(index: Path) -> tuple[dict[str, _Line], int]:
     """The last good line of each folder, and how many lines there are."""
     try:
-        content = files.read(index)
+        lines = files.lines(index)
     except OSError:
         return {}, 0
-    if files.weight(content) > files.MAX_WEIGHT:
-        return {}, 0
-    lines = content.split(b"\n")
-    good = (_unsealed(line) for line in lines if line)
-    return {line.entry.folder: line for line in good if line}, len(lines) - lines.count(b"")
+    return {line.entry.folder: line for line in map(_unsealed, lines) if line}, len(lines)
 
 
 def _keep(index: Path, fresh: list[_Line]) -> int:

@@ -28,6 +28,8 @@ _LARGE = re.compile(rb"\d{300}|[eE]\+?\d{3}")
 """What a number has that may be larger than any float."""
 PER_CONTAINER, PER_ITEM = 64, 40
 """Bytes that CPython takes for an empty list or dict, and for a number and the place it has."""
+PER_LINE = 100
+"""The same for a line by itself; the shortest of ours is as long, so that this refuses none."""
 
 
 def opened(path: Path, flags: int = os.O_RDONLY, mode: int = 0o666) -> int:
@@ -66,6 +68,18 @@ def read(path: Path, most: int = MAX_BYTES) -> bytes:
     if len(data) > most:
         raise _refused(path, f"larger than {most >> 20} MiB", errno.EFBIG)
     return data
+
+
+def lines(path: Path) -> list[bytes]:
+    """The lines of a regular file of JSON documents, those left out that hold nothing.
+
+    Raises:
+        OSError: as ``read``; or the documents would take too much memory.
+    """
+    data = read(path)
+    if weight(data) + PER_LINE * data.count(b"\n") > MAX_WEIGHT:
+        raise _refused(path, f"would take more than {MAX_WEIGHT >> 20} MiB of memory", errno.EFBIG)
+    return [line for line in data.split(b"\n") if line]
 
 
 def replace(path: Path, data: bytes) -> None:

@@ -220,12 +220,9 @@ def _seal(body: bytes) -> bytes:
 
 def _read_lines(path: Path) -> list[_Line]:
     try:
-        content = files.read(path)
+        return [_Line(raw, _parse(raw)) for raw in files.lines(path)]
     except OSError as error:
         raise JournalError(f"cannot read {path}: {error.strerror}") from error
-    if files.weight(content) > files.MAX_WEIGHT:
-        raise JournalError(f"cannot read {path}: it would take too much memory: not a journal")
-    return [_Line(raw, _parse(raw)) for raw in content.split(b"\n") if raw]
 
 
 def _parse(line: bytes) -> Entry | None:
