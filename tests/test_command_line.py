@@ -175,6 +175,19 @@ def test_verify_refuses_a_stack_that_computes_something_else(
     assert main(["verify", "--out", str(pipeline.out), *TINY]) == 4
 
 
+def test_what_verify_tells_of_a_model_moves_no_cursor(
+    pipeline: Pipeline, capsys: Capture, tmp_path: Path
+) -> None:
+    (tmp_path / "mine" / "loud").mkdir(parents=True)
+    (tmp_path / "mine" / "loud" / "__init__.py").write_text("from tests.models.tiny import TASK\n")
+    (tmp_path / "mine" / "loud" / "null.py").write_text("raise ValueError('\\x1b[31mred')\n")
+    words = ["--models-dir", str(tmp_path / "mine"), "--models", "loud", "--stacks", "null-a"]
+    assert main(["verify", "--out", str(pipeline.out), *words], pipeline.means) == 3
+    told = capsys.readouterr().err
+    assert "red" in told
+    assert "\x1b" not in told
+
+
 def test_verify_without_any_framework_is_a_code_of_its_own(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

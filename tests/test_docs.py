@@ -256,6 +256,14 @@ def test_the_readme_is_short() -> None:
     assert len(README.read_text().splitlines()) <= LONGEST
 
 
+def test_it_is_said_which_options_run_code_of_others() -> None:
+    assert "which are code and are run" in options.SELECTION["--models-dir"]["help"]
+    assert "`pair` and `--models-dir` run the code" in " ".join(README.read_text().split())
+    trusted = (ROOT / "SECURITY.md").read_text().partition("## What is not trusted")[0]
+    for words_ in ("`--models-dir`", "`pair TORCH KERAS`", "`--python`"):
+        assert words_ in trusted
+
+
 def test_the_readme_shows_the_stored_run() -> None:
     text = README.read_text()
     assert generated.ratios() in text

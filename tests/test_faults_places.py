@@ -18,7 +18,7 @@ import pynvml
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.machine import locks
+from benchmarks.machine import locks, scratch
 from benchmarks.proof.verification import verified
 from benchmarks.request import plan
 from benchmarks.request.selection import Selection, Variant
@@ -153,6 +153,13 @@ def test_the_device_is_held_while_turns_are_taken(
     assert set(refused) == {
         f"cpu is being measured by process {os.getpid()}: wait for it, or stop it"
     }
+
+
+def test_a_run_removes_what_a_killed_one_left(pipeline: Pipeline) -> None:
+    left = pipeline.tmp_path / f"{scratch.PREFIX}proof-of-a-dead-one"
+    left.mkdir()
+    assert pipeline.run(*FORWARD, *ONCE).code == 0
+    assert not left.exists()
 
 
 class Lost(FakeNvml):

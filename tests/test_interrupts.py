@@ -16,10 +16,11 @@ from benchmarks.machine.environment import ROOT
 from benchmarks.measure import session
 from benchmarks.results.records import Exit
 from benchmarks.results.stored import journal
-from benchmarks.worker.interrupts import SIGNALS
 from tests.pipeline import OURS, TINY, WITHOUT, Pipeline, alive, until
 from tests.test_faults import _complete_without_duplicates, _user_model
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What may ask a command to end: not the list of the product, of which one could be missing."""
 EVERY = pytest.mark.parametrize("number", SIGNALS)
 HANGING = (
     "import pathlib, time\npathlib.Path(__file__).with_name('here').touch()\ntime.sleep(600)\n"
@@ -28,12 +29,19 @@ HANGING = (
 
 @pytest.fixture(autouse=True)
 def heard() -> Iterator[None]:
-    """However these tests were started, no signal is ignored: a background job ignores SIGINT."""
+    """However these tests were started, no signal is ignored: a background job ignores SIGINT.
+
+    One that a command does not take ends its test, and not all of them.
+    """
     usual = {signal.SIGINT: signal.default_int_handler}
-    before = {each: signal.signal(each, usual.get(each, signal.SIG_DFL)) for each in SIGNALS}
+    before = {each: signal.signal(each, usual.get(each, _unheard)) for each in SIGNALS}
     yield
     for each, handler in before.items():
         signal.signal(each, handler)
+
+
+def _unheard(number: int, _frame: object) -> None:
+    raise AssertionError(f"nothing takes {signal.Signals(number).name}")
 
 
 @EVERY

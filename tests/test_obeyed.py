@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.machine import environment
+from benchmarks.machine import environment, names, variables
 from benchmarks.measure.calibration import side
 from benchmarks.request import options
 from benchmarks.request.selection import Selection, SelectionError, Variant
@@ -43,10 +43,11 @@ def trap(tmp_path: Path) -> Path:
 
 
 def hostile(out: Path, chosen: Selection) -> Path:
-    """A run that was begun on this machine, as its journal tells."""
+    """A run that was begun on this machine and with its variables, as its journal tells."""
     folder = out / "20260101T000000Z-dead"
     folder.mkdir(parents=True)
-    header = replace(run(1, environment=environment.describe()), run_id=folder.name, matchups=())
+    here = replace(environment.describe(), variables=names.hidden(variables.recorded()))
+    header = replace(run(1, environment=here), run_id=folder.name, matchups=())
     cases = [f"tiny.forward.b4.float32.cpu.{stack}" for stack in chosen.stacks]
     with Journal(folder / "journal.ndjson") as log:
         log.append("run", selection=options.to_stored(chosen), cases=cases, header=to_json(header))
@@ -129,12 +130,14 @@ def test_a_run_is_resumed_with_what_is_given_again(
     assert "leave out --models, --stacks" in capsys.readouterr().err
 
 
-def test_a_journal_cannot_name_a_run_elsewhere(
-    tmp_path: Path,
-) -> None:
-    chosen = Selection(models=("tiny",), phases=("forward",), stacks=("null-a", "null-b"))
+def test_a_journal_cannot_name_a_run_elsewhere(tmp_path: Path) -> None:
+    chosen = Selection(
+        models_dir=MODELS, models=("tiny",), phases=("forward",), stacks=("null-a", "null-b")
+    )
     found = hostile(tmp_path / "results" / "elsewhere", chosen)
+    assert side._begun(found.parent, found.name, chosen) is not None  # where it is, it is taken up
     out = tmp_path / "results" / "selftest"
+    out.mkdir()  # without it there is no way back from there
     assert side._begun(out, f"../elsewhere/{found.name}", chosen) is None
 
 

@@ -222,6 +222,10 @@ def test_a_batch_of_an_older_journal_is_the_only_one() -> None:
         assert options.from_stored(stored).batch == batches
 
 
+def test_what_a_later_version_stored_of_a_selection_is_left_out() -> None:
+    assert options.from_stored(options.to_stored(TINY) | {"later": 3}) == TINY
+
+
 def test_what_a_stack_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         discovery, "framework_status", lambda requires: "no torch" if "torch" in requires else None

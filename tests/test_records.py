@@ -280,6 +280,12 @@ def test_a_newer_schema_is_refused(schema: int) -> None:
         read_run(through_disk(RUN) | {"schema": schema})
 
 
+@pytest.mark.parametrize("schema", [0, -5, True, 1.0])
+def test_a_schema_that_never_was_is_refused(schema: object) -> None:
+    with pytest.raises(RecordError, match=r"not a run: .* with a whole number from 1"):
+        read_run(through_disk(RUN) | {"schema": schema})
+
+
 @pytest.mark.parametrize("data", [None, [], "run", {}, {"schema": "1"}, {"schema": None}])
 def test_what_is_no_run_is_refused(data: object) -> None:
     with pytest.raises(RecordError, match="not a run"):

@@ -200,6 +200,10 @@ def test_the_reports_import_no_framework_and_little_of_ours() -> None:
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
+def test_markdown_neither_calls_people_nor_links_issues() -> None:
+    assert markdown.escape("@alice #12 <b> www.x") == r"\@alice \#12 \<b\> www\.x"
+
+
 @pytest.mark.parametrize("umask", [0o022, 0o077])
 def test_who_may_read_a_report_is_what_the_umask_says(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)

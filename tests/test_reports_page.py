@@ -9,7 +9,7 @@ import json
 import random
 import re
 from html.parser import HTMLParser
-from typing import get_args
+from typing import Any, get_args
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,9 +17,12 @@ from hypothesis import strategies as st
 from benchmarks.results.machine import Environment, Floor
 from benchmarks.results.observed import Memory
 from benchmarks.results.records import Case, ColdStart, Matchup, Run, Status
+from benchmarks.results.stored.codec import read_run, to_json
 from benchmarks.results.wording import ABSENT, TIMES
+from docs.generated import PUBLIC_RUN
 from reports.contents import sections
 from reports.pages import html, markdown
+from reports.runs.load import load_run
 from tests import report_samples as samples
 
 VOID = {"meta", "input", "br"}
@@ -161,6 +164,30 @@ def test_hostile_text_stays_text() -> None:
     assert "right\\u202eleft" in page.text
     assert not re.search("[\x00-\x08\x0b-\x1f\u202e\ud800]", source)
     source.encode()
+
+
+CLOSED = {"state", "status", "verdict", "bound", "cache"}
+"""Fields that hold one of a few words: a run that has another one there is refused."""
+
+
+def _marked(data: Any, field: str = "") -> Any:
+    """A run as plain data, with a tag before each of its texts."""
+    if isinstance(data, str):
+        return data if field in CLOSED else f"<img src=x>{data}"
+    if isinstance(data, dict):
+        return {key: _marked(value, key) for key, value in data.items()}
+    return [_marked(value, field) for value in data] if isinstance(data, list) else data
+
+
+def test_no_text_that_a_run_holds_is_markup() -> None:
+    public = load_run(PUBLIC_RUN)
+    profiled = tuple(r for r in public.matchups if r.profile)[:1]
+    assert all(case.telemetry and case.settings for r in profiled for case in r.cases)
+    for run in (samples.failing_run(), dataclasses.replace(public, matchups=profiled)):
+        source = html.render(read_run(_marked(to_json(run))))
+        check_inert(source)
+        assert source.count("&lt;img src=x&gt;") > 100
+    assert "policy &lt;img src=x&gt;" in source  # of the settings of a case
 
 
 def test_a_large_run_stays_small_and_its_samples_are_thinned() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -139,6 +140,19 @@ def test_a_run_folder_that_is_a_link_is_not_resumed(
     assert "there is no run 'linked' to resume" in capsys.readouterr().err
     assert main(["run", "--resume", "../elsewhere", "--out", str(out)]) == 2
     assert "there is no run '../elsewhere' to resume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_who_may_read_what_is_added_to_is_what_the_umask_says(out: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        Journal(out / "journal.ndjson").close()
+        store.read(out)
+        baselines.mark(out, run(1).run_id, "accepted")
+    finally:
+        os.umask(before)
+    for name in ("journal.ndjson", store.INDEX, baselines.CHECKS):
+        assert stat.S_IMODE((out / name).stat().st_mode) == 0o666 & ~umask
 
 
 def test_a_hard_link_is_not_written_to(out: Path, tmp_path: Path) -> None:

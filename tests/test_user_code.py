@@ -7,6 +7,7 @@ import os
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks.__main__ import main
@@ -19,7 +20,7 @@ from benchmarks.tasks.optimizers import Adam
 from benchmarks.tasks.schedules import Cosine, Piecewise
 from benchmarks.tasks.task import Objective, Task, boxes, features, image
 from tests.objectives.tiny_gan import TASK as GAN
-from tests.pipeline import Pipeline
+from tests.pipeline import Pipeline, alive, until
 
 GOOD = "from tests.models.tiny import TASK\n"
 FAULTS = {
@@ -98,13 +99,17 @@ def test_list_imports_nobodys_folder(
 def test_a_hang_is_ended_in_time_with_all_that_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = "import subprocess; subprocess.Popen(['sleep', '600'])\nwhile True: pass"
-    write(tmp_path, "bad", code)
+    told = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid))"
+    code = f"import subprocess\nchild = subprocess.Popen(['sleep', '600'])\n{told}\n"
+    write(tmp_path, "bad", f"{code}while True: pass")
     monkeypatch.setattr(reading, "PATIENCE_S", 2.0)
+    monkeypatch.setattr("tests.pipeline.PATIENCE_S", 30.0)
     began = time.monotonic()
     with pytest.raises(discovery.BadModelError, match="took longer than 2 s"):
         discovery.task("bad", tmp_path)
     assert time.monotonic() - began < 15
+    child = int((tmp_path / "pid").read_text())
+    until(lambda: not (psutil.pid_exists(child) and alive(psutil.Process(child))))
 
 
 @pytest.mark.parametrize(

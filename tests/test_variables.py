@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks.machine import environment, variables
+from benchmarks.request import discovery
 from benchmarks.results.records import Run, Stack
 from benchmarks.worker.process import environment_of
 from reports.runs.load import LoadError
@@ -111,6 +113,33 @@ def test_no_secret_reaches_a_model_or_what_is_stored_of_it(
     written = [p for p in pipeline.out.rglob("*") if p.is_file() and not p.is_symlink()]
     assert len(written) >= 4
     assert not [p for p in written if SECRET.encode() in p.read_bytes()]
+
+
+def test_no_secret_reaches_the_process_that_reads_a_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, folder = tmp_path / "seen", tmp_path / "mine" / "curious"
+    folder.mkdir(parents=True)
+    told = f"import os\nopen({str(seen)!r}, 'w').write(str(dict(os.environ)))\n"
+    (folder / "__init__.py").write_text(f"{told}from tests.models.tiny import TASK\n")
+    monkeypatch.setenv("DEPLOY_TOKEN", SECRET)
+    discovery.task("curious", folder.parent)
+    assert "PATH" in seen.read_text()
+    assert SECRET not in seen.read_text()
+    discovery.task("curious", folder.parent, ("DEPLOY_TOKEN",))
+    assert SECRET in seen.read_text()
+
+
+def test_no_secret_reaches_an_interpreter_that_is_asked_for_its_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, python = tmp_path / "seen", tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nenv > {seen}\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setenv("DEPLOY_TOKEN", SECRET)
+    assert discovery.unsupported(STACK, "cpu", str(python)) is None
+    assert "PATH=" in seen.read_text()
+    assert SECRET not in seen.read_text()
 
 
 def test_they_are_stored_shown_and_asked_for_when_a_run_goes_on(

@@ -1,6 +1,7 @@
 """The command for flame graphs, from the door to the files, on workers that only sleep."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 
 from benchmarks.why import flame
 from benchmarks.why.__main__ import main
+from benchmarks.worker.commands import Worker
+from benchmarks.worker.process import WorkerProcess
 from profilers.flames import folded, pyspy
 from tests.pipeline import MODELS, Pipeline
 from tests.pipeline import ROOT as CHECKOUT
@@ -70,6 +73,25 @@ def test_each_stack_gets_its_files_and_two_get_their_difference(
     (difference,) = document["differences"]
     assert (difference["a"], difference["b"], difference["unit"]) == ("null-a", "null-b", "s")
     assert "more time in null-b" in Path(difference["file"]).read_text()
+
+
+def test_py_spy_is_let_in_by_this_process_alone_and_shut_out_again(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _fake(monkeypatch, tmp_path, sums=3)
+    ask, told, let_in = WorkerProcess.ask, list[int](), list[int]()
+
+    def heard(worker: WorkerProcess, verb: str, **arguments: Any) -> dict[str, Any]:
+        told.extend([arguments["by"]] if verb == "watched" else [])
+        return ask(worker, verb, **arguments)
+
+    monkeypatch.setattr(WorkerProcess, "ask", heard)
+    assert _flame(pipeline, "--stacks", "null-a") == 0
+    assert told == [os.getpid(), 0]
+    monkeypatch.setattr(pyspy, "allow", let_in.append)
+    for pid in told:
+        Worker().watched(by=pid)
+    assert let_in == told
 
 
 def test_paths_are_printed_where_no_document_is_asked(
