@@ -24,7 +24,7 @@ from tests.fuzz.readers import READERS
 SOME = 25
 BY_NAME = {reader.name: reader for reader in READERS}
 SLOW = {"keras", "tensorflow"}
-"""What takes seconds to import."""
+"""What takes long to import; its readers are asked for by -m heavy."""
 
 
 def _saved(values: object) -> bytes:
@@ -86,7 +86,7 @@ KEPT: dict[str, tuple[bytes, ...]] = {
 @pytest.mark.parametrize(
     "reader",
     [
-        pytest.param(r, id=r.name, marks=[pytest.mark.slow] if r.needs in SLOW else [])
+        pytest.param(r, id=r.name, marks=[pytest.mark.heavy] if r.needs in SLOW else [])
         for r in READERS
     ],
 )
@@ -101,6 +101,12 @@ def test_a_reader_ends_in_a_value_or_in_its_one_error(reader: Reader, tmp_path: 
     assert {where: text for where, (text, _) in found.failures.items()} == {}
     assert found.inputs >= SOME
     assert found.slowest_s < LONGEST_S
+
+
+@pytest.mark.slow
+def test_a_reader_is_fuzzed_in_a_process_of_its_own(tmp_path: Path) -> None:
+    told = told_of("lock", SOME, 0, tmp_path)
+    assert (told.failures, told.skipped, told.inputs >= SOME) == ((), "", True)
 
 
 @pytest.mark.parametrize("name", KEPT)

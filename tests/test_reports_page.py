@@ -8,6 +8,7 @@ import hashlib
 import json
 import random
 import re
+from functools import cache
 from html.parser import HTMLParser
 from typing import Any, get_args
 
@@ -99,6 +100,18 @@ def check_inert(source: str) -> Page:
     return page
 
 
+@cache
+def failing_page() -> str:
+    """The page of a run that failed in every way."""
+    return html.render(samples.failing_run())
+
+
+@cache
+def small_page() -> str:
+    """The page of a run of one matchup and a cold start."""
+    return html.render(samples.healthy_run(("mlp",), ("forward",)))
+
+
 def test_the_first_screen_answers_before_anything_else() -> None:
     run = samples.healthy_run()
     source = html.render(run)
@@ -112,8 +125,7 @@ def test_the_first_screen_answers_before_anything_else() -> None:
 
 
 def test_every_part_of_a_run_has_its_place() -> None:
-    run = samples.failing_run()
-    page = check_inert(html.render(run))
+    run, page = samples.failing_run(), check_inert(failing_page())
     ids = {attrs["id"] for _, attrs in page.elements if "id" in attrs}
     assert ids >= {
         *("cases", "distributions", "cold-start", "memory", "learned", "withheld"),
@@ -140,13 +152,13 @@ def test_every_part_of_a_run_has_its_place() -> None:
 
 
 def test_every_table_has_headings_with_a_scope_and_a_caption() -> None:
-    page = check_inert(html.render(samples.failing_run()))
+    page = check_inert(failing_page())
     assert all(attrs.get("scope") in {"row", "col"} for attrs in page.all("th"))
     assert len(page.all("caption")) == len(page.all("table")) > 5
 
 
 def test_cells_sort_by_numbers_and_absence_sorts_by_nothing() -> None:
-    source = html.render(samples.failing_run())
+    source = failing_page()
     rows = re.findall(r"<tr>(.*?)</tr>", source[source.index('id="cases"') :], re.DOTALL)
     crashed = next(row for row in rows if ">crash<" in row)
     assert crashed.count('class="num"') == crashed.count(">\N{EN DASH}<") == 6
@@ -276,13 +288,13 @@ def test_any_combination_of_statuses_makes_a_whole_page(run: Run) -> None:
 
 
 def test_a_page_has_rules_for_paper() -> None:
-    page = check_inert(html.render(samples.healthy_run(("mlp",), ("forward",))))
+    page = check_inert(small_page())
     printed = page.raw["style"][0].partition("@media print{")[2]
     assert ".controls" in printed or "nav" in printed  # what cannot be used on paper is not there
 
 
 def test_no_picture_is_loaded_by_a_page_not_even_from_itself() -> None:
-    page = check_inert(html.render(samples.healthy_run(("mlp",), ("forward",))))
+    page = check_inert(small_page())
     policy = next(a["content"] for a in page.all("meta") if "http-equiv" in a) or ""
     assert "img-src" not in policy
     assert "data:" not in policy

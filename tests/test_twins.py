@@ -23,8 +23,9 @@ from benchmarks.proof import group, sides
 from benchmarks.request import discovery, plan
 from benchmarks.request.selection import Selection
 from benchmarks.results.records import Parity
-from benchmarks.results.stored.codec import from_json, read_run
+from benchmarks.results.stored.codec import from_json
 from benchmarks.tasks.optimizers import Adam
+from tests.pipeline import Pipeline
 
 pytestmark = pytest.mark.slow
 
@@ -51,8 +52,7 @@ VERIFIED = ("digits_cnn", "lstm")
 PROVEN = [
     "mlp",
     "simple_cnn",
-    "resnet50",
-    pytest.param("resnet50_transfer", marks=pytest.mark.heavy),  # the same with a frozen body
+    *(pytest.param(n, marks=pytest.mark.heavy) for n in ("resnet50", "resnet50_transfer")),
 ]
 MASKED = {"digits_cnn"}
 """Each framework draws masks of its own, so that as timed their inference alone is compared."""
@@ -282,16 +282,11 @@ def test_wrong_training_alone_leaves_forward_and_backward_proven(
     assert min(errors[q] for q in ("after_steps_sgd", "after_steps_task")) > 0.01
 
 
-def test_a_wrong_twin_is_reported_and_never_timed(tmp_path: Path) -> None:
-    done = _call(
-        *("run", "--json", "--phases", "forward", "--stacks", ",".join(STACKS)),
-        *("--models", "bn_eps", "--models-dir", str(WRONG), "--out", str(tmp_path / "results")),
-        scratch=tmp_path,
-    )
-    assert done.returncode == 4, done.stderr
-    run = read_run(json.loads(done.stdout))
-    assert run.exit == 4
-    (result,) = run.matchups
+def test_a_wrong_twin_is_reported_and_never_timed(pipeline: Pipeline) -> None:
+    words = ("--models", "bn_eps", "--models-dir", str(WRONG), "--stacks", ",".join(STACKS))
+    done = pipeline.call("--phases", "forward", *words)
+    assert (done.code, done.run.exit) == (4, 4)
+    (result,) = done.run.matchups
     assert result.parity is not None
     assert result.parity.status == "failed"
     assert result.parity.diagnosis[0].where == "bn"

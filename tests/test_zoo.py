@@ -26,7 +26,7 @@ INFERENCE = {"faster_rcnn": 134.38e9}
 """Multiply-accumulates that are published of inference, where training takes others."""
 UNCOUNTED = {"gpt2_small"}
 """PyTorch counts the products with a tied table, which belong to no layer and are not published."""
-LIGHT = ("layer_conv2d_strided", "gpt2_small")
+LIGHT = ("layer_conv2d_strided", "gcn")
 """The rest takes long, and is asked for by -m heavy."""
 STACKS = ("torch-eager", "tensorflow-graph", "jax-xla", "keras_torch-eager")
 LIMIT_S = 1800.0
