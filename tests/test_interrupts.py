@@ -112,9 +112,15 @@ def test_the_second_request_ends_a_run_at_once_and_its_journal_is_whole(
 
 def test_a_signal_that_is_ignored_stays_ignored(pipeline: Pipeline) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    raised = []
+
+    def report(_: Path) -> None:
+        raised.append(signal.raise_signal(signal.SIGHUP))
+
     try:
-        signal.raise_signal(signal.SIGHUP)
+        pipeline.wanting(report=report)
         assert pipeline.call(*TINY, "--phases", "forward", "--effort", "release").code == 0
+        assert raised
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)

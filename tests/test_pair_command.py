@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -122,11 +123,22 @@ def test_a_damaged_or_foreign_file_of_weights_is_told(tmp_path: Path, name: str)
         stored.read(tmp_path / name)
 
 
+class Trap:
+    """Makes a folder where its pickle is loaded."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.folder),)
+
+
 def test_a_pickle_in_a_file_of_weights_is_never_loaded(tmp_path: Path) -> None:
-    path = tmp_path / "w.npz"
-    np.savez(path, a=np.array([{"b": 1}], dtype=object))
+    path, sprung = tmp_path / "w.npz", tmp_path / "sprung"
+    np.savez(path, a=np.array([Trap(sprung)], dtype=object))
     with pytest.raises(TaskError, match="cannot be read"):
         stored.read(path)
+    assert not sprung.exists()
 
 
 def test_stored_weights_take_the_place_of_drawn_ones() -> None:
