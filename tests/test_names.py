@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -13,7 +14,10 @@ from benchmarks.__main__ import main
 from benchmarks.machine import names
 from benchmarks.machine.environment import ROOT
 from benchmarks.proof.verification import Verified
-from benchmarks.results.records import Parity
+from benchmarks.request.selection import Selection
+from benchmarks.results.profiles import StepProfile
+from benchmarks.results.records import Matchup, Parity
+from benchmarks.why import ops
 from benchmarks.why.__main__ import main as why
 from profilers import neighbours
 from reports.pages.build import build
@@ -93,6 +97,18 @@ def test_nothing_that_a_profile_writes_names_anybody(pipeline: Pipeline, home: P
     for command in ("ops", "trace", "flame"):
         assert why([command, "in_proof", "forward", *place, "--stacks", "null-a,null-b"]) in {0, 3}
     assert named(pipeline.out) == []
+
+
+def test_a_profile_that_was_written_names_nobody(home: Path, tmp_path: Path) -> None:
+    chosen = Selection(models_dir=home / "private-models", models=("in_proof",))
+    subject = SimpleNamespace(
+        selection=chosen, matchup=Matchup(model="in_proof", phase="forward", batch=4)
+    )
+    told = StepProfile(failed={"null-b": f"error: nothing in {home}/private-models/x"})
+    ops._keep(subject, told, tmp_path)  # type: ignore[arg-type]
+    (written,) = (path.read_text() for path in tmp_path.rglob("ops.json"))
+    assert "error: nothing in MODELS_DIR/x" in written
+    assert PERSON not in written
 
 
 def test_a_verification_that_was_written_names_nobody(
