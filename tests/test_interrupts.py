@@ -112,10 +112,11 @@ def test_the_second_request_ends_a_run_at_once_and_its_journal_is_whole(
 
 def test_a_signal_that_is_ignored_stays_ignored(pipeline: Pipeline) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    raised = []
+    raised = list[Path]()
 
-    def report(_: Path) -> None:
-        raised.append(signal.raise_signal(signal.SIGHUP))
+    def report(folder: Path) -> None:
+        signal.raise_signal(signal.SIGHUP)
+        raised.append(folder)
 
     try:
         pipeline.wanting(report=report)
