@@ -24,7 +24,9 @@ from benchmarks.results.stored import journal
 from benchmarks.results.stored.journal import Journal
 from benchmarks.tasks import stored
 from benchmarks.tasks.data import pictures
+from benchmarks.tasks.data.idx import DataError
 from benchmarks.tasks.data.pictures import SCALINGS, Pictures
+from benchmarks.tasks.task import TaskError
 from benchmarks.worker.process import Start
 
 FLAGS: dict[str, dict[str, Any]] = {
@@ -59,6 +61,14 @@ JOURNAL, SUMMARY = "journal.ndjson", "audit.json"
 NO_PICTURES = "accuracy was not asked for: --data-dir DIR names labelled pictures"
 SCALING = "torch"
 """How pictures are scaled where nothing else is asked."""
+MENDED = (
+    SelectionError,
+    discovery.UnknownNameError,
+    discovery.BadModelError,
+    DataError,
+    TaskError,
+)
+"""Errors that a user can mend, where an audit is taken up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +82,16 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """An audit whose plan is on disk: its folder, and the journal's entries so far.
+    """An audit whose plan is on disk: its folder, and the rows that its journal has so far.
 
-    ``weights`` is a file in one framework's format, ``pictures`` are those to predict, scaled as
-    ``scaling`` says.
+    ``done`` are the models and stacks that these rows are of. ``weights`` is a file in one
+    framework's format, ``pictures`` are those to predict, scaled as ``scaling`` says.
     """
 
     plan: Plan
     folder: Path
-    entries: list[dict[str, Any]]
+    rows: list[Row]
+    done: set[tuple[str, str]]
     weights: Path | None
     pictures: Pictures | None
     scaling: str
@@ -117,7 +128,8 @@ def prepare(given: Given, out: Path) -> Prepared:
     return Prepared(
         plan=made,
         folder=folder,
-        entries=[],
+        rows=[],
+        done=set(),
         weights=given.weights,
         pictures=pictures,
         scaling=scaling,
@@ -175,8 +187,13 @@ def reopen(given: Given, out: Path, name: str) -> Prepared:
     begun = next((e for e in entries if e["kind"] == "audit"), None)
     if begun is None:
         raise SelectionError(f"{folder.name}: its journal does not say what it audits")
-    chosen = options.renewed(options.from_stored(begun["selection"]), given.selection)
-    made, pictures = plan.make(chosen), _pictures(chosen)
+    with journal.understood(folder / JOURNAL, "an audit", *MENDED):
+        chosen = options.renewed(options.from_stored(begun["selection"]), given.selection)
+        made, pictures = plan.make(chosen), _pictures(chosen)
+        scaling = begun.get("scaling", SCALING)
+        SCALINGS[scaling]  # one that is there
+        kept = [e for e in entries if e["kind"] == "rows"]
+        done, rows = {(e["model"], e["stack"]) for e in kept}, run.stored_rows(kept)
     if given.preprocess:
         raise SelectionError("--resume goes on as before: leave out --preprocess")
     _check_weights(given.weights, made)
@@ -184,10 +201,11 @@ def reopen(given: Given, out: Path, name: str) -> Prepared:
     return Prepared(
         plan=made,
         folder=folder,
-        entries=entries,
+        rows=rows,
+        done=done,
         weights=given.weights,
         pictures=pictures,
-        scaling=begun.get("scaling", SCALING),
+        scaling=scaling,
     )
 
 
@@ -217,9 +235,8 @@ def carry_out(prepared: Prepared, tell: Any, start: Start) -> dict[str, Any]:
         DataError: a picture cannot be read.
         JournalError: something cannot be written.
     """
-    entries, accuracies = prepared.entries, None
-    done = {(e["model"], e["stack"]) for e in entries if e["kind"] == "rows"}
-    rows, words = run.stored_rows(entries), options.words(prepared.plan.selection)
+    rows, done, accuracies = list(prepared.rows), prepared.done, None
+    words = options.words(prepared.plan.selection)
     with scratch.folder("given") as place, Journal.resume(prepared.folder / JOURNAL) as kept:
         terms = _terms(prepared, done, place, start)
         for model, stack, found in run.audited(prepared.plan, done, terms):

@@ -27,6 +27,7 @@ from benchmarks.request import plan
 from benchmarks.request.plan import Group, Plan
 from benchmarks.request.selection import Selection
 from benchmarks.results.records import Failure, Stack
+from benchmarks.results.stored.codec import from_json
 from benchmarks.tasks import stored
 from benchmarks.worker import briefing, sources
 from benchmarks.worker.process import Start, WorkerError, WorkerProcess
@@ -382,8 +383,12 @@ def _line(error: Exception) -> str:
 
 
 def stored_rows(entries: list[dict[str, Any]]) -> list[Row]:
-    """The rows of a journal."""
-    return [Row(**row) for entry in entries if entry["kind"] == "rows" for row in entry["rows"]]
+    """The rows of a journal's entries of rows.
+
+    Raises:
+        RecordError: one is none.
+    """
+    return [row for entry in entries for row in from_json(list[Row], entry["rows"])]
 
 
 def as_entry(rows: list[Row]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from benchmarks.request.plan import Plan
 from benchmarks.request.selection import Selection, SelectionError
 from benchmarks.results.records import Run
 from benchmarks.results.stored import journal
-from benchmarks.results.stored.codec import RecordError, encode, read_run, to_json
+from benchmarks.results.stored.codec import encode, read_run, to_json
 from benchmarks.results.stored.ledger import Ledger
 from benchmarks.tasks.data import idx, sets
 from benchmarks.tasks.task import TaskError
@@ -304,24 +304,8 @@ def _stored_plan(folder: Path, begun: dict[str, Any], given: Selection) -> plan.
         return plan.make(chosen).only(begun["cases"])
 
 
-@contextmanager
-def _of_a_run(folder: Path) -> Iterator[None]:
-    """What is read here of a journal is as it was written, or one line says what is not.
-
-    Raises:
-        JournalError: something is missing, or of another kind.
-    """
-    try:
-        yield
-    except RecordError as error:
-        raise journal.JournalError(f"{folder / JOURNAL}: {error}") from error
-    except usage_errors():
-        raise
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise journal.JournalError(
-            f"{folder / JOURNAL}: not the journal of a run ({what})"
-        ) from error
+def _of_a_run(folder: Path) -> AbstractContextManager[None]:
+    return journal.understood(folder / JOURNAL, "a run", *usage_errors())
 
 
 def _begun(out: Path, run_id: str) -> tuple[Path, list[dict[str, Any]], dict[str, Any]]:

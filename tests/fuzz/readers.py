@@ -1,6 +1,6 @@
 """All readers."""
 
-from tests.fuzz import foreign, stored
+from tests.fuzz import audits, foreign, stored
 from tests.fuzz.reader import Reader
 
-READERS: tuple[Reader, ...] = (*stored.READERS, *foreign.READERS)
+READERS: tuple[Reader, ...] = (*stored.READERS, *audits.READERS, *foreign.READERS)

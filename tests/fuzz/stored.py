@@ -226,7 +226,7 @@ def lock(folder: Path) -> Started:
 
 
 READERS = (
-    Reader(name="run.json", start=run, share=16_000),
+    Reader(name="run.json", start=run, share=11_000),
     Reader(name="run.json, schema 1", start=run_of_schema_1, share=8_000),
     Reader(name="run.json, by history, check, compare", start=commands, share=1_200),
     Reader(name="run.json, by build", start=page, share=100),

@@ -10,13 +10,16 @@ import os
 import re
 import secrets
 import zlib
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from benchmarks.results.stored import files
+from benchmarks.results.stored.codec import RecordError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
 SCHEMA = 2
@@ -207,6 +210,29 @@ def point_latest(out: Path, run_id: str) -> None:
     except OSError as error:
         temporary.unlink()
         raise JournalError(f"cannot point {link} at {run_id}: {error.strerror}") from error
+
+
+@contextmanager
+def understood(path: Path, whose: str, *mended: type[Exception]) -> Iterator[None]:
+    """What is made here of a journal's entries is as it was written, or one line says what is not.
+
+    Args:
+        path: the journal.
+        whose: what it is the journal of.
+        mended: errors that a user can mend, which are raised as they are.
+
+    Raises:
+        JournalError: something is missing, or of another kind.
+    """
+    try:
+        yield
+    except RecordError as error:
+        raise JournalError(f"{path}: {error}") from error
+    except mended:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise JournalError(f"{path}: not the journal of {whose} ({what})") from error
 
 
 class _Line(NamedTuple):
