@@ -55,6 +55,15 @@ KEPT: dict[str, tuple[bytes, ...]] = {
         _npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (), }") + bytes(4),
         b"\x93NUMPY\x02\x00" + struct.pack("<I", 20_000) + b" " * 20_000,
     ),
+    "stored predictions": (_npy("{'d6,), }"), b"\x93NUMPY\x02\x00" + b"\xff" * 4),
+    "labels of predictions": (_npy("{'d6,), }"), b"\x93NUMPY\x02\x00" + b"\xff" * 4),
+    "journal of an audit, by --resume": (
+        inputs.sealed(b'{"kind":"audit","selection":1}') + b"\n",
+        inputs.sealed(b'{"kind":"audit","selection":{}}')
+        + b"\n"
+        + inputs.sealed(b'{"kind":"rows","model":"tiny","stack":"null-a","rows":[{"model":1}]}')
+        + b"\n",
+    ),
     "A/A floor": (b'{"a":{"date":"2026-11-27","logs":[1e308]}}',),
     "ceilings": (b'{"flops_per_s":-1.0,"bytes_per_s":1.0}',),
     "folded stacks": (b"a;b " + b"9" * 5000,),

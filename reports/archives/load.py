@@ -199,7 +199,7 @@ def _header(stream: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtype[An
         version = npy.read_magic(stream)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, fortran, kind = read(stream)
-    except (ValueError, OSError, EOFError, SyntaxError, TypeError) as error:
+    except Exception as error:  # NumPy has Python's parser read it, which may raise any
         raise ArchiveError(f"{path}: not an array of NumPy ({_line(error)})") from error
     if kind.hasobject:
         raise ArchiveError(f"{path}: holds pickled objects, which are never read")
