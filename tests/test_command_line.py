@@ -229,3 +229,10 @@ def test_a_selection_is_written_as_the_flags_that_make_it(words: tuple[str, ...]
         told = set(str(caught.value).partition("leave out ")[2].split(", "))
         assert told == set(given) - set(options.GIVEN_AGAIN)
     options.check_resume(lambda flag: None if flag == "--resume" else value_of(flag))
+
+
+def test_a_command_starts_without_what_few_need() -> None:
+    """Each would take most of the time of ``list``."""
+    spared = {"scipy", "pandas", "matplotlib", "sklearn", "torch", "tensorflow", "keras", "jax"}
+    code = f"import sys, benchmarks.__main__\nassert not {spared!r} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

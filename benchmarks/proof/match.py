@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from benchmarks.frameworks.description import Assigned, Description, Node
 
@@ -136,6 +135,8 @@ def _refined(
     cost = _apart(ones, others, prints)
     if np.diag(cost).max() <= CLOSE:
         return None
+    from scipy.optimize import linear_sum_assignment  # a second of import, and seldom needed
+
     rows, columns = linear_sum_assignment(cost)
     if cost[rows, columns].sum() < 0.5 * np.diag(cost).sum() and (rows != columns).any():
         return list(zip(rows.tolist(), columns.tolist(), strict=True))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
-from scipy.special import bdtr, ndtri
+from benchmarks.results import special
 
 ALPHA = 0.05
-Z = float(ndtri(1 - ALPHA / 2))
+Z = NormalDist().inv_cdf(1 - ALPHA / 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ def mcnemar(a_alone: int, b_alone: int) -> float:
     McNemar 1947; the mid-p form is not used, so the test is on the safe side.
     """
     fewer, total = min(a_alone, b_alone), a_alone + b_alone
-    return min(1.0, 2 * float(bdtr(fewer, total, 0.5))) if total else 1.0
+    return min(1.0, 2 * float(special.bdtr(fewer, total, 0.5))) if total else 1.0
 
 
 def paired(a_alone: int, b_alone: int, images: int) -> Paired:

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from statistics import fmean, variance
 
 import numpy as np
-from scipy.special import digamma, fdtrc, polygamma, stdtrit
+
+from benchmarks.results import special
 
 FEWEST = 5
 """Variances below which there is no prior."""
@@ -49,7 +50,7 @@ class Spread:
 
     def half_width(self, launches: int) -> float:
         """Half the 95 % t-interval of the mean over so many launches."""
-        t = float(stdtrit(self.freedom, PROBABILITY))
+        t = float(special.stdtrit(self.freedom, PROBABILITY))
         return t * math.sqrt(self.variance / launches)
 
 
@@ -66,7 +67,7 @@ class Prior:
         freedom = self.freedom + own.freedom
         posterior = self.freedom * self.variance + own.freedom * own.variance
         made = Spread(posterior / freedom, min(freedom, self.total))
-        outlying = fdtrc(own.freedom, self.freedom, own.variance / self.variance) < OUTLYING
+        outlying = special.fdtrc(own.freedom, self.freedom, own.variance / self.variance) < OUTLYING
         if outlying and own.half_width(launches) > made.half_width(launches):
             return own
         return made
@@ -82,12 +83,12 @@ def prior(spreads: Sequence[Spread]) -> Prior | None:
     if len(known) < FEWEST:
         return None
     halves = np.array([s.freedom / 2 for s in known])
-    logs = np.log([s.variance for s in known]) - digamma(halves) + np.log(halves)
-    excess = variance(logs.tolist()) - fmean(polygamma(1, halves).tolist())
+    logs = np.log([s.variance for s in known]) - special.digamma(halves) + np.log(halves)
+    excess = variance(logs.tolist()) - fmean(special.polygamma(1, halves).tolist())
     center, half = fmean(logs.tolist()), math.inf
     if excess > 0:
         half = _trigamma_inverse(excess)
-        center += float(digamma(half)) - math.log(half)
+        center += float(special.digamma(half)) - math.log(half)
     freedom = min(2 * half, len(known) / 2)
     return Prior(math.exp(center), freedom, sum(s.freedom for s in known))
 
@@ -96,7 +97,7 @@ def _trigamma_inverse(value: float) -> float:
     """The ``x`` with ``ψ'(x) = value``, by Newton's method on ``1 / ψ'`` (Smyth 2004, appendix)."""
     x, step = 0.5 + 1 / value, math.inf
     while abs(step) > 1e-8 * x:
-        trigamma = float(polygamma(1, x))
-        step = trigamma * (1 - trigamma / value) / float(polygamma(2, x))
+        trigamma = float(special.polygamma(1, x))
+        step = trigamma * (1 - trigamma / value) / float(special.polygamma(2, x))
         x += step
     return x

@@ -13,8 +13,8 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import stdtrit
 
+from benchmarks.results import special
 from benchmarks.results.moderation import PROBABILITY, Prior, Spread
 from benchmarks.results.observed import Interference
 from benchmarks.results.records import Case, Launch, Verdict, VerdictWord
@@ -329,10 +329,11 @@ def launches_to_call(found: Estimate | Verdict, margin: float) -> int | None:
         return None
     freedom = found.launches - 1.0 if found.freedom is None else found.freedom
     half = (math.log(found.ci95[1]) - math.log(found.ci95[0])) / 2
-    spread = half * math.sqrt(found.launches) / stdtrit(freedom, PROBABILITY)
+    spread = half * math.sqrt(found.launches) / special.stdtrit(freedom, PROBABILITY)
     off = abs(math.log(found.ratio))
     room = abs(off - math.log1p(margin))
     counts = np.arange(found.launches + 1, WORTH_SAYING)
-    halves = stdtrit(freedom + counts - found.launches, PROBABILITY) * spread / np.sqrt(counts)
+    quantiles = special.stdtrit(freedom + counts - found.launches, PROBABILITY)
+    halves = quantiles * spread / np.sqrt(counts)
     enough = halves < (min(room, off / WIDER) if off > math.log1p(margin) else room)
     return int(counts[enough.argmax()]) if enough.any() else None

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from scipy.special import bdtr, stdtrit
 
 from benchmarks.machine import environment
 from benchmarks.measure.calibration import side
@@ -22,6 +21,7 @@ from benchmarks.measure.session import Session
 from benchmarks.request import discovery
 from benchmarks.request.plan import Plan
 from benchmarks.request.selection import EFFORTS, Selection, Variant
+from benchmarks.results import special
 from benchmarks.results.machine import Floor
 from benchmarks.results.records import COLD, Run, Stack, Verdict
 from benchmarks.results.stored import files, journal
@@ -114,7 +114,7 @@ def _percentile(logs: Sequence[float]) -> float:
     if len(logs) >= ENOUGH:
         return math.expm1(float(np.percentile(logs, 100 * SHARE)))
     scale = math.sqrt(float(np.mean(np.square(logs))))
-    return math.expm1(scale * float(stdtrit(len(logs), (1 + SHARE) / 2)))
+    return math.expm1(scale * float(special.stdtrit(len(logs), (1 + SHARE) / 2)))
 
 
 def interval(logs: Sequence[float]) -> tuple[float, float | None]:
@@ -125,7 +125,8 @@ def interval(logs: Sequence[float]) -> tuple[float, float | None]:
     end is ``None`` where even the largest value may lie below: with fewer than 72.
     """
     ends, count = sorted(map(math.expm1, logs)), len(logs)
-    below = bdtr(np.arange(count), count, SHARE)  # the chance of at most 0, 1, … values below it
+    # The chance of at most 0, 1, … values below it.
+    below = special.bdtr(np.arange(count), count, SHARE)
     low = int(np.searchsorted(below, (1 - CONFIDENCE) / 2, side="right"))
     high = int(np.searchsorted(below, (1 + CONFIDENCE) / 2))
     return ends[low - 1] if low else 0.0, ends[high] if high < count else None
