@@ -103,9 +103,8 @@ def test_the_second_request_ends_a_run_at_once_and_its_journal_is_whole(
     assert "asked twice to end: ended at once" in pipeline.stderr.read_text()
     until(lambda: not any(map(alive, workers)))
     (log,) = pipeline.journals()
-    entries, damaged = journal.read(log)
+    _, damaged = journal.read(log)
     assert damaged == 0
-    assert entries[-1]["kind"] != "end"
     assert not (log.parent / session.SUMMARY).exists()  # it did not wait for that
     _complete_without_duplicates(pipeline.call("--resume", *OURS))
 

@@ -10,8 +10,8 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.special import stdtr
 
-from benchmarks.results import special
 from benchmarks.results.statistics import MIN_MARGIN
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _p_value(before: Series, after: Series) -> float:
     gap = abs(after.mean() - before.mean())
     if noise * (1 / n + 1 / m) <= 0:
         return 0.0 if gap else 1.0
-    return float(2 * special.stdtr(n + m - 2, -gap / math.sqrt(noise * (1 / n + 1 / m))))
+    return float(2 * stdtr(n + m - 2, -gap / math.sqrt(noise * (1 / n + 1 / m))))
 
 
 def _clipped(series: Series) -> Series:

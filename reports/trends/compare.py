@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from statistics import fmean, median, variance
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchmarks.results import special
+from scipy.special import stdtrit
+
 from benchmarks.results.statistics import MIN_MARGIN, launch_log_ratio
 from benchmarks.results.statistics import margin as margin_over
 from benchmarks.results.stored.codec import to_json
@@ -174,7 +175,7 @@ def shift(kind: Literal["time", "ratio"], key: str, ids: Sequence[str], *sides: 
         half = 0.0
         if squared > 0:
             freedom = squared**2 / sum(part**2 / free for part, free in parts)
-            half = float(special.stdtrit(freedom, 0.975)) * math.sqrt(squared)
+            half = float(stdtrit(freedom, 0.975)) * math.sqrt(squared)
         ci95 = (log - half, log + half)
     return Shift(
         kind=kind, key=key, cases=tuple(ids), before=before, after=after, log=log, ci95=ci95
