@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -63,6 +65,19 @@ def test_a_caller_that_stops_leaves_no_process(made: Plan, pipeline: Pipeline) -
     found = run.audited(made, set(), _terms(made, pipeline.means.start))
     next(iter(found))
     found.close()  # type: ignore[attr-defined]
+    assert pipeline.survivors() == []
+
+
+def test_a_caller_that_stops_waits_for_no_worker(
+    made: Plan, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWINBENCH_NULL", json.dumps({"fault": "hang", "at": "build"}))
+    found = run.audited(made, set(), _terms(made, pipeline.means.start))
+    assert next(iter(found))[1] == "null-a"
+    time.sleep(2)  # null-b is asked, and does not answer
+    began = time.monotonic()
+    found.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - began < made.selection.timeout_s / 4
     assert pipeline.survivors() == []
 
 
