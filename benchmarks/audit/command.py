@@ -191,7 +191,7 @@ def reopen(given: Given, out: Path, name: str) -> Prepared:
         chosen = options.renewed(options.from_stored(begun["selection"]), given.selection)
         made, pictures = plan.make(chosen), _pictures(chosen)
         scaling = begun.get("scaling", SCALING)
-        SCALINGS[scaling]  # one that is there
+        SCALINGS[scaling]  # a KeyError where there is none of that name
         kept = [e for e in entries if e["kind"] == "rows"]
         done, rows = {(e["model"], e["stack"]) for e in kept}, run.stored_rows(kept)
     if given.preprocess:

@@ -161,23 +161,29 @@ def turn(
     synchronize()
     if watch:
         watch.open()
-    taken = list[float]()
-    start = end = now()
-    for each in blocks(iterations, block or iterations):
-        began, done = end, 0
-        while done < len(each) and (
-            cap_s == math.inf or not (taken or done) or now() - start <= cap_s
-        ):
-            run()
-            done += 1
-        if not done:
-            break
-        synchronize()
-        end = now()
-        taken.append(_elapsed(began, end) / done)
+    taken = _timed(run, synchronize, now, blocks(iterations, block or iterations), cap_s)
     if watch:
         watch.close()
     return median(taken)
+
+
+def _timed(
+    run: Run, synchronize: Synchronize, now: Now, parts: Sequence[range], cap_s: float
+) -> list[float]:
+    """Seconds per iteration of each block that was begun in time; at least one iteration is."""
+    capped, taken = cap_s < math.inf, list[float]()
+    start = end = now()
+    for each in parts:
+        if capped and taken and now() - start > cap_s:
+            break
+        began, done = end, 0
+        while not done or (done < len(each) and (not capped or now() - start <= cap_s)):
+            run()
+            done += 1
+        synchronize()
+        end = now()
+        taken.append(_elapsed(began, end) / done)
+    return taken
 
 
 def _settle(run: Run, synchronize: Synchronize, now: Now, *, discard: int, settle_s: float) -> None:

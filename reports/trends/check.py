@@ -144,16 +144,8 @@ def gate(
         base = load_run(out / latest_ok(entries, marks(out), run).folder)
     else:
         base = unedited(load_run(find(baseline, out)))
-    past = [
-        e
-        for e in entries
-        if e.fingerprint == fingerprint(run)
-        and e.usable
-        and e.started <= run.started
-        and e.run_id != run.run_id
-    ]
     seen = compare(base, run, normalised=True)
-    flags, confirmation = _flags(seen, past, margin), None
+    flags, confirmation = _flags(seen, _past(entries, run), margin), None
     if flags and remeasure:
         mark(out, run.run_id, "flagged")
         cases = dict.fromkeys(case for flag in flags for case in flag.found.cases)
@@ -163,6 +155,18 @@ def gate(
     if done.exit != Exit.NOTHING:
         mark(out, run.run_id, "failed" if done.exit else "cleared" if flags else "passed")
     return done, skipped
+
+
+def _past(entries: Sequence[Entry], run: Run) -> list[Entry]:
+    """The usable runs of the same machine before this one."""
+    return [
+        e
+        for e in entries
+        if e.fingerprint == fingerprint(run)
+        and e.usable
+        and e.started <= run.started
+        and e.run_id != run.run_id
+    ]
 
 
 def as_json(done: Check) -> dict[str, Any]:
