@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import scipy.special  # noqa: F401  # a run imports it when first needed, which is not a leak
+
 from benchmarks.__main__ import main
 from benchmarks.measure import session
 from benchmarks.request.selection import EFFORTS, Effort
