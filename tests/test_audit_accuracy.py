@@ -330,8 +330,15 @@ def test_kept_predictions_that_are_none_are_refused(noise: Path, tmp_path: Path)
     np.save(kept, np.zeros((3, 5), np.int64))
     with pytest.raises(JournalError, match=r"int64 of shape \(3, 5\), not ours"):
         of.document([group(STACKS[0])])
-    kept.write_text("nothing")
-    with pytest.raises(JournalError, match="cannot be read"):
+    for damaged in (b"nothing", b"\x93NUMPY\x01\x00\x0a\x00{'d6,), }  "):
+        kept.write_bytes(damaged)
+        with pytest.raises(JournalError, match=r"^[^\n]* cannot be read: [^\n]*$"):
+            of.document([group(STACKS[0])])
+    elsewhere = tmp_path / "elsewhere.npy"
+    np.save(elsewhere, np.zeros((COUNT, 5), np.int64))
+    kept.unlink()
+    kept.symlink_to(elsewhere)
+    with pytest.raises(JournalError, match="is a link, which is not followed"):
         of.document([group(STACKS[0])])
 
 

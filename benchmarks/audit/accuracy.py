@@ -20,7 +20,7 @@ from benchmarks.audit.rows import Row, Word
 from benchmarks.request.plan import Group
 from benchmarks.results import accuracy
 from benchmarks.results.records import Stack
-from benchmarks.results.stored import journal
+from benchmarks.results.stored import files, journal
 from benchmarks.tasks.data import pictures
 from benchmarks.tasks.data.pictures import SCALINGS, Pictures, Shape
 from benchmarks.tasks.task import Task, TaskError
@@ -119,9 +119,10 @@ class Labelled:
         if not path.is_file():
             return None
         try:
-            held = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise journal.JournalError(f"{path}: cannot be read: {error}") from None
+            held = np.load(io.BytesIO(files.read(path)), allow_pickle=False)
+        except Exception as error:  # NumPy has Python's parser read a header, which may raise any
+            what = " ".join(f"{error}".split())
+            raise journal.JournalError(f"{path}: cannot be read: {what}") from None
         if held.shape != (len(self.of.paths), TOP) or held.dtype != np.int64:
             raise journal.JournalError(f"{path}: {held.dtype} of shape {held.shape}, not ours")
         return np.asarray(held)
