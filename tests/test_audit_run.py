@@ -20,9 +20,16 @@ from benchmarks.request.plan import Group, Plan
 from benchmarks.request.selection import Selection
 from benchmarks.results.records import Stack
 from benchmarks.results.stored.journal import JournalError
+from benchmarks.worker import process
 from tests.pipeline import ROOT, Pipeline
 
 NAMES, STACKS = ("a", "b", "c"), ("null-a", "null-b")
+HANGS = """
+import sys, time
+if "proof" in sys.argv[0]:
+    time.sleep(600)
+from tests.models.tiny.null import build as build
+"""
 EVERY = {(name, stack) for name in NAMES for stack in STACKS}
 
 
@@ -78,6 +85,21 @@ def test_a_caller_that_stops_waits_for_no_worker(
     began = time.monotonic()
     found.close()  # type: ignore[attr-defined]
     assert time.monotonic() - began < made.selection.timeout_s / 4
+    assert pipeline.survivors() == []
+
+
+def test_a_caller_that_stops_waits_for_no_proof(
+    made: Plan, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proof that hangs is killed before it is asked to leave."""
+    monkeypatch.setattr(process, "GRACE_S", 120.0)
+    assert made.selection.models_dir
+    (made.selection.models_dir / "a" / "null.py").write_text(HANGS)
+    found = run.audited(made, set(), _terms(made, pipeline.means.start))
+    assert next(iter(found))[0] == "b"
+    began = time.monotonic()
+    found.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - began < process.GRACE_S / 2
     assert pipeline.survivors() == []
 
 

@@ -99,6 +99,8 @@ class Proving:
     def end(self) -> None:
         """End all workers, whatever they do; none is started from here on."""
         self.ended = True
+        for every in list(self._sides.values()):
+            every.end()  # before each is asked to leave, which one that hangs does not
         self._open.close()
 
     def _workers(self, stacks: tuple[Stack, ...]) -> Sides:
