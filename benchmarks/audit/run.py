@@ -11,7 +11,6 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
 from typing import Any
-from weakref import WeakSet
 
 from benchmarks.audit import checks
 from benchmarks.audit.accuracy import Labelled
@@ -31,6 +30,7 @@ from benchmarks.results.stored.codec import from_json
 from benchmarks.tasks import stored
 from benchmarks.worker import briefing, sources
 from benchmarks.worker.process import Start, WorkerError, WorkerProcess
+from benchmarks.worker.started import Started
 
 WORKER = "benchmarks.audit.worker"
 OTHERS = ("mlp", "digits_cnn")
@@ -255,8 +255,10 @@ def _at_once(todo: Sequence[tuple[Group, list[Stack]]], terms: Terms) -> Iterato
             auditor.proving.quit()
     finally:
         for auditor in auditors:
-            auditor.end()
+            auditor.start.end()
         pool.shutdown(cancel_futures=True)
+        for auditor in auditors:
+            auditor.proving.close()
 
 
 def _taken(found: SimpleQueue[Found | BaseException | None], left: int) -> Iterator[Found]:
@@ -281,15 +283,9 @@ class _Auditor:
     """Audits one model after the other; ``proving`` goes on with the next one, too."""
 
     def __init__(self, terms: Terms) -> None:
-        self._start, self._workers = terms.start, WeakSet[WorkerProcess]()
-        self.terms = replace(terms, start=self._started)
-        self.proving = Proving(terms.selection, self._started)
-
-    def end(self) -> None:
-        """End all workers, whatever they do; none is started from here on."""
-        self.proving.end()
-        for worker in list(self._workers):
-            worker.kill()
+        self.start = Started(terms.start)
+        self.terms = replace(terms, start=self.start)
+        self.proving = Proving(terms.selection, self.start)
 
     def rows_of(self, group: Group, todo: list[Stack]) -> Iterator[Found]:
         """Prove a model, and check those of its stacks that are to be done."""
@@ -312,15 +308,6 @@ class _Auditor:
                 continue
             rows = _of_stack(group, stack, self.terms, proof, handoffs[engine])
             yield group.name, str(stack), rows
-
-    def _started(self, *given: Any, **told: Any) -> WorkerProcess:
-        """A new worker, remembered as long as anybody has it."""
-        worker = self._start(*given, **told)
-        self._workers.add(worker)
-        if self.proving.ended:  # meanwhile, by the thread that takes the rows
-            worker.kill()
-            raise RuntimeError("no worker is started once all were ended")
-        return worker
 
 
 def _of_stack(

@@ -78,12 +78,11 @@ def proof(group: Group, selection: Selection, start: Start = WorkerProcess) -> I
 class Proving:
     """Proves one group after the other, in workers that it keeps until one fails.
 
-    References live until the next group is proven. ``ended`` tells whether it was ended.
+    References live until the next group is proven.
     """
 
     def __init__(self, selection: Selection, start: Start = WorkerProcess) -> None:
         self.selection, self.start = selection, start
-        self.ended = False
         self._open = ExitStack()
         self._sides: dict[tuple[Stack, ...], Sides] = {}
 
@@ -96,17 +95,12 @@ class Proving:
         for every in self._sides.values():
             every.quit()
 
-    def end(self) -> None:
-        """End all workers, whatever they do; none is started from here on."""
-        self.ended = True
-        for every in list(self._sides.values()):
-            every.end()  # before each is asked to leave, which one that hangs does not
+    def close(self) -> None:
+        """End the workers that are left, and delete what they wrote."""
         self._open.close()
 
     def _workers(self, stacks: tuple[Stack, ...]) -> Sides:
         """The workers that prove what some stacks run."""
-        if self.ended:
-            raise RuntimeError("no proof is begun once all were ended")
         if stacks not in self._sides or self._sides[stacks].ended:
             every = opened(stacks, self.selection, self.start)
             self._sides[stacks] = self._open.enter_context(every)

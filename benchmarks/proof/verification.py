@@ -17,6 +17,7 @@ from benchmarks.request.selection import Selection
 from benchmarks.results.records import Failure, Parity, Stack, TimedCheck
 from benchmarks.worker import briefing, checks
 from benchmarks.worker.process import Start, WorkerError, WorkerProcess
+from benchmarks.worker.started import Started
 
 Errors = dict[str, WorkerError]
 """Why a stack, by name, could not compute what it is checked on."""
@@ -88,8 +89,10 @@ def verified(
             verifier.quit()
     finally:
         for verifier in verifiers:
-            verifier.end()
+            verifier.start.end()
         pool.shutdown(cancel_futures=True)
+        for verifier in verifiers:
+            verifier.proving.close()
 
 
 def _verified(
@@ -112,29 +115,21 @@ class _Verifier:
     """Verifies one model after the other, in workers that it keeps until one fails."""
 
     def __init__(self, made: Plan, threads: int, start: Start) -> None:
-        self.selection, self.threads, self.start = made.selection, threads, start
-        self.ended = False
-        self._proving = Proving(made.selection, start)
+        self.selection, self.threads, self.start = made.selection, threads, Started(start)
+        self.proving = Proving(made.selection, self.start)
         self._stacks: dict[Stack, WorkerProcess] = {}
 
     def quit(self) -> None:
         """Let all workers end by themselves, which have answered."""
         for worker in self._stacks.values():
             worker.quit()
-        self._proving.quit()
-
-    def end(self) -> None:
-        """End all workers, whatever they do."""
-        self.ended = True
-        for worker in list(self._stacks.values()):
-            worker.kill()
-        self._proving.end()
+        self.proving.quit()
 
     def verify(self, group: Group) -> Verified:
         """Prove a model and check its stacks, all of which can run here."""
         began = time.monotonic()
         try:
-            found = self._proving.proof(group)
+            found = self.proving.proof(group)
         except NoneLeftError as error:
             first = next(iter(error.lost.values()))
             return Verified(name=group.name, error=first, seconds=time.monotonic() - began)
@@ -171,7 +166,6 @@ class _Verifier:
 
         A worker goes on with the next model where no compiler keeps what it made of the last one.
         """
-        self._alive()
         there, asked = self._stacks.pop(stack, None), self.selection
         python = asked.variant(stack).python
         worker = there or self.start(stack, python=python, passed=asked.env)
@@ -194,11 +188,6 @@ class _Verifier:
             return found
 
         return check
-
-    def _alive(self) -> None:
-        """No worker is started once all were ended."""
-        if self.ended:
-            raise RuntimeError("the verification was ended")
 
 
 def _held(
