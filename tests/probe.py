@@ -352,6 +352,7 @@ def main() -> None:
     device = frameworks.part(name, "device").Device(Settings(mode=first, threads=1, seed=SEED))
     probe = Probe(name, json.loads((folder / "handoffs.json").read_text()), device)
     probe.facts["without_a_gpu"] = refusal
+    probe.facts["imported"] = [module for module in frameworks.OURS if module in sys.modules]
     for mode, models in MODES[name].items():
         changed = probe.in_mode(mode)
         probe.facts["settings"][mode] = changed.settings()

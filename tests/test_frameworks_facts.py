@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from dataclasses import replace
 from importlib import metadata
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -114,3 +117,24 @@ def test_what_keras_costs_on_it_is_told_by_the_engine_that_it_names() -> None:
     assert [what for what, _ in found] == ["Keras", "engine"]
     assert found[0][1].startswith("mxnet-lazy against keras_mxnet-lazy")
     assert found[1][1].startswith("keras_mxnet-lazy against jax-xla")
+
+
+def test_an_import_by_itself_sees_nothing_that_only_we_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "needed_by_us.py").write_text("")
+    (tmp_path / "imported_before.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    names = ("needed_by_us", "imported_before", "not_installed")
+    monkeypatch.setattr(frameworks, "OURS", names)
+    before = importlib.import_module("imported_before")
+    with frameworks.by_itself():
+        assert importlib.import_module("imported_before") is before
+        with pytest.raises(ImportError):
+            importlib.import_module("needed_by_us")
+    assert importlib.import_module("needed_by_us").__name__ in sys.modules
+    with pytest.raises(RuntimeError), frameworks.by_itself():
+        raise RuntimeError("the import failed")
+    assert not [name for name in names if sys.modules.get(name, name) is None]
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("not_installed")

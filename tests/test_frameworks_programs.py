@@ -398,6 +398,13 @@ def test_a_framework_that_sees_no_gpu_is_unsupported_there(
     assert " sees no " in told
 
 
+@pytest.mark.parametrize("framework", sorted(probe.MODES))
+def test_a_framework_is_imported_as_if_nothing_of_ours_were_there(
+    probed: dict[str, Found], framework: str
+) -> None:
+    assert _of(probed, framework).facts["imported"] == []
+
+
 # --- data -----------------------------------------------------------------------------------------
 
 

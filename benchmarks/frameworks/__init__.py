@@ -11,12 +11,17 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 from benchmarks.frameworks.about import Facts, Package
 
+OURS = ("matplotlib", "pandas", "sklearn")
+"""What twinbench needs for data and reports, and Keras imports wherever it is installed."""
 DIR = "TWINBENCH_FRAMEWORKS_DIR"
 if os.environ.get(DIR):
     __path__.append(os.environ[DIR])  # what lies there is imported as if it lay here
@@ -69,6 +74,24 @@ def packages() -> dict[str, Package]:
     return {need.module: need for found in every().values() for need in found.needs}
 
 
+@contextmanager
+def by_itself() -> Iterator[None]:
+    """Import a framework as if nothing of ``OURS`` were installed; afterwards it can be imported.
+
+    Otherwise its import would take longer because of what another program needs. What has been
+    imported before is left as it is.
+    """
+    hidden = dict.fromkeys(name for name in OURS if name not in sys.modules)
+    sys.modules.update(hidden)  # type: ignore[arg-type]  # ``None`` is how Python is told so
+    try:
+        yield
+    finally:
+        for name in hidden:
+            if sys.modules.get(name) is None:
+                sys.modules.pop(name, None)
+
+
 def part(name: str, what: str) -> ModuleType:
     """A module of a framework's folder (``device``, ``program``, …); this imports the framework."""
-    return importlib.import_module(f"{__name__}.{name}.{what}")
+    with by_itself():
+        return importlib.import_module(f"{__name__}.{name}.{what}")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import frameworks
 from benchmarks.frameworks._keras import patches
 from benchmarks.frameworks.contracts import Array, Placed, Settings
 from benchmarks.tasks.task import Batch, Input, Task
@@ -30,7 +31,8 @@ class KerasDevice(ABC):
 
     def adopt(self, settings: Settings) -> None:
         """Import Keras and set what is its own."""
-        import keras
+        with frameworks.by_itself():
+            import keras
 
         self.keras, self.asked, self.traces = keras, settings, 0
         # Whatever the user's keras.json says.

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import frameworks
 from benchmarks.frameworks import decisions
 from benchmarks.frameworks._keras import calls, engines, patches, watch
 from benchmarks.frameworks._keras.optimizers import make as optimizer_of
@@ -35,7 +36,8 @@ NOISE = 1e-12
 
 def set_up(seed: int) -> None:
     """Import Keras in float64; its engine has been set up before."""
-    import keras
+    with frameworks.by_itself():
+        import keras
 
     keras.backend.clear_session()
     keras.config.set_floatx("float64")

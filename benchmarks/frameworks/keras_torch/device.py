@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from benchmarks import frameworks
 from benchmarks.frameworks._keras.device import KerasDevice
 from benchmarks.frameworks.contracts import Array, Placed, Settings
 from benchmarks.frameworks.torch.device import Engine, Moved
@@ -18,7 +19,8 @@ class Device(KerasDevice, Engine):
     def __init__(self, settings: Settings) -> None:
         Engine.__init__(self, settings)
 
-        import keras
+        with frameworks.by_itself():
+            import keras
 
         self._scope = keras.device("gpu:0" if settings.device == "cuda" else "cpu")
         self._scope.__enter__()  # for as long as the process lives
