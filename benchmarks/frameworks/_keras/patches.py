@@ -34,6 +34,13 @@ def compute_in_float64() -> None:
         raise RuntimeError(f"Keras {keras.__version__} does not compute in float64")
 
 
+def name_anew() -> None:
+    """Have Keras name the layers of the next model as it would in a new process."""
+    from keras.src.utils import naming
+
+    naming.reset_uids()
+
+
 GELU, RESIZE, SCALE = "gelu_tensorflow", "resize_tensorflow", "attention_scale"
 LEAKY, CAST, POOL = "leaky_relu_tensorflow", "constant_tensorflow", "max_pool_tensorflow"
 ATTENTION = "attention_jax"

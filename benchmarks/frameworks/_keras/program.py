@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.frameworks._keras import calls
+from benchmarks.frameworks._keras import calls, patches
 from benchmarks.frameworks._keras.optimizers import make as optimizer_of
 from benchmarks.frameworks._keras.weights import Inventory, array
 from benchmarks.frameworks.contracts import Generates, Handoff, Placed, Source
@@ -81,6 +81,7 @@ class KerasProgram(ABC):
         self._postprocess: Any = None
         self.prepare()
         self._generates = {name: self.generating(one) for name, one in source.generates.items()}
+        patches.name_anew()  # weights are found by the names that layers had in the proof
 
     @abstractmethod
     def prepare(self) -> None:
