@@ -144,12 +144,10 @@ def test_every_deed_is_generated_once_before_any_comes_again() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "count"), [("raises", 1), ("answers itself", 2)])
-def test_some_hostile_modules_end_with_a_reason(
-    kind: str, count: int, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("kind", ["raises", "answers itself"])
+def test_a_hostile_module_ends_with_a_reason(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     missing = framework_status(("torch", "keras"))
     if missing:
         pytest.skip(missing)
-    assert hostile.main(["--modules", str(count), "--only", kind, "--seed", "3"]) == 0
+    assert hostile.main(["--modules", "1", "--only", kind, "--seed", "3"]) == 0
     assert " 0 breaches" in capsys.readouterr().out

@@ -65,7 +65,7 @@ def simulated(
     return float(np.mean(covered)), float(np.median(shares))
 
 
-@pytest.mark.parametrize("launches", [3, 5, 7])
+@pytest.mark.parametrize("launches", [3, 7])
 @pytest.mark.parametrize("variances", [unequal, inverse_chi_squared, heavy_tailed])
 def test_the_interval_covers_94_to_96_of_100(
     variances: Callable[[Rng, int], np.ndarray], launches: int

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.pair.command import told
-from benchmarks.proof import outcome, prove
+from benchmarks.proof import group, outcome, prove
 from benchmarks.proof.sides import Sides, UsageError
+from benchmarks.request import plan
+from benchmarks.request.selection import Selection
 from benchmarks.tasks.task import TaskError
 from tests.pairing import asked, cases, opened
 
@@ -160,6 +163,14 @@ def test_a_pair_of_any_usual_kind_is_answered_rightly(both: Sides, name: str) ->
 def test_an_engine_is_answered_rightly(engine: tuple[str, Sides], name: str) -> None:
     chosen, sides = engine
     _answered_rightly(prove.proven(_robust(name, chosen), sides), name)
+
+
+def test_a_new_model_is_proven_as_it_stands(both: Sides, tmp_path: Path) -> None:
+    assert main(["new", "mine", "--models-dir", str(tmp_path)]) == 0
+    stacks = ("torch-eager", "tensorflow-graph")
+    made = plan.make(Selection(models=("mine",), models_dir=tmp_path, stacks=stacks))
+    proof = group.proven(made.groups[0], made.selection, both).parity
+    assert (proof.status, proof.reason) == ("proven", None)
 
 
 def test_constants_that_differ_can_be_made_equal(both: Sides) -> None:

@@ -202,14 +202,6 @@ def test_a_pair_is_timed_and_its_report_named(
     assert [c.status for c in forward.cases] == ["ok", "ok"]
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("frameworks")
-def test_a_new_model_is_proven_as_it_stands(tmp_path: Path) -> None:
-    assert main(["new", "mine", "--models-dir", str(tmp_path)]) == 0
-    words = ("--models-dir", str(tmp_path), "--models", "mine", "--out", str(tmp_path / "results"))
-    assert main(["verify", *words, "--stacks", "torch-eager,tensorflow-graph"]) == 0
-
-
 @pytest.mark.parametrize("name", ["two words", "_hidden", "1st"])
 def test_a_name_that_is_none_is_refused(name: str, tmp_path: Path, capsys: Capture) -> None:
     assert main(["new", name, "--models-dir", str(tmp_path)]) == 2
