@@ -296,7 +296,7 @@ def test_the_command_line_tells_text_data_and_code_apart(tmp_path: Path, capsys:
     assert main(["check", run(1).run_id, "--out", str(tmp_path)]) == Exit.NOTHING
 
 
-@pytest.mark.slow
+@pytest.mark.heavy  # it times, so a busy machine decides what comes out
 def test_the_whole_gate_with_real_runs(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
