@@ -7,12 +7,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from benchmarks.measure import session
 from benchmarks.results.records import Exit, Run
 from reports.__main__ import main
 from reports.runs.baselines import CHECKS, accept, mark, marks
@@ -26,6 +29,7 @@ from tests.report_series import CASE_A, CASE_B, RATIO, environment, failed, run,
 Capture = pytest.CaptureFixture[str]
 Remeasure = Callable[[Run, Sequence[str], Path], Run]
 SLOW = 0.024
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Again:
@@ -296,12 +300,12 @@ def test_the_command_line_tells_text_data_and_code_apart(tmp_path: Path, capsys:
     assert main(["check", run(1).run_id, "--out", str(tmp_path)]) == Exit.NOTHING
 
 
-@pytest.mark.heavy  # it times, so a busy machine decides what comes out
-def test_the_whole_gate_with_real_runs(
+def test_the_whole_gate_with_whole_runs(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    """Small runs of the null framework, all in this process, with null-b slowed in some of them."""
+    """Runs on a machine in this process, a minute apart, with null-b slowed in some of them."""
     again: dict[str, float] = {}
+    minutes = (FIRST + timedelta(minutes=i) for i in count())
 
     def here(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         capsys.readouterr()
@@ -323,36 +327,36 @@ def test_the_whole_gate_with_real_runs(
         return found
 
     monkeypatch.setattr(check, "subprocess", SimpleNamespace(run=here, PIPE=subprocess.PIPE))
+    monkeypatch.setattr(session, "datetime", SimpleNamespace(now=lambda _: next(minutes)))
+    pipeline.inside()
     measured()
     measured()
     unchanged = told()
-    assert unchanged["exit"] == 0
-    # A run that was once flagged is no baseline.
-    sound = unchanged["baseline"] if unchanged["flags"] else unchanged["run"]
+    assert (unchanged["exit"], unchanged["flags"]) == (0, [])
 
-    # Eight times: on a machine that is busy with other work, twice may not be told from noise.
-    measured(slow=8.0)
+    measured(slow=1.5)
     cleared = told()  # the second look finds the stack as it was
-    assert (cleared["exit"], cleared["baseline"]) == (0, sound), cleared
-    # The ratio is flagged, and where the canary held still the time in canary loops is, too.
-    assert {flag["regressed"] for flag in cleared["flags"]} == {False}
+    assert (cleared["exit"], cleared["baseline"]) == (0, unchanged["run"])
+    # The ratio is flagged, and the time in canary loops, too.
+    assert [flag["regressed"] for flag in cleared["flags"]] == [False, False]
 
-    measured(slow=8.0)
-    _assert_confirmed(told(slow=8.0))
+    measured(slow=1.5)
+    _assert_confirmed(told(slow=1.5))
 
     measured()
     mended = told()
-    assert (mended["exit"], mended["baseline"]) == (0, sound)  # not the slow run in between
+    # Not a slow run in between, and nothing is flagged against the sound one.
+    assert (mended["exit"], mended["baseline"]) == (0, unchanged["run"])
+    assert mended["flags"] == []
 
 
 def _assert_confirmed(slowed: dict[str, Any]) -> None:
-    """A document of ``check`` whose second look saw null-b eight times as slow, too."""
+    """A document of ``check`` whose second look saw null-b half as slow again, too."""
     assert slowed["exit"] == Exit.REGRESSION
-    confirmed = [flag for flag in slowed["flags"] if flag["regressed"]]
-    # A machine that slows down meanwhile adds the other stack's own time, and never its ratio.
-    assert "null-b" in {flag["slower"].rpartition(".")[2] for flag in confirmed}
-    (ratio,) = (flag for flag in confirmed if flag["found"]["kind"] == "ratio")
-    assert ratio["slower"].endswith("null-b")
-    assert ratio["found"]["factor"] == pytest.approx(8.0, rel=0.5)  # beside whatever else runs
-    assert ratio["pooled"]["launches"] == [3, 6]
+    assert [flag["regressed"] for flag in slowed["flags"]] == [True, True]
+    assert {flag["slower"].rpartition(".")[2] for flag in slowed["flags"]} == {"null-b"}
+    assert {flag["found"]["kind"] for flag in slowed["flags"]} == {"ratio", "time"}
+    for flag in slowed["flags"]:
+        assert flag["found"]["factor"] == pytest.approx(1.5, rel=0.01)
+        assert flag["pooled"]["launches"] == [3, 6]
     assert slowed["confirmation"] != slowed["run"]
