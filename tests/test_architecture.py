@@ -48,7 +48,7 @@ REPORTS_MAY_IMPORT = (
     "profilers.ops.rows",
     "profilers.roofline",
 )
-MAX_SOURCE_LINES = 48_451
+MAX_SOURCE_LINES = 48_457
 """Lines of all sources together: what is added must be worth what it costs to read."""
 PRINTING = {
     "benchmarks/why/_shared/command.py": 1,  # the one document of --json

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -30,7 +29,6 @@ from benchmarks.results.stored.codec import from_json
 from benchmarks.tasks import stored
 from benchmarks.worker import briefing, sources
 from benchmarks.worker.process import Start, WorkerError, WorkerProcess
-from benchmarks.worker.started import Started
 
 WORKER = "benchmarks.audit.worker"
 OTHERS = ("mlp", "digits_cnn")
@@ -245,20 +243,12 @@ def _at_once(todo: Sequence[tuple[Group, list[Stack]]], terms: Terms) -> Iterato
             free.put(auditor)
             found.put(None)
 
-    # The kernel ends a worker with the thread that spawned it: these live as long as all workers.
-    pool = ThreadPoolExecutor(max_workers=AT_ONCE)
-    try:
+    with proofs.working([auditor.proving for auditor in auditors]) as pool:
         for group, left in todo:
             pool.submit(of_model, group, left)
         yield from _taken(found, len(todo))
         for auditor in auditors:
             auditor.proving.quit()
-    finally:
-        for auditor in auditors:
-            auditor.start.end()
-        pool.shutdown(cancel_futures=True)
-        for auditor in auditors:
-            auditor.proving.close()
 
 
 def _taken(found: SimpleQueue[Found | BaseException | None], left: int) -> Iterator[Found]:
@@ -283,9 +273,8 @@ class _Auditor:
     """Audits one model after the other; ``proving`` goes on with the next one, too."""
 
     def __init__(self, terms: Terms) -> None:
-        self.start = Started(terms.start)
-        self.terms = replace(terms, start=self.start)
-        self.proving = Proving(terms.selection, self.start)
+        self.proving = Proving(terms.selection, terms.start)
+        self.terms = replace(terms, start=self.proving.start)
 
     def rows_of(self, group: Group, todo: list[Stack]) -> Iterator[Found]:
         """Prove a model, and check those of its stacks that are to be done."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from benchmarks.results.records import Finding, Parity, Stack, TimedCheck
 from benchmarks.tasks.task import Published
 from benchmarks.worker import checks, sources
 from benchmarks.worker.process import Start, WorkerError, WorkerProcess
+from benchmarks.worker.started import Started
 
 References = dict[str, Path]
 """Where the float64 reference of each part lies."""
@@ -78,11 +80,11 @@ def proof(group: Group, selection: Selection, start: Start = WorkerProcess) -> I
 class Proving:
     """Proves one group after the other, in workers that it keeps until one fails.
 
-    References live until the next group is proven.
+    References live until the next group is proven. ``start`` starts workers that end with its own.
     """
 
     def __init__(self, selection: Selection, start: Start = WorkerProcess) -> None:
-        self.selection, self.start = selection, start
+        self.selection, self.start = selection, Started(start)
         self._open = ExitStack()
         self._sides: dict[tuple[Stack, ...], Sides] = {}
 
@@ -105,6 +107,23 @@ class Proving:
             every = opened(stacks, self.selection, self.start)
             self._sides[stacks] = self._open.enter_context(every)
         return self._sides[stacks]
+
+
+@contextmanager
+def working(every: Sequence[Proving]) -> Iterator[ThreadPoolExecutor]:
+    """A thread for each; when it ends, so do all workers, whatever they do.
+
+    The kernel ends a worker with the thread that spawned it: these live as long as all workers.
+    """
+    pool = ThreadPoolExecutor(max_workers=max(1, len(every)))
+    try:
+        yield pool
+    finally:
+        for one in every:
+            one.start.end()
+        pool.shutdown(cancel_futures=True)
+        for one in every:
+            one.close()
 
 
 def by_able(

@@ -11,13 +11,19 @@ from queue import SimpleQueue
 
 from benchmarks import frameworks
 from benchmarks.proof import kept
-from benchmarks.proof.group import AT_ONCE, NoneLeftError, Proven, Proving, compare_stack
+from benchmarks.proof.group import (
+    AT_ONCE,
+    NoneLeftError,
+    Proven,
+    Proving,
+    compare_stack,
+    working,
+)
 from benchmarks.request.plan import Group, Plan
 from benchmarks.request.selection import Selection
 from benchmarks.results.records import Failure, Parity, Stack, TimedCheck
 from benchmarks.worker import briefing, checks
 from benchmarks.worker.process import Start, WorkerError, WorkerProcess
-from benchmarks.worker.started import Started
 
 Errors = dict[str, WorkerError]
 """Why a stack, by name, could not compute what it is checked on."""
@@ -76,9 +82,7 @@ def verified(
     for verifier in verifiers:
         free.put(verifier)
     places = [kept.path(store, made, group, threads) if store else None for group in todo]
-    # The kernel ends a worker with the thread that spawned it: these live as long as all workers.
-    pool = ThreadPoolExecutor(max_workers=AT_ONCE)
-    try:
+    with working([verifier.proving for verifier in verifiers]) as pool:
         asked = [
             pool.submit(_verified, group, free, place, again=again)
             for group, place in zip(todo, places, strict=True)
@@ -87,12 +91,6 @@ def verified(
             yield one.result()
         for verifier in verifiers:
             verifier.quit()
-    finally:
-        for verifier in verifiers:
-            verifier.start.end()
-        pool.shutdown(cancel_futures=True)
-        for verifier in verifiers:
-            verifier.proving.close()
 
 
 def _verified(
@@ -115,8 +113,8 @@ class _Verifier:
     """Verifies one model after the other, in workers that it keeps until one fails."""
 
     def __init__(self, made: Plan, threads: int, start: Start) -> None:
-        self.selection, self.threads, self.start = made.selection, threads, Started(start)
-        self.proving = Proving(made.selection, self.start)
+        self.selection, self.threads = made.selection, threads
+        self.proving = Proving(made.selection, start)
         self._stacks: dict[Stack, WorkerProcess] = {}
 
     def quit(self) -> None:
@@ -168,7 +166,7 @@ class _Verifier:
         """
         there, asked = self._stacks.pop(stack, None), self.selection
         python = asked.variant(stack).python
-        worker = there or self.start(stack, python=python, passed=asked.env)
+        worker = there or self.proving.start(stack, python=python, passed=asked.env)
         self._stacks[stack] = worker
         handoff = proven.handoffs[asked.engine(stack)]
         job = briefing.job(group, asked, stack, self.threads, handoff)
